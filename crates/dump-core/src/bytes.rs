@@ -1,0 +1,135 @@
+//! Bytes by offset, in and out.
+
+use crate::error::{Error, Result};
+
+/// Reusable memory of one worker, grown to the largest piece it was asked for.
+#[derive(Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+}
+
+impl Scratch {
+    /// `len` bytes of unspecified content.
+    pub fn take(&mut self, len: usize) -> &mut [u8] {
+        if self.bytes.len() < len {
+            self.bytes.resize(len, 0);
+        }
+        &mut self.bytes[..len]
+    }
+}
+
+/// Bytes by file offset. `&self`, so that all workers share one.
+pub trait ReadAt: Send + Sync {
+    /// Length in bytes.
+    ///
+    /// # Errors
+    /// [`Io`](crate::ErrorKind::Io) where the length cannot be found out.
+    fn len(&self) -> Result<u64>;
+
+    /// Whether there are no bytes at all.
+    ///
+    /// # Errors
+    /// As [`len`](ReadAt::len).
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Fills `buf` from `offset` on.
+    ///
+    /// # Errors
+    /// [`Truncated`](crate::ErrorKind::Truncated) where the bytes end before `buf` is full; `Io` where reading fails.
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
+
+    /// `len` bytes at `offset`, borrowed from a mapping or copied to `scratch`. The caller bounds `len`.
+    ///
+    /// # Errors
+    /// As [`read_exact_at`](ReadAt::read_exact_at).
+    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
+        let buf = scratch.take(len);
+        self.read_exact_at(offset, buf)?;
+        Ok(buf)
+    }
+}
+
+/// A place to write bytes by offset. `&self`, so that workers write their own parts at once.
+pub trait WriteAt: Send + Sync {
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// [`NoSpace`](crate::ErrorKind::NoSpace) where there is no room, `Io` otherwise. A part may have been written.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Whether bytes must come one call at a time, in the order of placement (a stream), rather than from all workers.
+    fn is_stream(&self) -> bool {
+        false
+    }
+
+    /// Makes the output at least `len` bytes long without writing; what was not written reads as zeros.
+    ///
+    /// # Errors
+    /// As [`write_at`](WriteAt::write_at).
+    fn extend_to(&self, len: u64) -> Result<()>;
+}
+
+/// Bytes in memory, the content of a small file.
+impl ReadAt for [u8] {
+    fn len(&self) -> Result<u64> {
+        Ok(<[u8]>::len(self) as u64)
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let end = offset.saturating_add(buf.len() as u64);
+        let from =
+            usize::try_from(offset).ok().and_then(|from| self.get(from..)).and_then(|rest| rest.get(..buf.len()));
+        let from = from.ok_or_else(|| Error::truncated("a read", end, <[u8]>::len(self) as u64))?;
+        buf.copy_from_slice(from);
+        Ok(())
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn len(&self) -> Result<u64> {
+        ReadAt::len(self.as_slice())
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.as_slice().read_exact_at(offset, buf)
+    }
+}
+
+impl<R: ReadAt + ?Sized> ReadAt for &R {
+    fn len(&self) -> Result<u64> {
+        (**self).len()
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        (**self).read_exact_at(offset, buf)
+    }
+}
+
+impl<R: ReadAt + ?Sized> ReadAt for Box<R> {
+    fn len(&self) -> Result<u64> {
+        (**self).len()
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        (**self).read_exact_at(offset, buf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn slices_are_read_by_offset() {
+        let bytes = vec![1u8, 2, 3, 4];
+        let mut scratch = Scratch::default();
+        assert_eq!(bytes.view(1, 2, &mut scratch).unwrap(), [2, 3]);
+        for (offset, len) in [(3, 2), (u64::MAX, 1), (5, 0)] {
+            let e = bytes.view(offset, len, &mut scratch).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::Truncated, "{offset} {len}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What can go wrong, and where it did.
+
+use std::fmt;
+use std::io;
+
+/// Result of everything in gdump's libraries.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What kind of failure an [`Error`] is; decides exit statuses and retries, never the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input ends before something that it announces.
+    Truncated,
+    /// The input is not of the kind it was taken for.
+    BadMagic,
+    /// A value in the input contradicts the format or another value.
+    Corrupt,
+    /// The input is understood to be something that this version does not handle.
+    Unsupported,
+    /// The dump does not tell something that was asked for (a vmcoreinfo key, say).
+    MissingInfo,
+    /// The output has no room left: the device is full, or a size limit was reached.
+    NoSpace,
+    /// The operating system refused a read or a write.
+    Io,
+    /// A signal asked us to stop.
+    Interrupted,
+}
+
+/// A failure: what and where, found and expected, in one line.
+///
+/// The text reads `context: message`, the outermost context first, as in
+/// `vmcore: program header 3 at offset 0xe8: p_filesz 0x2000 exceeds p_memsz 0x1000`.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// A failure of `kind` that reads `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into(), hint: None }
+    }
+
+    /// [`ErrorKind::Corrupt`].
+    pub fn corrupt(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Corrupt, message)
+    }
+
+    /// [`ErrorKind::Unsupported`].
+    pub fn unsupported(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Unsupported, message)
+    }
+
+    /// [`ErrorKind::MissingInfo`].
+    pub fn missing(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::MissingInfo, message)
+    }
+
+    /// [`ErrorKind::Truncated`]: `what` needs bytes up to `end`, the input has `len`.
+    pub fn truncated(what: &str, end: u64, len: u64) -> Error {
+        Error::new(ErrorKind::Truncated, format!("{what} ends at offset {end:#x}, but the input ends at {len:#x}"))
+    }
+
+    /// The same failure with `context: ` before it.
+    #[must_use]
+    pub fn within(mut self, context: impl fmt::Display) -> Error {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// The same failure with a way round it, shown after the message.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(e: io::Error) -> Error {
+        let kind = match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge | io::ErrorKind::QuotaExceeded => {
+                ErrorKind::NoSpace
+            }
+            io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_from_the_outside_in() {
+        let e = Error::corrupt("size 5120 exceeds 4096")
+            .within("descriptor of pfn 0x1a")
+            .within("kdump")
+            .hint("run gdump check");
+        assert_eq!(e.to_string(), "kdump: descriptor of pfn 0x1a: size 5120 exceeds 4096 (run gdump check)");
+        assert_eq!(e.kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_full_device_is_no_space() {
+        let e = Error::from(io::Error::from_raw_os_error(28));
+        assert_eq!(e.kind(), ErrorKind::NoSpace);
+    }
+}

@@ -1,0 +1,139 @@
+//! What any container may know about the machine whose memory it holds.
+
+use crate::addr::{PageSize, Pfn, PhysAddr, VirtAddr};
+
+/// Byte order of the dumped machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteOrder {
+    /// Least significant byte first.
+    Little,
+    /// Most significant byte first.
+    Big,
+}
+
+/// Word size of the dumped machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WordSize {
+    /// 4-byte words.
+    Bits32,
+    /// 8-byte words.
+    Bits64,
+}
+
+/// The dumped machine, as far as its containers tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// `e_machine` of an ELF core, the common coin for architectures (62 is x86_64); 0 where the container does not tell.
+    pub elf_machine: u16,
+    /// Byte order.
+    pub order: ByteOrder,
+    /// Word size.
+    pub word: WordSize,
+}
+
+/// `struct new_utsname`: six strings of 65 bytes, NUL padded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct UtsName {
+    /// sysname, nodename, release, version, machine, domainname.
+    pub fields: [[u8; 65]; 6],
+}
+
+impl UtsName {
+    /// Bytes of the structure.
+    pub const SIZE: usize = 390;
+
+    /// From the structure's bytes.
+    pub fn from_bytes(bytes: &[u8; UtsName::SIZE]) -> UtsName {
+        let mut fields = [[0; 65]; 6];
+        for (field, from) in fields.iter_mut().zip(bytes.chunks_exact(65)) {
+            field.copy_from_slice(from);
+        }
+        UtsName { fields }
+    }
+
+    /// The kernel release, up to its NUL.
+    pub fn release(&self) -> String {
+        text(&self.fields[2])
+    }
+
+    /// The machine name, up to its NUL.
+    pub fn machine(&self) -> String {
+        text(&self.fields[4])
+    }
+}
+
+impl Default for UtsName {
+    fn default() -> UtsName {
+        UtsName { fields: [[0; 65]; 6] }
+    }
+}
+
+impl std::fmt::Debug for UtsName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.fields.iter().map(|field| text(field))).finish()
+    }
+}
+
+fn text(field: &[u8]) -> String {
+    let end = field.iter().position(|b| *b == 0).unwrap_or(field.len());
+    String::from_utf8_lossy(&field[..end]).into_owned()
+}
+
+/// A stretch of physical memory with the virtual address that the container gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where it begins physically.
+    pub paddr: PhysAddr,
+    /// Where the kernel had it mapped; 0 or the physical address where the producer did not know.
+    pub vaddr: VirtAddr,
+    /// Its length (bytes).
+    pub bytes: u64,
+}
+
+/// What a container knows besides pages.
+#[derive(Clone, Debug)]
+pub struct DumpMeta {
+    /// The dumped machine.
+    pub machine: Machine,
+    /// Page size of the container.
+    pub page_size: PageSize,
+    /// The page frame after the last one that the container speaks of.
+    pub end_pfn: Pfn,
+    /// ELF notes, byte for byte.
+    pub notes: Vec<u8>,
+    /// Where in `notes` the VMCOREINFO text lies (bytes), where there is one.
+    pub vmcoreinfo: Option<std::ops::Range<usize>>,
+    /// Number of NT_PRSTATUS notes: CPUs whose registers are kept.
+    pub cpus: u32,
+    /// Physical memory with virtual addresses (ELF program headers); empty where the container has none.
+    pub segments: Vec<Segment>,
+    /// Names of the system; zeros where not known.
+    pub utsname: UtsName,
+    /// When the kernel crashed, in seconds since 1970; 0 where not known.
+    pub crash_time: u64,
+    /// Physical minus link address of the kernel image (bytes, two's complement) as kdump headers have it; 0 where unknown.
+    pub phys_base: u64,
+    /// Page classes that are left out, as makedumpfile's dump level.
+    pub dump_level: u32,
+}
+
+impl DumpMeta {
+    /// The text of VMCOREINFO, where the notes hold one.
+    pub fn vmcoreinfo_text(&self) -> Option<&[u8]> {
+        self.vmcoreinfo.clone().and_then(|at| self.notes.get(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utsname_fields() {
+        let mut bytes = [0; UtsName::SIZE];
+        bytes[130..135].copy_from_slice(b"6.1.0");
+        bytes[260..266].copy_from_slice(b"x86_64");
+        let uts = UtsName::from_bytes(&bytes);
+        assert_eq!((uts.release().as_str(), uts.machine().as_str()), ("6.1.0", "x86_64"));
+    }
+}

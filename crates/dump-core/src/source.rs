@@ -1,0 +1,112 @@
+//! Where pages come from.
+
+use crate::addr::PfnRange;
+use crate::bitmap::PageBitmap;
+use crate::bytes::Scratch;
+use crate::codec::{CodecId, CodecSet};
+use crate::error::Result;
+use crate::meta::DumpMeta;
+
+/// Why a page has no content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Not RAM.
+    Hole,
+    /// Left out by a filter, when the source was made.
+    Excluded,
+    /// Cut off, when the source was made: it ran out of space.
+    Lost,
+    /// The source has it but reading it failed.
+    Unreadable,
+}
+
+/// What a run of pages holds.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// The bytes, page after page: as many as the run is long.
+    Bytes(&'a [u8]),
+    /// Zeros, known without reading.
+    Zero,
+    /// One page, still packed with a codec that the caller takes.
+    Packed {
+        /// How it is packed.
+        codec: CodecId,
+        /// The packed bytes.
+        bytes: &'a [u8],
+    },
+    /// Nothing, and why.
+    Absent(Absence),
+}
+
+/// Pages and what they hold; lives as long as the call that hands it over.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'a> {
+    /// Which pages.
+    pub pages: PfnRange,
+    /// Their content.
+    pub content: Content<'a>,
+}
+
+/// Physical pages out of any container.
+pub trait PageSource: Send + Sync {
+    /// What the container knows besides pages.
+    fn meta(&self) -> &DumpMeta;
+
+    /// Puts the page frames that are RAM into `ram`, as far as they lie in its window (the 1st bitmap).
+    ///
+    /// # Errors
+    /// Where the container must be read to tell, and cannot be.
+    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()>;
+
+    /// Puts the page frames whose content the container means to hold into `held` (the 2nd bitmap).
+    ///
+    /// # Errors
+    /// As [`mark_ram`](PageSource::mark_ram).
+    fn mark_held(&self, held: &mut PageBitmap) -> Result<()>;
+
+    /// Pushes spans that ascend, cover `run` exactly and never overlap.
+    ///
+    /// A page that cannot be read is [`Absence::Unreadable`], not an error; `accept` names the codecs whose packed pages
+    /// may be pushed as they are. A caller bounds memory by the length of `run`.
+    ///
+    /// # Errors
+    /// Only what `push` returns, or a failure that touches more than pages.
+    fn visit(
+        &self,
+        run: PfnRange,
+        accept: CodecSet,
+        scratch: &mut Scratch,
+        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
+    ) -> Result<()>;
+}
+
+/// Copies the pages of `run` to `out` (as many bytes as the run is long), zeros where a page is absent.
+///
+/// Returns the first absence met, `None` where all pages are there.
+///
+/// # Errors
+/// As [`PageSource::visit`].
+pub fn read_pages(
+    source: &dyn PageSource,
+    run: PfnRange,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Result<Option<Absence>> {
+    let size = source.meta().page_size;
+    let mut absence = None;
+    out.fill(0);
+    source.visit(run, CodecSet::NONE, scratch, &mut |span| {
+        match span.content {
+            Content::Bytes(bytes) => {
+                let at = usize::try_from(size.bytes_of(span.pages.start - run.start)).unwrap_or(usize::MAX);
+                if let Some(to) = at.checked_add(bytes.len()).and_then(|end| out.get_mut(at..end)) {
+                    to.copy_from_slice(bytes);
+                }
+            }
+            Content::Absent(why) => absence = absence.or(Some(why)),
+            Content::Zero | Content::Packed { .. } => {}
+        }
+        Ok(())
+    })?;
+    Ok(absence)
+}

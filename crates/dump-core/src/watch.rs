@@ -1,0 +1,35 @@
+//! Progress, told to whoever watches; no terminal here.
+
+/// A long step of the work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// A packed input is unpacked; counts bytes.
+    Unpack,
+    /// Struct pages are read and classified; counts pages.
+    Exclude,
+    /// Pages are read, packed and written; counts pages.
+    Copy,
+}
+
+/// Told how the work goes on; called from any worker.
+pub trait Watch: Sync {
+    /// `phase` begins; `total` is how much of it there is, 0 where that is not known.
+    fn begin(&self, phase: Phase, total: u64);
+    /// `amount` more of the current phase is done.
+    fn advance(&self, amount: u64);
+    /// The current phase is over.
+    fn end(&self);
+    /// Whether someone asked to stop; the work ends soon after with what it has.
+    fn stopped(&self) -> bool {
+        false
+    }
+}
+
+/// Watches nothing.
+pub struct NoWatch;
+
+impl Watch for NoWatch {
+    fn begin(&self, _: Phase, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn end(&self) {}
+}

@@ -1,0 +1,138 @@
+//! Where pages go: encoded by any worker, placed by one at a time.
+
+use crate::addr::PfnRange;
+use crate::bitmap::PageSet;
+use crate::codec::CodecId;
+use crate::error::Result;
+use crate::meta::DumpMeta;
+use crate::source::{Absence, Span};
+use std::ops::Range;
+
+/// What became of pages in an [`EncodedBlock`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpanData {
+    /// Bytes in the block's data: one page where packed, whole pages where not.
+    Stored {
+        /// How the page is packed, `None` where its bytes are as they were.
+        codec: Option<CodecId>,
+        /// Where in the block's data.
+        data: Range<usize>,
+    },
+    /// All zero.
+    Zero,
+    /// No content, and why.
+    Absent(Absence),
+}
+
+/// Pages of a block and what became of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedSpan {
+    /// Which pages.
+    pub pages: PfnRange,
+    /// What became of them.
+    pub data: SpanData,
+}
+
+/// Pages made ready by one worker: bytes without offsets. Reused from block to block.
+#[derive(Default)]
+pub struct EncodedBlock {
+    /// Spans in ascending order.
+    pub spans: Vec<EncodedSpan>,
+    /// Their bytes.
+    pub data: Vec<u8>,
+}
+
+impl EncodedBlock {
+    /// Empties the block and keeps its memory.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.data.clear();
+    }
+
+    /// Appends `pages` with `bytes` as they are.
+    pub fn store(&mut self, pages: PfnRange, codec: Option<CodecId>, bytes: &[u8]) {
+        let from = self.data.len();
+        self.data.extend_from_slice(bytes);
+        self.spans.push(EncodedSpan { pages, data: SpanData::Stored { codec, data: from..self.data.len() } });
+    }
+
+    /// Appends pages without bytes.
+    pub fn note(&mut self, pages: PfnRange, data: SpanData) {
+        self.spans.push(EncodedSpan { pages, data });
+    }
+}
+
+/// A worker's half of a writer: pages in, bytes out, no offsets.
+pub trait BlockEncoder: Send {
+    /// Appends what `span` becomes to `out`.
+    ///
+    /// # Errors
+    /// Where a codec fails in a way that storing the page raw does not mend.
+    fn push(&mut self, span: Span<'_>, out: &mut EncodedBlock) -> Result<()>;
+}
+
+/// How the writing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every page is there.
+    Complete,
+    /// Something is missing: the output is to be flagged incomplete.
+    Incomplete,
+}
+
+/// The serial half of a writer: offsets, no I/O. Blocks arrive in the order of their pages.
+pub trait DumpWriter: Send {
+    /// Lays the output out and places all that comes before the pages.
+    ///
+    /// # Errors
+    /// Where the container cannot hold the dump.
+    fn prepare(
+        &mut self,
+        meta: &DumpMeta,
+        ram: &dyn PageSet,
+        dumpable: &dyn PageSet,
+        out: &mut dyn Placer,
+    ) -> Result<()>;
+
+    /// A worker's half, one for each worker.
+    fn encoder(&self) -> Box<dyn BlockEncoder>;
+
+    /// Codecs whose packed pages the encoder takes as they are.
+    fn accepts(&self) -> crate::codec::CodecSet {
+        crate::codec::CodecSet::NONE
+    }
+
+    /// Assigns offsets to a block's bytes.
+    ///
+    /// # Errors
+    /// What `out` returns, or a block that does not follow the one before.
+    fn place(&mut self, block: &EncodedBlock, out: &mut dyn Placer) -> Result<()>;
+
+    /// Places what comes last; where the dump is incomplete, what flags it so and keeps it readable.
+    ///
+    /// # Errors
+    /// What `out` returns.
+    fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()>;
+}
+
+/// Takes placements; writes them at once or later.
+pub trait Placer {
+    /// Bytes `range` of the block in hand go to `offset` of output `part`.
+    ///
+    /// # Errors
+    /// Where they are written at once and that fails.
+    fn data(&mut self, part: usize, offset: u64, range: Range<usize>) -> Result<()>;
+
+    /// `bytes` go to `offset` of output `part`, after all data placed before them: an index never names bytes that did
+    /// not land.
+    ///
+    /// # Errors
+    /// As [`data`](Placer::data).
+    fn index(&mut self, part: usize, offset: u64, bytes: &[u8]) -> Result<()>;
+
+    /// Output `part` is at least `len` bytes long; what nobody wrote reads as zeros.
+    ///
+    /// # Errors
+    /// As [`data`](Placer::data).
+    fn extend(&mut self, part: usize, len: u64) -> Result<()>;
+}

@@ -1,0 +1,3 @@
+//! ELF cores as sources of physical pages.
+
+#![forbid(unsafe_code)]

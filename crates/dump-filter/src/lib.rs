@@ -1,0 +1,3 @@
+//! Which pages a dump level leaves out.
+
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! kdump-compressed files: reading and writing.
+
+#![forbid(unsafe_code)]
