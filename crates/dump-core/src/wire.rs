@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// As [`bytes`](Fields::bytes).
     pub fn i32(&mut self, name: &str) -> Result<i32> {
-        self.u32(name).map(u32::cast_signed)
+        self.u32(name).map(|v| v as i32)
     }
 
     /// A 64-bit field.
@@ -144,7 +144,7 @@ impl FieldsMut {
 
     /// Appends a signed 32-bit field.
     pub fn i32(&mut self, value: i32) -> &mut Self {
-        self.u32(value.cast_unsigned())
+        self.u32(value as u32)
     }
 
     /// Appends a 64-bit field.

@@ -1,3 +1,13 @@
-//! Which pages a dump level leaves out.
+//! Which page frames a dump level leaves out: policy over what struct pages say, and counts of why.
+//!
+//! `dump-kernel` reads struct pages; nothing here knows their layout, and nothing there knows a dump level.
 
 #![forbid(unsafe_code)]
+
+mod exclude;
+mod level;
+mod tally;
+
+pub use exclude::{Exclusion, exclude};
+pub use level::{DumpLevel, Reason, judge};
+pub use tally::Tally;

@@ -1,0 +1,408 @@
+//! How each era of Linux marks its pages, as tables: one row an era, newest first, the first row that the dump's own keys
+//! answer for wins. A kernel newer than the last row falls to the newest row whose keys it still has.
+//!
+//! | since | what changed | commit |
+//! |---|---|---|
+//! | 3.9  | vmcoreinfo tells the value of a buddy page's `_mapcount` | 8d67091ec6ae |
+//! | 4.4  | order and destructor of a compound page: integers in the first tail, not `lru` | f1e61557f023 |
+//! | 4.5  | vmcoreinfo tells `compound_head`, whose bit 0 marks a tail | d7f53518f713 |
+//! | 4.10 | PG_swapcache shares its bit with PG_owner_priv_1, and means swapcache only with PG_swapbacked | 6326fec1122c |
+//! | 4.16 | order and destructor are bytes | 036e7aa49fb2 |
+//! | 4.18 | `page_type` in the place of `_mapcount` | 6e292b9be7f4 |
+//! | 5.1  | offline pages (balloon, virtio-mem, Hyper-V) have a type | e04b742f74c2 |
+//! | 6.3  | order and destructor named by `struct folio` | 1c5509be58f6 |
+//! | 6.6  | order in the low byte of the first tail's flags, hugetlb a flag there | ebc1baf5c9b4, 9c5ccf2db04b |
+//! | 6.9  | hugetlb a page type | d99e3140a4d3 |
+//! | 6.10 | slab a page type; its flag bit goes to PG_waiters and others | 46df8e73a4a3 |
+//! | 6.12 | the type is the top byte alone | 4ffca5a96678 |
+//! | 6.16 | unaccepted memory has a type, told by vmcoreinfo | – |
+//! | 7.1  | `compound_head` becomes `compound_info`, bit 0 as before | d50569612c29 |
+
+use crate::symbols::KernelSymbols;
+use crate::vmcoreinfo::Vmcoreinfo;
+use dump_core::{Error, Result};
+
+/// How a tail page of a compound page is told from its head and from small pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailMark {
+    /// Bit 0 of the word at this offset of its struct page.
+    Bit0 {
+        /// Offset (bytes).
+        offset: usize,
+    },
+    /// Not at all: before 4.5 a tail met on its own is taken for a small page.
+    None,
+}
+
+/// A field of the first tail's struct page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Offset (bytes).
+    pub offset: usize,
+    /// Width (bytes): 1, 2, 4 or 8.
+    pub width: usize,
+}
+
+/// How the order of a compound page is found, and whether it is a hugetlb page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompoundMark {
+    /// The order is the low byte of the first tail's flags; hugetlb is a type of the head.
+    FlagsByteAndType {
+        /// The type of a hugetlb head.
+        hugetlb: TypeMark,
+    },
+    /// The order is the low byte of the first tail's flags; hugetlb is a bit of them.
+    FlagsByteAndFlag {
+        /// The bit, as a mask.
+        hugetlb: u64,
+    },
+    /// Both are fields of the first tail.
+    Fields {
+        /// The order.
+        order: Field,
+        /// The destructor, and the value that it has for hugetlb pages; `None` where that cannot be told.
+        hugetlb: Option<(Field, u64)>,
+    },
+    /// Not told: every page of a compound page is looked at alone.
+    Unknown,
+}
+
+/// A page type, as the 4 bytes at `_mapcount` have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeMark {
+    mask: u32,
+    value: u32,
+}
+
+impl TypeMark {
+    /// From the number that vmcoreinfo gives.
+    ///
+    /// Since 6.12 a type is the top byte, 0xf0 to 0xfe, and the three below are the type's own to use (4ffca5a96678): a
+    /// number whose low bytes are zero is such a type and only its top byte is compared. Before, the whole is the type.
+    pub fn new(number: i64) -> TypeMark {
+        let value = number as u32;
+        let top_byte_alone = value & 0x00ff_ffff == 0 && value >= 0xf000_0000;
+        TypeMark { mask: if top_byte_alone { 0xff00_0000 } else { u32::MAX }, value }
+    }
+
+    /// Whether a page whose `_mapcount` is this has the type.
+    #[inline]
+    pub fn matches(self, mapcount: u32) -> bool {
+        mapcount & self.mask == self.value
+    }
+}
+
+/// How a slab page is known: its `mapping` is no mapping (since 6.2 `struct slab` lies over it, 130d4df57390).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlabMark {
+    Type(TypeMark),
+    Flag(u64),
+    None,
+}
+
+/// How a free page of the buddy allocator is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuddyMark {
+    /// By its type; its order is in `private`.
+    Type(TypeMark),
+    /// Only by the allocator's lists.
+    Lists,
+}
+
+/// Something that this dump does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// The dump level bits that ask for it.
+    pub level: u32,
+    /// The pages that are kept because of it.
+    pub class: &'static str,
+    /// The key that is missing.
+    pub key: &'static str,
+}
+
+/// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks.
+#[derive(Clone, Debug)]
+pub struct PageRules {
+    pub(crate) size: usize,
+    pub(crate) flags: usize,
+    pub(crate) mapping: usize,
+    pub(crate) mapcount: Option<usize>,
+    pub(crate) private: Option<usize>,
+    pub(crate) head: u64,
+    pub(crate) lru: u64,
+    pub(crate) has_private: u64,
+    pub(crate) swapcache: u64,
+    pub(crate) swapbacked: u64,
+    pub(crate) hwpoison: u64,
+    pub(crate) slab: SlabMark,
+    pub(crate) offline: Option<TypeMark>,
+    pub(crate) unaccepted: Option<TypeMark>,
+    pub(crate) orders: u64,
+    tail: TailMark,
+    compound: CompoundMark,
+    buddy: BuddyMark,
+    unknown: Vec<Unknown>,
+}
+
+/// No struct page is larger: 56 to 64 bytes, some debug options make it 96 or more.
+const MAX_STRUCT_PAGE: u64 = 1024;
+
+impl PageRules {
+    /// Chooses each rule by what `info` tells.
+    ///
+    /// # Errors
+    /// `MissingInfo` where it does not even tell the size of a struct page, or where its flags and mapping are.
+    pub fn new(info: &Vmcoreinfo) -> Result<PageRules> {
+        let size = info.size_of("page").filter(|n| (8..=MAX_STRUCT_PAGE).contains(n));
+        let size = size.ok_or_else(|| Error::missing("vmcoreinfo has no usable SIZE(page)"))? as usize;
+        let member = |name: &str, width: usize| {
+            let offset = usize::try_from(info.offset_of(name)?).ok()?;
+            (offset.checked_add(width)? <= size).then_some(offset)
+        };
+        let needed = |name: &str| {
+            member(name, 8).ok_or_else(|| Error::missing(format!("vmcoreinfo has no usable OFFSET({name})")))
+        };
+        let mapcount = member("page._mapcount", 4);
+        let private = member("page.private", 8);
+        let type_mark = |name: &str| mapcount.and(info.number(name)).map(TypeMark::new);
+        let flag = |name: &str| info.number(name).and_then(flag_mask).unwrap_or(0);
+        let buddy = match (type_mark("PAGE_BUDDY_MAPCOUNT_VALUE"), private) {
+            (Some(mark), Some(_)) => BuddyMark::Type(mark),
+            _ => BuddyMark::Lists,
+        };
+        let mut rules = PageRules {
+            size,
+            flags: needed("page.flags")?,
+            mapping: needed("page.mapping")?,
+            mapcount,
+            private,
+            head: info.number("PG_head_mask").unwrap_or(0) as u64,
+            lru: flag("PG_lru"),
+            has_private: flag("PG_private"),
+            swapcache: flag("PG_swapcache"),
+            swapbacked: swapbacked(info),
+            hwpoison: flag("PG_hwpoison"),
+            slab: match type_mark("PAGE_SLAB_MAPCOUNT_VALUE") {
+                Some(mark) => SlabMark::Type(mark),
+                None if flag("PG_slab") != 0 => SlabMark::Flag(flag("PG_slab")),
+                None => SlabMark::None,
+            },
+            offline: type_mark("PAGE_OFFLINE_MAPCOUNT_VALUE"),
+            unaccepted: type_mark("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
+            orders: info.length_of("zone.free_area").filter(|n| (1..=32).contains(n)).unwrap_or(32),
+            tail: TAIL_MARKS.iter().find_map(|rule| rule(info, size)).unwrap_or(TailMark::None),
+            compound: COMPOUND_MARKS.iter().find_map(|rule| rule(info, size)).unwrap_or(CompoundMark::Unknown),
+            buddy,
+            unknown: Vec::new(),
+        };
+        rules.unknown = rules.find_unknown();
+        Ok(rules)
+    }
+
+    /// Bytes of a struct page.
+    pub fn struct_page_size(&self) -> usize {
+        self.size
+    }
+
+    /// How free pages are known.
+    pub fn buddy(&self) -> BuddyMark {
+        self.buddy
+    }
+
+    /// How tails are known.
+    pub fn tail(&self) -> TailMark {
+        self.tail
+    }
+
+    /// How compound pages are known.
+    pub fn compound(&self) -> CompoundMark {
+        self.compound
+    }
+
+    /// Whether a scan can find pages that are always left out, whatever the level.
+    pub fn finds_always_excluded(&self) -> bool {
+        self.hwpoison != 0 || self.offline.is_some() || self.unaccepted.is_some()
+    }
+
+    /// What the dump does not tell, of what some dump level asks for.
+    pub fn unknown(&self) -> &[Unknown] {
+        &self.unknown
+    }
+
+    fn find_unknown(&self) -> Vec<Unknown> {
+        let huge = self.compound == CompoundMark::Unknown || self.head == 0;
+        let no_hugetlb = matches!(self.compound, CompoundMark::Fields { hugetlb: None, .. });
+        let huge_key = if self.head == 0 { "NUMBER(PG_head_mask)" } else { "OFFSET(page.compound_order)" };
+        let checks = [
+            (self.lru == 0, 2 | 4, "page cache", "NUMBER(PG_lru)"),
+            (self.has_private == 0, 2, "page cache with or without private data", "NUMBER(PG_private)"),
+            (self.swapcache == 0, 2 | 4, "swap cache", "NUMBER(PG_swapcache)"),
+            (self.slab == SlabMark::None, 2 | 4 | 8, "slab pages among user data", "NUMBER(PG_slab)"),
+            (huge, 2 | 4 | 8, "huge pages beyond their first", huge_key),
+            (no_hugetlb && !huge, 8, "hugetlb pages", "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"),
+        ];
+        let missing = checks.into_iter().filter(|(missing, ..)| *missing);
+        missing.map(|(_, level, class, key)| Unknown { level, class, key }).collect()
+    }
+}
+
+/// A flag's mask from its bit number.
+fn flag_mask(bit: i64) -> Option<u64> {
+    u32::try_from(bit).ok().and_then(|bit| 1u64.checked_shl(bit))
+}
+
+/// PG_swapbacked, or the mask 0 where PG_swapcache alone tells.
+///
+/// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked then
+/// is six bits above it (6326fec1122c); before, PG_swapcache has a bit of its own and needs no second.
+fn swapbacked(info: &Vmcoreinfo) -> u64 {
+    let assumed = || {
+        let (cache, private) = (info.number("PG_swapcache")?, info.number("PG_private")?);
+        (cache < private).then_some(private + 6)
+    };
+    info.number("PG_swapbacked").or_else(assumed).and_then(flag_mask).unwrap_or(0)
+}
+
+/// A row: the mark, where the dump's keys say that its kernel has it. The second argument is the size of a struct page.
+type Row<T> = fn(&Vmcoreinfo, usize) -> Option<T>;
+
+const TAIL_MARKS: &[Row<TailMark>] = &[
+    // 7.1 (d50569612c29)
+    |info, size| tail_at(info, "page.compound_info", size),
+    // 4.5 (d7f53518f713)
+    |info, size| tail_at(info, "page.compound_head", size),
+];
+
+const COMPOUND_MARKS: &[Row<CompoundMark>] = &[
+    // 6.9 (d99e3140a4d3), also in kernels that took it back
+    |info, _| {
+        info.offset_of("page._mapcount")?;
+        let hugetlb = TypeMark::new(info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")?);
+        Some(CompoundMark::FlagsByteAndType { hugetlb })
+    },
+    // 6.6 (ebc1baf5c9b4, 9c5ccf2db04b, de53c05f2ae3)
+    |info, _| Some(CompoundMark::FlagsByteAndFlag { hugetlb: flag_mask(info.number("PG_hugetlb")?)? }),
+    // 6.3 (1c5509be58f6): offsets into struct folio, whose second page is the first tail
+    |info, size| {
+        let tail = |name| info.offset_of(name)?.checked_sub(size as u64);
+        fields(info, tail("folio._folio_order")?, tail("folio._folio_dtor"), Some(1), size)
+    },
+    // 4.4 (f1e61557f023): 16 or 32 bits; bytes since 4.16 (036e7aa49fb2). The two stand side by side: their distance is
+    // their width.
+    |info, size| {
+        let (order, dtor) = (info.offset_of("page.compound_order")?, info.offset_of("page.compound_dtor"));
+        let width = dtor.and_then(|dtor| usize::try_from(order.checked_sub(dtor)?).ok());
+        fields(info, order, dtor, width.filter(|width| [1, 2, 4, 8].contains(width)), size)
+    },
+    // up to 4.3: lru.prev and lru.next of the first tail. No key tells these kernels from a 4.4 that was never told to
+    // export compound_order, and there lru.prev is something else: the release decides.
+    |info, size| {
+        info.version().filter(|version| *version < (4, 4))?;
+        let lru = usize::try_from(info.offset_of("page.lru")?).ok()?;
+        let next = lru.checked_add(usize::try_from(info.offset_of("list_head.next").unwrap_or(0)).ok()?)?;
+        let prev = lru.checked_add(usize::try_from(info.offset_of("list_head.prev").unwrap_or(8)).ok()?)?;
+        let field = |offset: usize| (offset.checked_add(8)? <= size).then_some(Field { offset, width: 8 });
+        let hugetlb = info.symbol("free_huge_page").and_then(|addr| Some((field(next)?, addr.0)));
+        Some(CompoundMark::Fields { order: field(prev)?, hugetlb })
+    },
+];
+
+fn tail_at(info: &Vmcoreinfo, member: &str, size: usize) -> Option<TailMark> {
+    let offset = usize::try_from(info.offset_of(member)?).ok()?;
+    (offset.checked_add(8)? <= size).then_some(TailMark::Bit0 { offset })
+}
+
+/// Order and destructor as integers of `width` bytes; a byte where the width is not told.
+fn fields(info: &Vmcoreinfo, order: u64, dtor: Option<u64>, width: Option<usize>, size: usize) -> Option<CompoundMark> {
+    let width = width.unwrap_or(1);
+    let field = |offset: u64| {
+        let offset = usize::try_from(offset).ok()?;
+        (offset.checked_add(width)? <= size).then_some(Field { offset, width })
+    };
+    let hugetlb = dtor.and_then(field).zip(info.number("HUGETLB_PAGE_DTOR").map(|id| id as u64));
+    Some(CompoundMark::Fields { order: field(order)?, hugetlb })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(keys: &str) -> PageRules {
+        let text = format!(
+            "OSRELEASE=4.0.0\nSIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page.lru)=8\n\
+             OFFSET(page._mapcount)=48\nOFFSET(page.private)=40\nOFFSET(list_head.prev)=8\nOFFSET(list_head.next)=0\n\
+             NUMBER(PG_head_mask)=65536\n{keys}"
+        );
+        PageRules::new(&Vmcoreinfo::parse(text.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn compound_marks_by_era() {
+        let byte = |offset| Field { offset, width: 1 };
+        let word = |offset| Field { offset, width: 8 };
+        let u32_at = |offset| Field { offset, width: 4 };
+        let cases = [
+            ("", CompoundMark::Fields { order: word(16), hugetlb: None }),
+            (
+                "SYMBOL(free_huge_page)=ffffffff81123450\n",
+                CompoundMark::Fields { order: word(16), hugetlb: Some((word(8), 0xffff_ffff_8112_3450)) },
+            ),
+            (
+                "OFFSET(page.compound_order)=20\nOFFSET(page.compound_dtor)=16\nNUMBER(HUGETLB_PAGE_DTOR)=2\n",
+                CompoundMark::Fields { order: u32_at(20), hugetlb: Some((u32_at(16), 2)) },
+            ),
+            (
+                "OFFSET(page.compound_order)=17\nOFFSET(page.compound_dtor)=16\nNUMBER(HUGETLB_PAGE_DTOR)=2\n",
+                CompoundMark::Fields { order: byte(17), hugetlb: Some((byte(16), 2)) },
+            ),
+            (
+                "OFFSET(folio._folio_order)=81\nOFFSET(folio._folio_dtor)=80\nNUMBER(HUGETLB_PAGE_DTOR)=2\n",
+                CompoundMark::Fields { order: byte(17), hugetlb: Some((byte(16), 2)) },
+            ),
+            ("NUMBER(PG_hugetlb)=8\n", CompoundMark::FlagsByteAndFlag { hugetlb: 256 }),
+            (
+                "NUMBER(PG_hugetlb)=8\nNUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)=-2049\n",
+                CompoundMark::FlagsByteAndType { hugetlb: TypeMark { mask: u32::MAX, value: 0xffff_f7ff } },
+            ),
+        ];
+        for (keys, want) in cases {
+            assert_eq!(rules(keys).compound(), want, "{keys}");
+        }
+    }
+
+    #[test]
+    fn types_compare_their_top_byte_since_6_12() {
+        let new = TypeMark::new(-184549376); // 0xf5000000, slab of 6.12
+        assert!(new.matches(0xf500_0000) && new.matches(0xf500_0001) && !new.matches(0xf600_0000));
+        let old = TypeMark::new(-129); // ~0x80, buddy of 4.18
+        assert!(old.matches(0xffff_ff7f) && !old.matches(0xffff_ffff));
+        assert!(!TypeMark::new(-128).matches(0xffff_ff7f));
+    }
+
+    #[test]
+    fn what_is_not_told_is_named() {
+        let known = rules("NUMBER(PG_lru)=5\nNUMBER(PG_private)=11\nNUMBER(PG_slab)=7\nNUMBER(PG_swapcache)=16\n");
+        let keys: Vec<_> = known.unknown().iter().map(|u| u.key).collect();
+        assert_eq!(keys, ["NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"]);
+        assert!(rules("").unknown().iter().any(|u| u.key == "NUMBER(PG_lru)"));
+        assert_eq!(known.buddy(), BuddyMark::Lists);
+    }
+
+    #[test]
+    fn offsets_outside_a_struct_page_are_not_believed() {
+        let text = b"SIZE(page)=64\nOFFSET(page.flags)=60\nOFFSET(page.mapping)=24\n";
+        let e = PageRules::new(&Vmcoreinfo::parse(text)).unwrap_err();
+        assert!(e.to_string().contains("OFFSET(page.flags)"), "{e}");
+        assert_eq!(rules("OFFSET(page.compound_head)=18446744073709551615\n").tail(), TailMark::None);
+    }
+
+    #[test]
+    fn swapcache_needs_swapbacked_where_its_bit_is_shared() {
+        assert_eq!(rules("NUMBER(PG_private)=11\nNUMBER(PG_swapcache)=16\n").swapbacked, 0);
+        assert_eq!(rules("NUMBER(PG_private)=11\nNUMBER(PG_swapcache)=8\n").swapbacked, 1 << 17);
+        assert_eq!(
+            rules("NUMBER(PG_swapbacked)=18\nNUMBER(PG_private)=11\nNUMBER(PG_swapcache)=8\n").swapbacked,
+            1 << 18
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! Free pages by the buddy allocator's own lists, for kernels that mark them no other way (before 3.9, 8d67091ec6ae).
+//!
+//! ```text
+//! node_data[] ─> pglist_data.node_zones[] ─> zone.free_area[order].free_list[migrate type] ─> page.lru ─> page.lru ...
+//! ```
+
+use crate::mem_map::MemMap;
+use crate::symbols::KernelSymbols;
+use crate::xlat::KernelMemory;
+use dump_core::{Error, PfnRange, Result, VirtAddr};
+
+/// Bounds on what the dump says of its own structures: far above any kernel's values.
+const MAX_NODES: u64 = 4096;
+const MAX_ZONES: u64 = 16;
+const MAX_ORDERS: u64 = 32;
+const MAX_LISTS: u64 = 64;
+
+/// Where the lists are, and how they are linked. Offsets and sizes in bytes.
+pub struct FreeLists {
+    nodes: Vec<VirtAddr>,
+    node_zones: u64,
+    nr_zones: u64,
+    zone_size: u64,
+    spanned_pages: u64,
+    free_area: u64,
+    free_area_size: u64,
+    free_list: u64,
+    list_size: u64,
+    next: u64,
+    prev: u64,
+    lru: u64,
+    orders: u64,
+    lists: u64,
+}
+
+impl FreeLists {
+    /// Finds the nodes and learns the structures' layout.
+    ///
+    /// # Errors
+    /// `MissingInfo`, naming the key that the dump does not tell.
+    pub fn new(symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<FreeLists> {
+        let offset = |name: &str| needed(symbols.offset_of(name), "OFFSET", name);
+        let size = |name: &str| needed(symbols.size_of(name), "SIZE", name);
+        let bounded = |n: Option<u64>, name: &str, max| needed(n.filter(|n| *n <= max), "LENGTH", name);
+        Ok(FreeLists {
+            nodes: nodes(symbols, memory)?,
+            node_zones: offset("pglist_data.node_zones")?,
+            nr_zones: offset("pglist_data.nr_zones")?,
+            zone_size: size("zone")?,
+            spanned_pages: offset("zone.spanned_pages")?,
+            free_area: offset("zone.free_area")?,
+            free_area_size: size("free_area")?,
+            free_list: offset("free_area.free_list")?,
+            list_size: size("list_head")?,
+            next: offset("list_head.next")?,
+            prev: offset("list_head.prev")?,
+            lru: offset("page.lru")?,
+            orders: bounded(symbols.length_of("zone.free_area"), "zone.free_area", MAX_ORDERS)?,
+            // one list an order before 2.6.24
+            lists: bounded(
+                Some(symbols.length_of("free_area.free_list").unwrap_or(1)),
+                "free_area.free_list",
+                MAX_LISTS,
+            )?,
+        })
+    }
+
+    /// Calls `free` with each block of free pages. `limit` (pages) is all there can be: a list that goes on longer runs in
+    /// a circle.
+    ///
+    /// # Errors
+    /// Where a list is broken. What was found before is free all the same: both its links were right.
+    pub fn walk(
+        &self,
+        memory: &mut KernelMemory<'_>,
+        map: &MemMap,
+        limit: u64,
+        free: &mut dyn FnMut(PfnRange),
+    ) -> Result<()> {
+        let mut left = limit;
+        for node in &self.nodes {
+            let zones = u64::from(memory.read_u32(at(*node, self.nr_zones)?)?);
+            for zone in 0..zones.min(MAX_ZONES) {
+                let zone = at(*node, self.node_zones + zone * self.zone_size)?;
+                if memory.read_u64(at(zone, self.spanned_pages)?)? == 0 {
+                    continue;
+                }
+                for order in (0..self.orders).rev() {
+                    let area = at(zone, self.free_area + order * self.free_area_size + self.free_list)?;
+                    for list in 0..self.lists {
+                        self.walk_list(memory, map, at(area, list * self.list_size)?, order, &mut left, free)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn walk_list(
+        &self,
+        memory: &mut KernelMemory<'_>,
+        map: &MemMap,
+        head: VirtAddr,
+        order: u64,
+        left: &mut u64,
+        free: &mut dyn FnMut(PfnRange),
+    ) -> Result<()> {
+        let (mut previous, mut entry) = (head, VirtAddr(memory.read_u64(at(head, self.next)?)?));
+        while entry != head {
+            let back = VirtAddr(memory.read_u64(at(entry, self.prev)?)?);
+            let page = VirtAddr(entry.0.wrapping_sub(self.lru));
+            let (pfn, pages) = (map.pfn_of(page), 1u64 << order);
+            let Some(pfn) = pfn.filter(|_| back == previous && *left >= pages) else {
+                return Err(Error::corrupt(format!("the free list of order {order} at {head} is broken at {entry}")));
+            };
+            *left -= pages;
+            free(PfnRange::at(pfn, pages));
+            (previous, entry) = (entry, VirtAddr(memory.read_u64(at(entry, self.next)?)?));
+        }
+        Ok(())
+    }
+}
+
+/// The `pglist_data` of each node: `node_data[]` where there can be several, else `contig_page_data`.
+fn nodes(symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<Vec<VirtAddr>> {
+    if let (Some(table), Some(length)) = (symbols.symbol("node_data"), symbols.length_of("node_data")) {
+        let mut nodes = Vec::new();
+        for node in 0..length.min(MAX_NODES) {
+            let pgdat = memory.read_u64(at(table, node * 8)?)?;
+            if pgdat != 0 {
+                nodes.push(VirtAddr(pgdat));
+            }
+        }
+        return Ok(nodes);
+    }
+    let one = symbols.symbol("contig_page_data");
+    Ok(vec![
+        one.ok_or_else(|| Error::missing("vmcoreinfo has neither SYMBOL(node_data) nor SYMBOL(contig_page_data)"))?,
+    ])
+}
+
+fn needed(value: Option<u64>, kind: &str, name: &str) -> Result<u64> {
+    // far above any structure's size: keeps the arithmetic of addresses from wrapping
+    let value = value.filter(|value| *value < 1 << 32);
+    value.ok_or_else(|| Error::missing(format!("vmcoreinfo has no usable {kind}({name})")))
+}
+
+fn at(base: VirtAddr, offset: u64) -> Result<VirtAddr> {
+    base.checked_add(offset).ok_or_else(|| Error::corrupt(format!("{base} + {offset:#x} passes 2^64")))
+}

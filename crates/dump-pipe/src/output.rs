@@ -1,0 +1,125 @@
+//! Carries placements out.
+
+use dump_core::{EncodedBlock, Placer, Result, WriteAt};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Outputs and the number of bytes written to them.
+pub(crate) struct Outputs<'a> {
+    parts: &'a [&'a dyn WriteAt],
+    written: AtomicU64,
+}
+
+impl<'a> Outputs<'a> {
+    pub fn new(parts: &'a [&'a dyn WriteAt]) -> Outputs<'a> {
+        Outputs { parts, written: AtomicU64::new(0) }
+    }
+
+    /// Bytes written so far, those written twice counted twice.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Whether bytes must be written in the order of placement.
+    pub fn in_order(&self) -> bool {
+        self.parts.iter().any(|part| part.is_stream())
+    }
+
+    fn write(&self, part: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        let output = self.part(part)?;
+        output.write_at(offset, bytes)?;
+        self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn part(&self, part: usize) -> Result<&dyn WriteAt> {
+        let missing =
+            || dump_core::Error::corrupt(format!("the writer placed bytes in output {part}, which is not there"));
+        self.parts.get(part).copied().ok_or_else(missing)
+    }
+}
+
+/// A placer that writes at once: for what comes before the first block and after the last.
+pub(crate) struct Direct<'a>(pub &'a Outputs<'a>);
+
+impl Placer for Direct<'_> {
+    fn data(&mut self, _: usize, _: u64, _: Range<usize>) -> Result<()> {
+        Err(dump_core::Error::corrupt("the writer placed a block's data where there is no block"))
+    }
+
+    fn index(&mut self, part: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.0.write(part, offset, bytes)
+    }
+
+    fn extend(&mut self, part: usize, len: u64) -> Result<()> {
+        self.0.part(part)?.extend_to(len)
+    }
+}
+
+/// Placements of one block, to be written once the lock is released.
+#[derive(Default)]
+pub(crate) struct Placement {
+    ops: Vec<Op>,
+    index: Vec<u8>,
+}
+
+struct Op {
+    part: usize,
+    offset: u64,
+    what: What,
+}
+
+enum What {
+    Data(Range<usize>),
+    Index(Range<usize>),
+    Extend,
+}
+
+impl Placement {
+    /// Writes the block's bytes and its index, in the order in which they were placed: an index after its data.
+    pub fn carry_out(&self, block: &EncodedBlock, outputs: &Outputs<'_>) -> Result<()> {
+        self.ops.iter().try_for_each(|op| match &op.what {
+            What::Data(range) => outputs.write(op.part, op.offset, block.data.get(range.clone()).unwrap_or_default()),
+            What::Index(range) => outputs.write(op.part, op.offset, self.index.get(range.clone()).unwrap_or_default()),
+            What::Extend => outputs.part(op.part)?.extend_to(op.offset),
+        })
+    }
+
+    pub fn clear(&mut self) {
+        self.ops.clear();
+        self.index.clear();
+    }
+}
+
+impl Placer for Placement {
+    fn data(&mut self, part: usize, offset: u64, range: Range<usize>) -> Result<()> {
+        self.ops.push(Op { part, offset, what: What::Data(range) });
+        Ok(())
+    }
+
+    fn index(&mut self, part: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        let from = self.index.len();
+        self.index.extend_from_slice(bytes);
+        self.ops.push(Op { part, offset, what: What::Index(from..self.index.len()) });
+        Ok(())
+    }
+
+    fn extend(&mut self, part: usize, len: u64) -> Result<()> {
+        self.ops.push(Op { part, offset: len, what: What::Extend });
+        Ok(())
+    }
+}
+
+/// An output that forgets everything: for `--dry-run`, where all is done but the writing.
+#[derive(Default)]
+pub struct NullOutput;
+
+impl WriteAt for NullOutput {
+    fn write_at(&self, _: u64, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn extend_to(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+}
