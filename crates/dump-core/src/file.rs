@@ -52,7 +52,22 @@ impl OutputFile {
     pub fn new(file: File) -> OutputFile {
         OutputFile { file }
     }
+
+    /// Waits until all that was written is stored. Network file systems say only here that there was no room; pipes and
+    /// devices that cannot wait have nothing to say.
+    ///
+    /// # Errors
+    /// As [`WriteAt::write_at`].
+    pub fn sync(&self) -> Result<()> {
+        match self.file.sync_data() {
+            Err(e) if e.kind() != IoKind::InvalidInput && e.raw_os_error() != Some(ROFS) => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
 }
+
+/// EROFS, which some devices answer to fsync.
+const ROFS: i32 = 30;
 
 impl WriteAt for OutputFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {

@@ -51,6 +51,16 @@ impl UtsName {
         UtsName { fields }
     }
 
+    /// A Linux system of which only the release and the machine are known.
+    pub fn named(release: &str, machine: &str) -> UtsName {
+        let mut uts = UtsName::default();
+        for (field, text) in [(0, "Linux"), (2, release), (4, machine)] {
+            let text = &text.as_bytes()[..text.len().min(64)];
+            uts.fields[field][..text.len()].copy_from_slice(text);
+        }
+        uts
+    }
+
     /// The kernel release, up to its NUL.
     pub fn release(&self) -> String {
         text(&self.fields[2])

@@ -1,0 +1,3 @@
+//! One file for each thing that the program does.
+
+pub mod convert;

@@ -1,0 +1,143 @@
+//! What was left out, what was kept, and what that saved.
+
+use dump_core::{DumpMeta, PageSize};
+use dump_filter::{Reason, Tally};
+use dump_pipe::Counts;
+use std::fmt::Write;
+
+/// The numbers of one dump. Pages unless said otherwise.
+pub struct Report<'a> {
+    /// The machine.
+    pub meta: &'a DumpMeta,
+    /// Page frames below the end of memory.
+    pub total: u64,
+    /// Page frames that are RAM.
+    pub ram: u64,
+    /// Page frames that the source itself holds nothing of.
+    pub not_held: u64,
+    /// Left out by struct page.
+    pub tally: &'a Tally,
+    /// What became of the rest.
+    pub counts: Counts,
+    /// Whether zero pages count as left out.
+    pub zero_excluded: bool,
+    /// Pages that were to be written.
+    pub dumpable: u64,
+    /// Size of the dump file (bytes).
+    pub file_len: u64,
+    /// Bytes written to it.
+    pub written: u64,
+}
+
+impl Report<'_> {
+    fn zero(&self) -> u64 {
+        if self.zero_excluded { self.counts.zero } else { 0 }
+    }
+
+    fn excluded(&self) -> u64 {
+        self.tally.total() + self.zero()
+    }
+
+    /// A table for people.
+    pub fn table(&self) -> String {
+        let size = self.meta.page_size;
+        let mut out = String::new();
+        let release = self.meta.utsname.release();
+        let kernel = if release.is_empty() { "unknown kernel".to_owned() } else { format!("Linux {release}") };
+        let mut line = |label: &str, pages: u64| {
+            let _ = writeln!(out, "  {label:<24} {pages:>12} pages  {:>10}", bytes(size.bytes_of(pages)));
+        };
+        line("memory", self.ram);
+        let rows = [
+            ("zero", self.zero()),
+            ("cache", self.tally.count(Reason::Cache)),
+            ("cache, private", self.tally.count(Reason::CachePrivate)),
+            ("user", self.tally.count(Reason::User)),
+            ("free", self.tally.count(Reason::Free)),
+            ("hwpoison", self.tally.count(Reason::Hwpoison)),
+            ("offline", self.tally.count(Reason::Offline)),
+            ("unaccepted", self.tally.count(Reason::Unaccepted)),
+            ("not in the source", self.not_held),
+        ];
+        rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));
+        line("kept", self.dumpable - self.zero().min(self.dumpable));
+        for (label, pages) in [("unreadable", self.counts.unreadable), ("not reached", self.not_reached())] {
+            if pages != 0 {
+                line(&format!("- {label}"), pages);
+            }
+        }
+        let memory = size.bytes_of(self.ram);
+        let saved = memory.saturating_sub(self.file_len);
+        let percent = if memory == 0 { 0.0 } else { self.file_len as f64 * 100.0 / memory as f64 };
+        format!(
+            "{kernel}, {}\n{out}  dump file {} ({percent:.1} % of memory), {} saved\n",
+            page_text(size),
+            bytes(self.file_len),
+            bytes(saved)
+        )
+    }
+
+    /// Pages that a dump which ended early never came to.
+    fn not_reached(&self) -> u64 {
+        let c = &self.counts;
+        self.dumpable.saturating_sub(c.packed + c.raw + c.zero + c.unreadable)
+    }
+
+    /// makedumpfile's report, whose lines scripts read.
+    pub fn stats(&self) -> String {
+        let mut out = String::from("\n");
+        let mut line = |label: &str, pages: u64| {
+            let _ = writeln!(out, "{label}: {pages:#018x}");
+        };
+        line("Original pages  ", self.ram);
+        line("  Excluded pages   ", self.excluded());
+        line("    Pages filled with zero  ", self.zero());
+        line("    Non-private cache pages ", self.tally.count(Reason::Cache));
+        line("    Private cache pages     ", self.tally.count(Reason::CachePrivate));
+        line("    User process data pages ", self.tally.count(Reason::User));
+        line("    Free pages              ", self.tally.count(Reason::Free));
+        line("    Hwpoison pages          ", self.tally.count(Reason::Hwpoison));
+        line("    Offline pages           ", self.tally.count(Reason::Offline));
+        line("    Unaccepted pages        ", self.tally.count(Reason::Unaccepted));
+        let remaining = self.ram.saturating_sub(self.excluded());
+        line("  Remaining pages  ", remaining);
+        let percent = (remaining * 100).checked_div(self.ram).unwrap_or(0);
+        let _ = writeln!(out, "  (The number of pages is reduced to {percent}%.)");
+        let mut line = |label: &str, pages: u64| {
+            let _ = writeln!(out, "{label}: {pages:#018x}");
+        };
+        line("Memory Hole     ", self.total - self.ram.min(self.total));
+        out.push_str("--------------------------------------------------\n");
+        let _ = writeln!(out, "Total pages     : {:#018x}", self.total);
+        let _ = writeln!(out, "Write bytes     : {}", self.written);
+        out
+    }
+}
+
+fn page_text(size: PageSize) -> String {
+    format!("pages of {} KiB", size.bytes() >> 10)
+}
+
+/// Bytes in the unit that suits them.
+fn bytes(n: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", units[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units() {
+        for (n, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
+            assert_eq!(bytes(n), text);
+        }
+    }
+}
