@@ -3,9 +3,9 @@
 //!
 //! | since | what changed | commit |
 //! |---|---|---|
-//! | 3.9  | vmcoreinfo tells the value of a buddy page's `_mapcount` | 8d67091ec6ae |
+//! | 3.9  | vmcoreinfo tells the value of a buddy page's `_mapcount` | – |
 //! | 4.4  | order and destructor of a compound page: integers in the first tail, not `lru` | f1e61557f023 |
-//! | 4.5  | vmcoreinfo tells `compound_head`, whose bit 0 marks a tail | d7f53518f713 |
+//! | 4.5  | vmcoreinfo tells `compound_head`, whose bit 0 marks a tail | – |
 //! | 4.10 | PG_swapcache shares its bit with PG_owner_priv_1, and means swapcache only with PG_swapbacked | 6326fec1122c |
 //! | 4.16 | order and destructor are bytes | 036e7aa49fb2 |
 //! | 4.18 | `page_type` in the place of `_mapcount` | 6e292b9be7f4 |
@@ -144,6 +144,9 @@ pub struct PageRules {
     unknown: Vec<Unknown>,
 }
 
+/// PG_slab of 2.6.26 to 3.8. 3.9 tells it, together with where `_mapcount` is; neither key means an older kernel.
+const SLAB_BEFORE_3_9: u64 = 1 << 7;
+
 /// No struct page is larger: 56 to 64 bytes, some debug options make it 96 or more.
 const MAX_STRUCT_PAGE: u64 = 1024;
 
@@ -176,16 +179,17 @@ impl PageRules {
             mapping: needed("page.mapping")?,
             mapcount,
             private,
-            head: info.number("PG_head_mask").unwrap_or(0) as u64,
+            head: head_mask(info),
             lru: flag("PG_lru"),
             has_private: flag("PG_private"),
             swapcache: flag("PG_swapcache"),
             swapbacked: swapbacked(info),
             hwpoison: flag("PG_hwpoison"),
-            slab: match type_mark("PAGE_SLAB_MAPCOUNT_VALUE") {
-                Some(mark) => SlabMark::Type(mark),
-                None if flag("PG_slab") != 0 => SlabMark::Flag(flag("PG_slab")),
-                None => SlabMark::None,
+            slab: match (type_mark("PAGE_SLAB_MAPCOUNT_VALUE"), flag("PG_slab")) {
+                (Some(mark), _) => SlabMark::Type(mark),
+                (None, 0) if mapcount.is_none() => SlabMark::Flag(SLAB_BEFORE_3_9),
+                (None, 0) => SlabMark::None,
+                (None, mask) => SlabMark::Flag(mask),
             },
             offline: type_mark("PAGE_OFFLINE_MAPCOUNT_VALUE"),
             unaccepted: type_mark("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
@@ -251,6 +255,18 @@ fn flag_mask(bit: i64) -> Option<u64> {
     u32::try_from(bit).ok().and_then(|bit| 1u64.checked_shl(bit))
 }
 
+/// PG_head_mask, told since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound, in kernels
+/// short of flags), which stands two or three above PG_private and so below PG_swapcache, if those are where 2.6.26 to 3.16
+/// have them.
+fn head_mask(info: &Vmcoreinfo) -> u64 {
+    let told = info.number("PG_head_mask").map(|mask| mask as u64);
+    let old = || match (info.number("PG_private"), info.number("PG_swapcache")) {
+        (Some(11), Some(15 | 16)) if info.offset_of("page.compound_head").is_none() => Some(1 << 14),
+        _ => None,
+    };
+    told.or_else(old).unwrap_or(0)
+}
+
 /// PG_swapbacked, or the mask 0 where PG_swapcache alone tells.
 ///
 /// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked then
@@ -269,7 +285,7 @@ type Row<T> = fn(&Vmcoreinfo, usize) -> Option<T>;
 const TAIL_MARKS: &[Row<TailMark>] = &[
     // 7.1 (d50569612c29)
     |info, size| tail_at(info, "page.compound_info", size),
-    // 4.5 (d7f53518f713)
+    // 4.5
     |info, size| tail_at(info, "page.compound_head", size),
 ];
 

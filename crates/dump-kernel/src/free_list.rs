@@ -1,4 +1,4 @@
-//! Free pages by the buddy allocator's own lists, for kernels that mark them no other way (before 3.9, 8d67091ec6ae).
+//! Free pages by the buddy allocator's own lists, for kernels that mark them no other way (before 3.9).
 //!
 //! ```text
 //! node_data[] ─> pglist_data.node_zones[] ─> zone.free_area[order].free_list[migrate type] ─> page.lru ─> page.lru ...
@@ -69,7 +69,7 @@ impl FreeLists {
     /// a circle.
     ///
     /// # Errors
-    /// Where a list is broken. What was found before is free all the same: both its links were right.
+    /// Where a list is broken. What was found before it broke should not be believed either.
     pub fn walk(
         &self,
         memory: &mut KernelMemory<'_>,

@@ -63,8 +63,8 @@ impl Kernel {
     pub fn utsname(&self, phys: &dyn PhysMemory) -> Result<UtsName> {
         let symbol =
             self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo has no SYMBOL(init_uts_ns)"))?;
-        // the name is the first member but for kernels whose namespaces begin with a kref (before 5.11, 9a56493f6942)
-        let at = symbol.checked_add(self.info.offset_of("uts_namespace.name").unwrap_or(0));
+        // told since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood there
+        let at = symbol.checked_add(self.info.offset_of("uts_namespace.name").unwrap_or(4));
         let mut bytes = [0; UtsName::SIZE];
         let at = at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) passes 2^64"))?;
         self.memory(phys).read(at, &mut bytes).map_err(|e| e.within("init_uts_ns"))?;

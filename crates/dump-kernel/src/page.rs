@@ -60,7 +60,9 @@ impl PageRules {
     pub(crate) fn facts(&self, pfn: Pfn, page: &[u8], next: Option<&[u8]>) -> PageFacts {
         if let TailMark::Bit0 { offset } = self.tail() {
             if word(page, offset) & 1 != 0 {
-                return PageFacts::new(PageFacts::TAIL, 0, 0);
+                // broken memory is marked page by page, whatever the head says
+                let broken = if word(page, self.flags) & self.hwpoison != 0 { PageFacts::HWPOISON } else { 0 };
+                return PageFacts::new(PageFacts::TAIL | broken, 0, 0);
             }
         }
         let flags = word(page, self.flags);
@@ -74,13 +76,15 @@ impl PageRules {
             Some(next) if flags & self.head != 0 => self.compound_facts(pfn, mapcount, next),
             _ => (0, false),
         };
+        let low_bit = word(page, self.mapping) & 1 != 0;
+        // where nothing tells slab pages, a mapping cannot be trusted: what looks anonymous may be anything, and is kept
+        let told = self.slab != SlabMark::None || !low_bit;
         let mut facts = PageFacts::new(0, order, 0);
         let mut note = |fact: u16, holds: bool| facts.bits |= if holds { fact } else { 0 };
         let swap = flags & self.swapcache != 0 && (self.swapbacked == 0 || flags & self.swapbacked != 0);
-        note(PageFacts::CACHE, flags & self.lru != 0 || swap);
+        note(PageFacts::CACHE, told && (flags & self.lru != 0 || swap));
         note(PageFacts::PRIVATE, flags & self.has_private != 0);
-        // without a mark for slab pages a mapping cannot be trusted (era.rs): such pages are kept
-        note(PageFacts::ANON, word(page, self.mapping) & 1 != 0 && !slab && self.slab != SlabMark::None);
+        note(PageFacts::ANON, told && low_bit && !slab);
         note(PageFacts::HUGETLB, hugetlb);
         note(PageFacts::HWPOISON, flags & self.hwpoison != 0);
         note(PageFacts::OFFLINE, !slab && self.offline.is_some_and(|mark| mark.matches(mapcount)));

@@ -54,7 +54,10 @@ impl Dump {
         let input = plan.input.display();
         let memory = SourceMemory::new(&self.source);
         let highest = plan.levels.iter().max().copied().unwrap_or_default();
-        let view = self.view(plan, highest, &memory).map_err(|e| e.within(input))?;
+        let view = self.view(plan, highest, &memory).map_err(|e| match &self.damage {
+            Some(damage) => e.within(damage).within(input),
+            None => e.within(input),
+        })?;
         if let Some(damage) = &self.damage {
             plan.messages.warning(&format!("{}: {damage}; what is missing counts as unreadable", plan.input.display()));
         }
@@ -253,7 +256,9 @@ impl Attempt<'_> {
         tally: &mut Tally,
     ) -> Result<()> {
         let limit = self.meta.end_pfn.0;
+        // twice: a broken list may lead anywhere, so that nothing is believed before all of them were seen to be whole
         let walked = kernel.free_lists(self.memory).and_then(|lists| {
+            lists.walk(&mut kernel.memory(self.memory), map, limit, &mut |_| {})?;
             let mut free = |run| tally.add(Reason::Free, dumpable.clear(run));
             lists.walk(&mut kernel.memory(self.memory), map, limit, &mut free)
         });

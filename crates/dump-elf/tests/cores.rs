@@ -1,0 +1,206 @@
+//! ELF cores of every make, as `dump-synth` writes them: it shares no layout with the reader.
+
+use dump_core::{
+    Absence, ByteOrder, CodecSet, Content, ErrorKind, PageBitmap, PageSet, PageSize, PageSource, Pfn, PfnRange,
+    Scratch, WordSize, read_pages,
+};
+use dump_elf::{ElfCore, ElfSource};
+use dump_synth::elf::{ElfCore as Core, HeaderPlace, Load};
+use dump_synth::{Endian, Notes, Width};
+
+type Source = ElfSource<Vec<u8>>;
+
+fn open(core: &Core) -> Source {
+    ElfCore::open(core.to_bytes()).unwrap().into_source(PageSize::K4)
+}
+
+fn page(source: &Source, pfn: u64) -> Result<Vec<u8>, Absence> {
+    let mut out = vec![0xee; 4096];
+    let run = PfnRange::at(Pfn(pfn), 1);
+    match read_pages(source, run, &mut Scratch::default(), &mut out).unwrap() {
+        None => Ok(out),
+        Some(why) => Err(why),
+    }
+}
+
+fn filled(byte: u8, len: usize) -> Vec<u8> {
+    vec![byte; len]
+}
+
+fn pages(mark: impl Fn(&mut PageBitmap), end: u64) -> Vec<u64> {
+    let mut bits = PageBitmap::new(Pfn(end)).unwrap();
+    mark(&mut bits);
+    (0..end).filter(|pfn| bits.get(Pfn(*pfn))).collect()
+}
+
+#[test]
+fn classes_and_byte_orders_and_header_places() {
+    for (width, word) in [(Width::W32, WordSize::Bits32), (Width::W64, WordSize::Bits64)] {
+        for (endian, order) in [(Endian::Little, ByteOrder::Little), (Endian::Big, ByteOrder::Big)] {
+            for place in [HeaderPlace::AfterFileHeader, HeaderPlace::AfterSectionHeaders] {
+                for xnum in [false, true] {
+                    let mut core = Core::new(width, endian, 40);
+                    core = core.note(Notes::new(endian).vmcoreinfo("PAGESIZE=4096\n").into_bytes());
+                    core = core.load(Load::new(0x3000, 0, filled(7, 0x2000)));
+                    (core.place, core.force_xnum, core.ehsize) = (place, xnum, Some(8));
+                    let opened = ElfCore::open(core.to_bytes()).unwrap();
+                    assert_eq!(opened.vmcoreinfo(), Some(&b"PAGESIZE=4096\n"[..]));
+                    let source = opened.into_source(PageSize::K4);
+                    let machine = source.meta().machine;
+                    assert_eq!((machine.elf_machine, machine.order, machine.word), (40, order, word));
+                    assert_eq!(page(&source, 3), Ok(filled(7, 4096)));
+                    assert_eq!(page(&source, 2), Err(Absence::Hole));
+                    assert_eq!(source.meta().end_pfn, Pfn(5));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_of_overlapping_segments_wins_and_a_missing_tail_hides_nothing() {
+    let core = Core::x86_64()
+        .load(Load::new(0x2000, 0xffff_ffff_8000_0000, filled(1, 0x1000)).memsz(0x3000))
+        .load(Load::new(0x1000, 0, filled(2, 0x3000)))
+        .load(Load::new(0x8000, 0, Vec::new()).memsz(0x1000));
+    let source = open(&core);
+    assert_eq!([1, 2, 3].map(|pfn| page(&source, pfn).unwrap()[0]), [2, 1, 2]);
+    assert_eq!(page(&source, 4), Err(Absence::Excluded));
+    assert_eq!(page(&source, 8), Err(Absence::Excluded));
+    assert_eq!(pages(|bits| source.mark_ram(bits).unwrap(), 16), [1, 2, 3, 4, 8]);
+    assert_eq!(pages(|bits| source.mark_held(bits).unwrap(), 16), [1, 2, 3]);
+    assert_eq!(source.meta().segments.len(), 3);
+}
+
+#[test]
+fn unaligned_segments_are_put_together_within_a_page() {
+    let core = Core::x86_64()
+        .load(Load::new(0x1800, 0, filled(1, 0x700)).placed(1, 3))
+        .load(Load::new(0x2000, 0, filled(2, 0x1080)).placed(1, 0));
+    let source = open(&core);
+    let first = page(&source, 1).unwrap();
+    assert_eq!((first[0x7ff], first[0x800], first[0xeff], first[0xf00]), (0, 1, 1, 0));
+    assert_eq!(page(&source, 2).unwrap(), filled(2, 4096));
+    let last = page(&source, 3).unwrap();
+    assert_eq!((last[0x7f], last[0x80]), (2, 0));
+    assert_eq!(pages(|bits| source.mark_ram(bits).unwrap(), 8), [1, 2, 3]);
+}
+
+#[test]
+fn reads_span_segments_that_are_apart_in_the_file() {
+    let core = Core::x86_64()
+        .load(Load::new(0x2000, 0, filled(2, 0x2000)))
+        .load(Load::new(0, 0, filled(1, 0x2000)))
+        .load(Load::new(0x4000, 0, filled(3, 0x1000)));
+    let source = open(&core);
+    let mut out = vec![0; 5 * 4096];
+    let run = PfnRange::new(Pfn(0), Pfn(5));
+    assert_eq!(read_pages(&source, run, &mut Scratch::default(), &mut out).unwrap(), None);
+    let firsts: Vec<u8> = out.chunks(4096).map(|page| page[0]).collect();
+    assert_eq!(firsts, [1, 1, 2, 2, 3]);
+    let mut spans = Vec::new();
+    let push = &mut |span: dump_core::Span<'_>| {
+        assert!(matches!(span.content, Content::Bytes(bytes) if bytes.len() as u64 == 4096 * span.pages.len()));
+        spans.push(span.pages);
+        Ok(())
+    };
+    source.visit(run, CodecSet::NONE, &mut Scratch::default(), push).unwrap();
+    assert_eq!(spans.first().unwrap().start, Pfn(0));
+    assert!(spans.windows(2).all(|pair| pair[0].end == pair[1].start));
+}
+
+#[test]
+fn other_page_sizes() {
+    let core = Core::x86_64().load(Load::new(0x1_8000, 0, filled(5, 0x2_0000)));
+    let size = PageSize::from_bytes(0x1_0000).unwrap();
+    let source = ElfCore::open(core.to_bytes()).unwrap().into_source(size);
+    assert_eq!(source.meta().end_pfn, Pfn(4));
+    let mut out = vec![0; 0x1_0000];
+    read_pages(&source, PfnRange::at(Pfn(1), 1), &mut Scratch::default(), &mut out).unwrap();
+    assert_eq!((out[0x7fff], out[0x8000]), (0, 5));
+}
+
+/// Notes are kept byte for byte, with what follows the last of them, and those of several PT_NOTEs one after the other.
+#[test]
+fn notes_are_kept_byte_for_byte() {
+    let one = Notes::new(Endian::Little).prstatus_x86_64(7, &[1; 27]).into_bytes();
+    let mut two = Notes::new(Endian::Little).vmcoreinfo("OSRELEASE=1\n").into_bytes();
+    two.extend([0; 64]);
+    let core = Core::x86_64().note(one.clone()).note(two.clone()).load(Load::new(0, 0, filled(1, 4096)));
+    let source = open(&core);
+    assert_eq!(source.meta().notes, [one, two].concat());
+    assert_eq!((source.meta().cpus, source.meta().vmcoreinfo_text()), (1, Some(&b"OSRELEASE=1\n"[..])));
+}
+
+fn small() -> Core {
+    Core::x86_64()
+        .note(Notes::new(Endian::Little).vmcoreinfo("OSRELEASE=1\nPAGESIZE=4096\n").into_bytes())
+        .load(Load::new(0x1000, 0, filled(1, 0x2000)))
+        .load(Load::new(0x8000, 0, filled(2, 0x1000)).memsz(0x3000))
+}
+
+/// Any prefix is an error, or a core with pages that cannot be read; it never hides that it is cut.
+#[test]
+fn every_prefix() {
+    let whole = small().to_bytes();
+    for len in 0..whole.len() {
+        match ElfCore::open(whole[..len].to_vec()) {
+            Err(e) => assert!(len < 0x400, "{len}: {e}"),
+            Ok(core) => {
+                let cut = core.truncation();
+                let source = core.into_source(PageSize::K4);
+                let unread =
+                    [1, 2, 8].into_iter().filter(|pfn| page(&source, *pfn) == Err(Absence::Unreadable)).count();
+                assert_eq!(unread > 0, cut.is_some(), "{len}");
+            }
+        }
+    }
+}
+
+/// Whatever the headers say: an error, or a source that can be read without harm.
+#[test]
+fn every_header_byte_flipped() {
+    let whole = small().to_bytes();
+    for at in 0..64 + 3 * 56 {
+        for value in [0x00, 0x01, 0x7f, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            let Ok(core) = ElfCore::open(bytes) else { continue };
+            let source = core.into_source(PageSize::K4);
+            let end = source.meta().end_pfn;
+            let Some(mut bits) = PageBitmap::new(end) else { continue };
+            source.mark_ram(&mut bits).unwrap();
+            assert!(bits.count(bits.span()) <= end.0);
+            for pfn in [0, 1, 2, 8, 10, end.0 - 1] {
+                let _ = page(&source, pfn);
+            }
+        }
+    }
+}
+
+#[test]
+fn lengths_out_of_thin_air_size_nothing() {
+    let set = |at: usize, value: u64, width: usize| {
+        let mut bytes = small().to_bytes();
+        bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+        ElfCore::open(bytes).err().map(|e| (e.kind(), e.to_string()))
+    };
+    let (phoff, first) = (32, 64 + 56);
+    for (at, value, width, kind, says) in [
+        (phoff, u64::MAX - 8, 8, ErrorKind::Truncated, "program header table"),
+        (phoff, 1 << 40, 8, ErrorKind::Truncated, "program header table"),
+        (54, 8, 2, ErrorKind::Corrupt, "e_phentsize"),
+        (56, 0xffff, 2, ErrorKind::Corrupt, "section header 0"),
+        (56, 1, 2, ErrorKind::Corrupt, "no PT_LOAD"),
+        (16, 2, 2, ErrorKind::BadMagic, "an ELF executable"),
+        (first + 24, u64::MAX - 1, 8, ErrorKind::Corrupt, "p_paddr"),
+        (first + 8, u64::MAX - 1, 8, ErrorKind::Corrupt, "p_offset"),
+        (first + 40, u64::MAX, 8, ErrorKind::Corrupt, "p_paddr"),
+    ] {
+        let (found, text) = set(at, value, width).unwrap_or_else(|| panic!("{says}: accepted"));
+        assert!(found == kind && text.contains(says), "{says}: {found:?} {text}");
+    }
+    // a note longer than the file is cut to it, a segment longer than the file is read as far as it goes
+    assert_eq!(set(64 + 32, 1 << 40, 8), None);
+    assert_eq!(set(first + 32, 1 << 40, 8), None);
+}

@@ -1,0 +1,150 @@
+//! The parts of a split dump as one source.
+//!
+//! Each part has headers and bitmaps in full and the pages of its own range; ranges follow each other from 0 to the end
+//! of memory. Parts may be given in any order. What they share is compared rather than believed: parts of two dumps of
+//! one machine look much alike.
+
+use std::sync::Arc;
+
+use dump_core::{CodecSet, DumpMeta, Error, PageBitmap, PageSource, Pfn, PfnRange, ReadAt, Result, Scratch, Span};
+
+use crate::damage::Fault;
+use crate::header::{MainHeader, STATUS_INCOMPLETE};
+use crate::source::KdumpFile;
+
+/// All parts of a split dump.
+pub struct KdumpSet<R> {
+    /// At least one, ascending by range.
+    parts: Vec<KdumpFile<R>>,
+    meta: DumpMeta,
+}
+
+impl<R: ReadAt> KdumpSet<R> {
+    /// Puts parts together, each as [opened](KdumpFile::open); keeps one bitmap for all.
+    ///
+    /// # Errors
+    /// `Corrupt` where a file is not a part, the parts are not of one dump, or they do not cover all of memory once.
+    pub fn new(mut parts: Vec<KdumpFile<R>>) -> Result<KdumpSet<R>> {
+        if parts.iter().any(|part| part.split_range().is_none()) {
+            return Err(Error::corrupt("not all of these files are parts of a split dump"));
+        }
+        parts.sort_by_key(|part| part.split_range());
+        let (first, others) = parts.split_first_mut().ok_or_else(|| Error::corrupt("no part of a split dump"))?;
+        for part in others {
+            check_twins(first, part).map_err(|e| e.within("parts of a split dump"))?;
+            part.share_held(first.held());
+        }
+        let meta = first.meta().clone();
+        check_cover(parts.iter().filter_map(KdumpFile::split_range), meta.end_pfn)?;
+        Ok(KdumpSet { parts, meta })
+    }
+
+    /// The parts, ascending by range.
+    pub fn parts(&self) -> &[KdumpFile<R>] {
+        &self.parts
+    }
+
+    /// Whether any part says that it was cut off.
+    pub fn is_incomplete(&self) -> bool {
+        self.parts.iter().any(KdumpFile::is_incomplete)
+    }
+
+    /// The lines that name what was erased, once each: every part may list all.
+    ///
+    /// # Errors
+    /// As [`KdumpFile::erase_info`].
+    pub fn erase_info(&self) -> Result<Vec<u8>> {
+        let mut lines: Vec<Vec<u8>> = Vec::new();
+        for part in &self.parts {
+            for line in part.erase_info()?.split_inclusive(|byte| *byte == b'\n') {
+                if !lines.iter().any(|seen| seen == line) {
+                    lines.push(line.to_vec());
+                }
+            }
+        }
+        Ok(lines.concat())
+    }
+
+    /// As [`KdumpFile::check`], over all parts.
+    ///
+    /// # Errors
+    /// As [`KdumpFile::check`].
+    pub fn check(&self, run: PfnRange, scratch: &mut Scratch, fault: &mut dyn FnMut(Fault)) -> Result<()> {
+        self.each(run, &mut |part, run| part.check(run, scratch, fault))
+    }
+
+    /// Calls `each` with every part and what it answers for of `run`; what lies past all parts goes to the last.
+    fn each(&self, run: PfnRange, each: &mut dyn FnMut(&KdumpFile<R>, PfnRange) -> Result<()>) -> Result<()> {
+        let mut at = run.start;
+        for (i, part) in self.parts.iter().enumerate() {
+            let end = match part.split_range() {
+                Some(pages) if i + 1 < self.parts.len() => pages.end.min(run.end),
+                _ => run.end,
+            };
+            let share = PfnRange::new(at, end);
+            if !share.is_empty() {
+                each(part, share)?;
+            }
+            at = share.end;
+        }
+        Ok(())
+    }
+}
+
+impl<R: ReadAt> PageSource for KdumpSet<R> {
+    fn meta(&self) -> &DumpMeta {
+        &self.meta
+    }
+
+    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()> {
+        self.parts.first().map_or(Ok(()), |part| part.mark_ram(ram))
+    }
+
+    fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
+        self.parts.iter().try_for_each(|part| part.mark_held(held))
+    }
+
+    fn visit(
+        &self,
+        run: PfnRange,
+        accept: CodecSet,
+        scratch: &mut Scratch,
+        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.each(run, &mut |part, run| part.visit(run, accept, scratch, push))
+    }
+}
+
+/// Checks that two parts are of one dump: equal main headers, notes and bitmaps. The incomplete flag may differ, since
+/// makedumpfile sets it in the part alone that ran out of space.
+fn check_twins<R: ReadAt>(one: &KdumpFile<R>, other: &KdumpFile<R>) -> Result<()> {
+    let complete = |part: &KdumpFile<R>| {
+        let main = part.header().main.clone();
+        MainHeader { status: main.status & !STATUS_INCOMPLETE, ..main }
+    };
+    if one.header().abi != other.header().abi || complete(one) != complete(other) {
+        return Err(Error::corrupt("their headers differ"));
+    }
+    if one.meta().end_pfn != other.meta().end_pfn || one.meta().notes != other.meta().notes {
+        return Err(Error::corrupt("their notes or max_mapnr differ"));
+    }
+    if !Arc::ptr_eq(one.held(), other.held()) && one.held() != other.held() {
+        return Err(Error::corrupt("their bitmaps differ"));
+    }
+    Ok(())
+}
+
+/// Checks that ranges follow each other from 0 to `end`.
+fn check_cover(ranges: impl Iterator<Item = PfnRange>, end: Pfn) -> Result<()> {
+    let mut at = Pfn(0);
+    for range in ranges.chain([PfnRange::new(end, end)]) {
+        if range.start > at {
+            return Err(Error::corrupt(format!("no part of the split dump has pfns {at}..{}", range.start)));
+        }
+        if range.start < at {
+            return Err(Error::corrupt(format!("two parts of the split dump have pfns {}..{at}", range.start)));
+        }
+        at = range.end;
+    }
+    Ok(())
+}

@@ -1,0 +1,442 @@
+//! The source on files that this crate did not write: every shape and version, odd but readable, and damaged.
+
+#![cfg(feature = "zlib")] // the codec that most of these files use
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers are tests too
+
+use std::collections::BTreeMap;
+
+use dump_core::{
+    Absence, ByteOrder, CodecId, CodecSet, Content, Error, ErrorKind, PageBitmap, PageSize, PageSource, Pfn, PfnRange,
+    ReadAt, Result, Scratch, WordSize,
+};
+use dump_kdump::{Damage, KdumpFile, codec};
+use dump_synth::{Endian, KdumpFile as Synth, Notes, Packing, Slot, Width};
+use proptest::prelude::*;
+
+const TEXT: &str = "OSRELEASE=6.12.0-synth\nPAGESIZE=4096\n";
+
+/// A file whose reader is watched: nobody asks for more bytes than there are, give or take a page.
+struct Watched(Vec<u8>);
+
+impl ReadAt for Watched {
+    fn len(&self) -> Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        assert!(buf.len() <= self.0.len() + (256 << 10), "{} bytes at {offset:#x}", buf.len());
+        self.0.read_exact_at(offset, buf)
+    }
+}
+
+fn open(bytes: Vec<u8>) -> Result<KdumpFile<Watched>> {
+    KdumpFile::open(Watched(bytes))
+}
+
+/// What each page below `end` holds.
+fn pages(file: &dyn PageSource, end: u64) -> Vec<std::result::Result<Vec<u8>, Absence>> {
+    let size = file.meta().page_size.bytes();
+    let mut out = Vec::new();
+    let all = PfnRange::new(Pfn(0), Pfn(end));
+    let push = &mut |span: dump_core::Span<'_>| {
+        for i in 0..span.pages.len() as usize {
+            out.push(match span.content {
+                Content::Bytes(bytes) => Ok(bytes[i * size..(i + 1) * size].to_vec()),
+                Content::Zero => Ok(vec![0; size]),
+                Content::Packed { .. } => panic!("nobody asked for it"),
+                Content::Absent(why) => Err(why),
+            });
+        }
+        Ok(())
+    };
+    file.visit(all, CodecSet::NONE, &mut Scratch::default(), push).unwrap();
+    assert_eq!(out.len() as u64, end);
+    out
+}
+
+fn zlib(page: &[u8]) -> Slot {
+    packed(CodecId::Zlib, 1, page)
+}
+
+fn packed(id: CodecId, flags: u32, page: &[u8]) -> Slot {
+    let mut codec = codec::create(id).unwrap();
+    let mut out = vec![0; codec.room(page.len())];
+    let len = codec.pack(page, &mut out).unwrap().unwrap();
+    out.truncate(len);
+    Slot::Stored(flags, out)
+}
+
+fn small() -> Synth {
+    let notes = Notes::new(Endian::Little).vmcoreinfo(TEXT).into_bytes();
+    Synth::new(0x100)
+        .notes(notes, TEXT)
+        .excluded(4..6)
+        .page(2, Slot::Zero)
+        .page(3, zlib(&[0xcc; 4096]))
+        .page(8, Slot::Stored(0, vec![8; 4096]))
+        .page(9, Slot::SameAs(3))
+        .page(10, Slot::SameAs(8))
+        .page(0xff, Slot::Missing)
+}
+
+fn check_small(file: &dyn PageSource) {
+    let mut all: Vec<std::result::Result<Vec<u8>, Absence>> = vec![Err(Absence::Hole); 0x100];
+    let content: BTreeMap<usize, u8> = [(2, 0), (3, 0xcc), (8, 8), (9, 0xcc), (10, 8)].into();
+    content.iter().for_each(|(pfn, byte)| all[*pfn] = Ok(vec![*byte; 4096]));
+    (4..6).for_each(|pfn| all[pfn] = Err(Absence::Excluded));
+    all[0xff] = Err(Absence::Lost);
+    assert!(pages(file, 0x100) == all);
+}
+
+const SHAPES: [(Width, Endian, Packing); 6] = [
+    (Width::W64, Endian::Little, Packing::Packed),
+    (Width::W64, Endian::Big, Packing::Packed),
+    (Width::W32, Endian::Little, Packing::Packed),
+    (Width::W32, Endian::Little, Packing::Padded),
+    (Width::W32, Endian::Big, Packing::Packed),
+    (Width::W32, Endian::Big, Packing::Padded),
+];
+
+fn abi_of(width: Width, endian: Endian) -> (WordSize, ByteOrder) {
+    let word = if width == Width::W64 { WordSize::Bits64 } else { WordSize::Bits32 };
+    (word, if endian == Endian::Little { ByteOrder::Little } else { ByteOrder::Big })
+}
+
+#[test]
+fn every_shape_and_version() {
+    for (width, endian, packing) in SHAPES {
+        for version in 0..=6 {
+            for name in ["", "Unknown", "riscv128"] {
+                let notes = Notes::new(endian).vmcoreinfo(TEXT).into_bytes();
+                let mut synth = small().abi(width, endian, packing).version(version).notes(notes.clone(), TEXT);
+                synth.utsname[4] = name.into();
+                (synth.dump_level, synth.phys_base, synth.nr_cpus) = (17, 0x8000_0000, 4);
+                synth.eraseinfo = b"erase x size 1\n".to_vec();
+                let file = open(synth.to_bytes()).unwrap();
+                let what = format!("{width:?} {endian:?} {packing:?} version {version} {name:?}");
+                let abi = file.header().abi;
+                assert_eq!((abi.word, abi.order), abi_of(width, endian), "{what}");
+                check_small(&file);
+                let meta = file.meta();
+                assert_eq!((meta.end_pfn, meta.phys_base, meta.cpus), (Pfn(0x100), 0x8000_0000, 4), "{what}");
+                assert_eq!(meta.dump_level, if version >= 1 { 17 } else { 0 }, "{what}");
+                if version >= 4 {
+                    assert_eq!(meta.notes, notes, "{what}");
+                    assert_eq!(meta.vmcoreinfo_text(), Some(TEXT.as_bytes()), "{what}");
+                } else if version < 3 {
+                    assert!(meta.notes.is_empty(), "{what}");
+                }
+                let erased = file.erase_info().unwrap();
+                assert_eq!(erased.is_empty(), version < 5, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_and_padded_are_told_apart_without_notes() {
+    for (width, endian, packing) in SHAPES {
+        for notes in [true, false] {
+            let mut synth = small().abi(width, endian, packing);
+            if !notes {
+                synth = synth.notes(Vec::new(), "");
+            }
+            synth.utsname[4].clear();
+            let file = open(synth.to_bytes()).unwrap();
+            let padded = width == Width::W64 || packing == Packing::Padded;
+            assert_eq!(file.header().abi.padded, padded, "{width:?} {endian:?} {packing:?} {notes}");
+            assert_eq!(file.header().sub.max_mapnr, 0x100);
+        }
+    }
+}
+
+#[test]
+fn page_sizes() {
+    for size in [4096u32, 8192, 16384, 65536, 262_144] {
+        let mut synth = Synth::new(0x40).page(5, Slot::Zero).page(6, zlib(&vec![6; size as usize]));
+        synth.block_size = size;
+        let file = open(synth.to_bytes()).unwrap();
+        assert_eq!(file.meta().page_size, PageSize::from_bytes(u64::from(size)).unwrap());
+        assert!(pages(&file, 0x40)[6] == Ok(vec![6; size as usize]));
+    }
+}
+
+/// A 64-bit header whose microseconds would do as block_size of a 32-bit one.
+#[test]
+fn a_likely_number_in_the_wrong_place() {
+    for name in ["x86_64", ""] {
+        let mut synth = small();
+        synth.utsname[4] = name.into();
+        synth.status = 1;
+        let mut bytes = synth.to_bytes();
+        bytes[416..420].copy_from_slice(&65536u32.to_le_bytes());
+        let file = open(bytes).unwrap();
+        assert_eq!(file.header().abi.word, WordSize::Bits64);
+        check_small(&file);
+    }
+}
+
+#[test]
+fn machines() {
+    for (name, width, endian, elf) in [
+        ("x86_64", Width::W64, Endian::Little, 62),
+        ("s390x", Width::W64, Endian::Big, 22),
+        ("aarch64", Width::W64, Endian::Little, 183),
+        ("armv7l", Width::W32, Endian::Little, 40),
+        ("ppc64", Width::W64, Endian::Big, 21),
+        ("loongarch64", Width::W64, Endian::Little, 258),
+        ("mips", Width::W32, Endian::Big, 8),
+        ("", Width::W64, Endian::Little, 0),
+    ] {
+        let mut synth = small().abi(width, endian, Packing::Padded);
+        synth.utsname[4] = name.into();
+        let machine = open(synth.to_bytes()).unwrap().meta().machine;
+        assert_eq!((machine.elf_machine, (machine.word, machine.order)), (elf, abi_of(width, endian)), "{name}");
+    }
+}
+
+#[test]
+fn one_bitmap_is_both() {
+    let mut synth = Synth::new(0x100).page(3, Slot::Stored(0, vec![3; 4096])).page(7, Slot::Zero);
+    synth.single_bitmap = true;
+    let file = open(synth.to_bytes()).unwrap();
+    let mut ram = PageBitmap::new(Pfn(0x100)).unwrap();
+    file.mark_ram(&mut ram).unwrap();
+    assert!(ram.get(Pfn(3)) && ram.get(Pfn(7)) && !ram.get(Pfn(4)));
+    assert!(pages(&file, 0x100)[3] == Ok(vec![3; 4096]));
+}
+
+/// Version 3 has VMCOREINFO, but no notes to hold it.
+#[test]
+fn vmcoreinfo_outside_the_notes() {
+    let synth = small().version(3);
+    let mut bytes = synth.to_bytes();
+    let at = synth.layout().notes as usize + 24;
+    bytes[at..at + TEXT.len()].copy_from_slice(TEXT.as_bytes());
+    assert_eq!(open(bytes).unwrap().meta().vmcoreinfo_text(), Some(TEXT.as_bytes()));
+}
+
+#[test]
+fn codecs_mix_in_a_file() {
+    let page: Vec<u8> = (0..4096u32).map(|i| (i / 99) as u8).collect();
+    let flags = [(CodecId::Zlib, 1), (CodecId::Lzo, 2), (CodecId::Snappy, 4), (CodecId::Zstd, 0x20)];
+    let here: Vec<_> = flags.into_iter().filter(|(id, _)| codec::supported().contains(*id)).collect();
+    let mut synth = Synth::new(0x100);
+    for (pfn, (id, flags)) in (10..).zip(&here) {
+        synth = synth.page(pfn, packed(*id, *flags, &page));
+    }
+    let all = pages(&open(synth.to_bytes()).unwrap(), 0x100);
+    assert!(all[10..10 + here.len()].iter().all(|found| *found == Ok(page.clone())));
+}
+
+#[test]
+fn damaged_pages_say_what_is_wrong() {
+    let size = small().to_bytes().len() as i64;
+    let cut = match zlib(&[1; 4096]) {
+        Slot::Stored(_, bytes) => bytes[..bytes.len() - 5].to_vec(),
+        _ => unreachable!(),
+    };
+    for (what, slot, damage, text) in [
+        ("larger than a page", Slot::Raw(4096, 4097, 1), Damage::Size, "size 4097 of zlib, block_size 4096"),
+        ("raw, not a page", Slot::Raw(4096, 100, 0), Damage::Size, "size 100 of a raw page, block_size 4096"),
+        ("empty", Slot::Raw(4096, 0, 1), Damage::Size, "size 0 of zlib"),
+        ("huge", Slot::Raw(4096, u32::MAX, 0), Damage::Size, "size 4294967295"),
+        ("two codecs", Slot::Raw(4096, 100, 3), Damage::Flags, "unknown flags 0x3"),
+        ("past the end", Slot::Raw(size, 4096, 0), Damage::Offset, "the file ends at"),
+        ("far past the end", Slot::Raw(i64::MAX, 4096, 0), Damage::Offset, "offset 0x7fffffffffffffff"),
+        ("negative", Slot::Raw(-4096, 4096, 0), Damage::Offset, "offset 0xfffffffffffff000"),
+        ("not zlib", Slot::Stored(1, vec![0xa5; 64]), Damage::Packed, "64 bytes of zlib"),
+        ("half a stream", Slot::Stored(1, cut.clone()), Damage::Packed, "of zlib: cut off, or more than a page"),
+        ("half a page", zlib(&[1; 2048]), Damage::Packed, "of zlib: less than a page"),
+        ("two pages", zlib(&[1; 8192]), Damage::Packed, "of zlib: cut off, or more than a page"),
+        ("nothing", Slot::Missing, Damage::Lost, "no offset"),
+    ] {
+        let file = open(small().page(7, slot).to_bytes()).unwrap();
+        let mut scratch = Scratch::default();
+        let fault = file.page_fault(Pfn(7), &mut scratch).unwrap().unwrap();
+        assert_eq!((fault.pfn, fault.damage), (Pfn(7), damage), "{what}: {}", fault.error);
+        assert!(fault.error.to_string().contains(text), "{what}: {}", fault.error);
+        assert!(fault.error.to_string().contains("pfn 0x7"), "{what}: {}", fault.error);
+        let absence = if damage == Damage::Lost { Absence::Lost } else { Absence::Unreadable };
+        let all = pages(&file, 0x100);
+        assert_eq!(all[7], Err(absence), "{what}");
+        assert!(all[8] == Ok(vec![8; 4096]) && all[3] == Ok(vec![0xcc; 4096]), "{what}: its neighbours");
+        assert!(file.page_fault(Pfn(8), &mut scratch).unwrap().is_none());
+        let mut found = Vec::new();
+        file.check(PfnRange::new(Pfn(0), Pfn(0x100)), &mut scratch, &mut |fault| found.push(fault.pfn)).unwrap();
+        assert_eq!(found, [Pfn(7), Pfn(0xff)], "{what}");
+    }
+}
+
+/// A codec left out is the build's fault, where the file is known to use it; else the page's.
+#[test]
+#[cfg(not(feature = "lzo"))]
+fn a_codec_left_out() {
+    for status in [1, 2] {
+        let mut synth = small().page(7, Slot::Stored(2, vec![1; 64]));
+        synth.status = status;
+        let file = open(synth.to_bytes()).unwrap();
+        let fault = file.page_fault(Pfn(7), &mut Scratch::default());
+        if status == 2 {
+            let e = fault.unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::Unsupported);
+            assert!(e.to_string().contains("feature \"lzo\""), "{e}");
+        } else {
+            assert_eq!(fault.unwrap().unwrap().damage, Damage::Packed);
+            assert_eq!(pages(&file, 0x100)[7], Err(Absence::Unreadable));
+        }
+    }
+}
+
+/// A medium with a bad spot: reads that touch it fail.
+struct BadSpot(Vec<u8>, u64);
+
+impl ReadAt for BadSpot {
+    fn len(&self) -> Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        if (offset..offset + buf.len() as u64).contains(&self.1) {
+            return Err(Error::new(ErrorKind::Io, "bad spot"));
+        }
+        self.0.read_exact_at(offset, buf)
+    }
+}
+
+#[test]
+fn a_bad_spot_costs_the_pages_on_it() {
+    let mut synth = Synth::new(0x100);
+    for pfn in 0x10..0x30 {
+        synth = synth.page(pfn, Slot::Stored(0, vec![pfn as u8; 4096]));
+    }
+    let layout = synth.layout();
+    let in_page = KdumpFile::open(BadSpot(synth.to_bytes(), layout.data + 5 * 4096 + 7)).unwrap();
+    let all = pages(&in_page, 0x100);
+    for (pfn, page) in all.iter().enumerate().take(0x30).skip(0x10) {
+        let expected = if pfn == 0x15 { Err(Absence::Unreadable) } else { Ok(vec![pfn as u8; 4096]) };
+        assert!(*page == expected, "{pfn:#x}");
+    }
+    let fault = in_page.page_fault(Pfn(0x15), &mut Scratch::default()).unwrap().unwrap();
+    assert_eq!((fault.damage, fault.error.kind()), (Damage::Read, ErrorKind::Io));
+    let in_table = KdumpFile::open(BadSpot(synth.to_bytes(), layout.descriptors + 24)).unwrap();
+    assert!(pages(&in_table, 0x100)[0x10..0x30].iter().all(|page| *page == Err(Absence::Unreadable)));
+    for spot in [100, 4096 + 50, layout.bitmaps + 4096] {
+        assert_eq!(KdumpFile::open(BadSpot(synth.to_bytes(), spot)).err().unwrap().kind(), ErrorKind::Io, "{spot:#x}");
+    }
+}
+
+#[test]
+fn headers_that_are_refused() {
+    let kind = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = small().to_bytes();
+        change(&mut bytes);
+        open(bytes).map(drop).map_err(|e| (e.kind(), e.to_string()))
+    };
+    let set = |at: usize, value: u64, len: usize| {
+        kind(&move |bytes: &mut Vec<u8>| bytes[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]))
+    };
+    let expect = |result: std::result::Result<(), (ErrorKind, String)>, kind, text: &str| {
+        let (found, message) = result.unwrap_err();
+        assert_eq!(found, kind, "{message}");
+        assert!(message.contains(text), "{message}");
+    };
+    expect(kind(&|b| b[..8].copy_from_slice(b"KDUMP  x")), ErrorKind::BadMagic, "KDUMP");
+    expect(kind(&|b| b[..8].copy_from_slice(b"DISKDUMP")), ErrorKind::Unsupported, "diskdump");
+    expect(kind(&|b| b.truncate(0)), ErrorKind::BadMagic, "KDUMP");
+    expect(kind(&|b| b.truncate(300)), ErrorKind::Truncated, "the header");
+    expect(kind(&|b| b.truncate(4100)), ErrorKind::Truncated, "sub header");
+    expect(kind(&|b| b.truncate(9000)), ErrorKind::Truncated, "the bitmaps");
+    for block_size in [0, 1, 2048, 4097, 12288, 1 << 19, 1 << 31, u64::from(u32::MAX)] {
+        expect(set(428, block_size, 4), ErrorKind::Corrupt, "block_size"); // K1
+    }
+    expect(set(8, u64::MAX, 4), ErrorKind::Corrupt, "header_version");
+    expect(set(436, 1 << 31, 4), ErrorKind::Truncated, "the bitmaps"); // K2
+    for sub_hdr_size in [0, 1 << 31, u64::from(u32::MAX)] {
+        expect(set(432, sub_hdr_size, 4), ErrorKind::Corrupt, "sub_hdr_size"); // K3
+    }
+    expect(set(432, i32::MAX as u64, 4), ErrorKind::Truncated, "the bitmaps");
+    for max_mapnr in [65537, 1 << 40, u64::MAX] {
+        expect(set(4096 + 96, max_mapnr, 8), ErrorKind::Corrupt, "max_mapnr"); // K4
+    }
+    for (start, end) in [(5u64, 4u64), (0, 0x101), (u64::MAX, 0)] {
+        // K5
+        let part = kind(&|b| {
+            b[4096 + 12] = 1;
+            b[4096 + 80..4096 + 88].copy_from_slice(&start.to_le_bytes());
+            b[4096 + 88..4096 + 96].copy_from_slice(&end.to_le_bytes());
+        });
+        expect(part, ErrorKind::Corrupt, "part from pfn");
+    }
+    for nr_cpus in [u64::from(u32::MAX), 1 << 20] {
+        expect(set(460, nr_cpus, 4), ErrorKind::Corrupt, "nr_cpus"); // K6
+    }
+    expect(set(4096 + 56, 1 << 20, 8), ErrorKind::Truncated, "notes"); // K7
+    expect(set(4096 + 56, u64::MAX, 8), ErrorKind::Corrupt, "notes");
+    expect(set(4096 + 48, u64::MAX, 8), ErrorKind::Corrupt, "notes");
+}
+
+/// Opens and reads all of it; whatever the file says, an error is the worst.
+fn survive(bytes: Vec<u8>) -> Result<()> {
+    let file = open(bytes)?;
+    let mut bits = PageBitmap::new(Pfn(0x1000)).unwrap();
+    file.mark_ram(&mut bits)?;
+    file.mark_held(&mut bits)?;
+    let _ = file.erase_info();
+    let end = file.meta().end_pfn.min(Pfn(0x1_0000));
+    file.check(PfnRange::new(Pfn(0), end), &mut Scratch::default(), &mut |_| {})?;
+    let last = PfnRange::new(Pfn(file.meta().end_pfn.0.saturating_sub(100)), file.meta().end_pfn + 100);
+    file.visit(last, CodecSet::from(CodecId::Zlib), &mut Scratch::default(), &mut |_| Ok(()))
+}
+
+#[test]
+fn every_truncation() {
+    for (width, endian, packing) in SHAPES {
+        let synth = small().abi(width, endian, packing);
+        let (bytes, layout) = (synth.to_bytes(), synth.layout());
+        for len in (0..bytes.len()).filter(|len| len % 13 == 0 || *len as u64 >= layout.descriptors) {
+            let done = survive(bytes[..len].to_vec());
+            // Without its bitmaps a file is nothing; without data it is one whose pages are gone.
+            assert_eq!(done.is_ok(), len as u64 >= layout.descriptors, "{len:#x} {done:?}");
+        }
+    }
+}
+
+#[test]
+fn every_header_field_at_its_limits() {
+    let values = [0u32, 1, 2, 0xfff, 0x1000, 0x4_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_f000, u32::MAX];
+    for (width, endian, packing) in SHAPES {
+        let synth = small().abi(width, endian, packing);
+        let (bytes, layout) = (synth.to_bytes(), synth.layout());
+        let table = layout.descriptors as usize;
+        let fields = (400..464).chain(4096..4096 + 140).chain(table..table + 6 * 24).step_by(4);
+        for at in fields {
+            for value in values {
+                for swapped in [value.to_le_bytes(), value.to_be_bytes()] {
+                    let mut bytes = bytes.clone();
+                    bytes[at..at + 4].copy_from_slice(&swapped);
+                    let _ = survive(bytes);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn any_damage(
+        shape in prop::sample::select(SHAPES.to_vec()),
+        changes in prop::collection::vec((0usize..16_700, any::<u8>()), 1..20),
+        headers in prop::collection::vec((8usize..464, any::<u8>()), 0..3),
+    ) {
+        let (width, endian, packing) = shape;
+        let mut bytes = small().abi(width, endian, packing).to_bytes();
+        for (at, byte) in changes.into_iter().chain(headers) {
+            if at >= 8 {
+                bytes[at] = byte;
+            }
+        }
+        let _ = survive(bytes);
+    }
+}

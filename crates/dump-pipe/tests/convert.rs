@@ -1,0 +1,258 @@
+//! The pipeline between a made-up source and a made-up writer.
+
+use dump_core::{
+    Absence, BlockEncoder, ByteOrder, CodecSet, Content, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind,
+    Machine, PageBitmap, PageSet, PageSize, PageSource, Pfn, PfnRange, Phase, Placer, Result, Scratch, Span, SpanData,
+    UtsName, Watch, WordSize, WriteAt,
+};
+use dump_pipe::{Job, Outcome, convert};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Page `pfn` holds its number again and again; every 7th is zero, pages from `bad` on cannot be read.
+struct Numbers {
+    meta: DumpMeta,
+    bad: u64,
+}
+
+impl Numbers {
+    fn new(end: u64, bad: u64) -> Numbers {
+        let meta = DumpMeta {
+            machine: Machine { elf_machine: 62, order: ByteOrder::Little, word: WordSize::Bits64 },
+            page_size: PageSize::K4,
+            end_pfn: Pfn(end),
+            notes: Vec::new(),
+            vmcoreinfo: None,
+            cpus: 0,
+            segments: Vec::new(),
+            utsname: UtsName::default(),
+            crash_time: 0,
+            phys_base: 0,
+            dump_level: 0,
+        };
+        Numbers { meta, bad }
+    }
+}
+
+impl PageSource for Numbers {
+    fn meta(&self) -> &DumpMeta {
+        &self.meta
+    }
+
+    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()> {
+        ram.set(ram.span());
+        Ok(())
+    }
+
+    fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
+        self.mark_ram(held)
+    }
+
+    fn visit(
+        &self,
+        run: PfnRange,
+        _: CodecSet,
+        _: &mut Scratch,
+        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
+    ) -> Result<()> {
+        for pfn in run.start.0..run.end.0 {
+            let bytes = pfn.to_le_bytes().repeat(512);
+            let content = match pfn {
+                _ if pfn >= self.bad => Content::Absent(Absence::Unreadable),
+                _ if pfn % 7 == 0 => Content::Zero,
+                _ => Content::Bytes(&bytes),
+            };
+            push(Span { pages: PfnRange::at(Pfn(pfn), 1), content })?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes an 8-byte end mark, then the pages' first words side by side; a byte a page, at 1 MiB, says that it is there.
+struct Words {
+    next: u64,
+    last: Option<Pfn>,
+}
+
+const INDEX: u64 = 1 << 20;
+
+struct Encoder;
+
+impl BlockEncoder for Encoder {
+    fn push(&mut self, span: Span<'_>, out: &mut EncodedBlock) -> Result<()> {
+        match span.content {
+            // slower for some blocks than for others, so that they are ready out of order
+            Content::Bytes(bytes) => {
+                if span.pages.start.0 % 128 < 8 {
+                    std::thread::yield_now();
+                }
+                out.store(span.pages, None, &bytes[..8]);
+            }
+            Content::Zero => out.note(span.pages, SpanData::Zero),
+            Content::Absent(why) => out.note(span.pages, SpanData::Absent(why)),
+            Content::Packed { .. } => return Err(Error::corrupt("packed")),
+        }
+        Ok(())
+    }
+}
+
+impl DumpWriter for Words {
+    fn prepare(&mut self, _: &DumpMeta, _: &dyn PageSet, _: &dyn PageSet, out: &mut dyn Placer) -> Result<()> {
+        self.next = 8;
+        out.index(0, 0, b"begun...")
+    }
+
+    fn encoder(&self) -> Box<dyn BlockEncoder> {
+        Box::new(Encoder)
+    }
+
+    fn place(&mut self, block: &EncodedBlock, out: &mut dyn Placer) -> Result<()> {
+        let (start, end) = (block.spans.first().unwrap().pages.start, block.spans.last().unwrap().pages.end);
+        assert!(self.last.is_none_or(|last| last <= start), "blocks come in the order of their pages");
+        self.last = Some(end);
+        out.data(0, self.next, 0..block.data.len())?;
+        self.next += block.data.len() as u64;
+        let there: Vec<u8> = block.spans.iter().map(|s| u8::from(matches!(s.data, SpanData::Stored { .. }))).collect();
+        out.index(0, INDEX + start.0, &there)
+    }
+
+    fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
+        out.index(0, 0, if ending == Ending::Complete { b"complete" } else { b"in part." })
+    }
+}
+
+/// An output in memory with room for so many bytes below the index.
+struct Memory {
+    bytes: Mutex<Vec<u8>>,
+    room: u64,
+    stream: bool,
+}
+
+impl Memory {
+    fn new(room: u64, stream: bool) -> Memory {
+        Memory { bytes: Mutex::default(), room, stream }
+    }
+}
+
+impl WriteAt for Memory {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let end = offset as usize + bytes.len();
+        if offset < INDEX && end as u64 > self.room {
+            return Err(Error::new(ErrorKind::NoSpace, "full"));
+        }
+        let mut all = self.bytes.lock().unwrap();
+        if all.len() < end {
+            all.resize(end, 0);
+        }
+        all[offset as usize..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn is_stream(&self) -> bool {
+        self.stream
+    }
+
+    fn extend_to(&self, _: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Asks to stop after so many pages.
+struct StopAfter {
+    pages: u64,
+    seen: AtomicU64,
+}
+
+impl Watch for StopAfter {
+    fn begin(&self, _: Phase, _: u64) {}
+    fn advance(&self, amount: u64) {
+        self.seen.fetch_add(amount, Ordering::Relaxed);
+    }
+    fn end(&self) {}
+    fn stopped(&self) -> bool {
+        self.seen.load(Ordering::Relaxed) > self.pages
+    }
+}
+
+const END: u64 = 20_000;
+
+/// Every third page of a thousand is left out.
+fn run(threads: usize, output: &Memory, bad: u64, stop_after: u64) -> Outcome {
+    let source = Numbers::new(END, bad);
+    let mut ram = PageBitmap::new(Pfn(END)).unwrap();
+    source.mark_ram(&mut ram).unwrap();
+    let mut dumpable = ram.clone();
+    for pfn in (5000..6000).step_by(3) {
+        dumpable.clear(PfnRange::at(Pfn(pfn), 1));
+    }
+    let watch = StopAfter { pages: stop_after, seen: AtomicU64::new(0) };
+    let outputs: [&dyn WriteAt; 1] = [output];
+    let job =
+        Job { source: &source, meta: &source.meta, ram: &ram, dumpable: &dumpable, outputs: &outputs, watch: &watch };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| convert(&job, &mut Words { next: 0, last: None })).unwrap()
+}
+
+#[test]
+fn bytes_do_not_depend_on_threads_or_kind_of_output() {
+    let want = Memory::new(u64::MAX, false);
+    let outcome = run(1, &want, END, u64::MAX);
+    let counts = outcome.counts;
+    assert!(outcome.is_complete());
+    assert_eq!((counts.raw + counts.zero, counts.unreadable), (END - 334, 0));
+    let want = want.bytes.into_inner().unwrap();
+    assert_eq!(&want[..8], b"complete");
+    for (threads, stream) in [(1, true), (2, false), (3, false), (3, true), (8, false)] {
+        let output = Memory::new(u64::MAX, stream);
+        let outcome = run(threads, &output, END, u64::MAX);
+        assert!(outcome.is_complete() && outcome.counts == counts);
+        assert!(output.bytes.into_inner().unwrap() == want, "{threads} threads, stream {stream}");
+    }
+}
+
+/// What the index names is there, whatever stopped the work.
+fn check_part(bytes: &[u8]) -> usize {
+    assert_eq!(&bytes[..8], b"in part.");
+    let stored = |pfn: &u64| pfn % 7 != 0 && !((5000..6000).contains(pfn) && (pfn - 5000) % 3 == 0);
+    let mut at = 8;
+    let mut there = 0;
+    for pfn in (0..END).filter(stored) {
+        let flag = bytes.get(INDEX as usize + pfn as usize).copied().unwrap_or(0);
+        if flag == 1 {
+            assert_eq!(bytes[at..at + 8], pfn.to_le_bytes(), "page {pfn}");
+            there += 1;
+        }
+        at += 8;
+    }
+    there
+}
+
+#[test]
+fn no_space_leaves_what_landed() {
+    for threads in [1, 2, 4] {
+        let output = Memory::new(50_000, false);
+        let outcome = run(threads, &output, END, u64::MAX);
+        assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::NoSpace);
+        let there = check_part(&output.bytes.into_inner().unwrap());
+        assert!((4000..6250).contains(&there), "{there}");
+    }
+}
+
+#[test]
+fn a_request_to_stop_leaves_what_landed() {
+    for threads in [1, 3] {
+        let output = Memory::new(u64::MAX, false);
+        let outcome = run(threads, &output, END, 3000);
+        assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::Interrupted);
+        assert!(check_part(&output.bytes.into_inner().unwrap()) >= 2000);
+    }
+}
+
+#[test]
+fn unreadable_pages_are_counted_and_make_the_dump_incomplete() {
+    let output = Memory::new(u64::MAX, false);
+    let outcome = run(2, &output, END - 500, u64::MAX);
+    assert!(outcome.stopped.is_none() && !outcome.is_complete());
+    assert_eq!(outcome.counts.unreadable, 500);
+    check_part(&output.bytes.into_inner().unwrap());
+}

@@ -1,0 +1,127 @@
+//! Writes the vmcore of a fake kernel: `synth ERA MODEL OUT [OPTION...]`, then prints what filtering it must give.
+//!
+//! MODEL: flat, sparse, sparse-vmemmap, extreme-array, extreme-pointer, extreme-address, extreme-k4, extreme-direct.
+//! OPTION: kdump, split, flat, lime (the kind of file; a vmcore without), hvo, 5level, kaslr, sme, numa, small (sections of 16 MiB), k4 (direct map of 4 KiB pages), broken, loop.
+#![allow(clippy::print_stdout, reason = "it is a command")]
+
+use std::error::Error;
+use std::fs;
+
+use dump_synth::{
+    Era, FakeKernel, FlatStream, FreeLists, KernelBuilder, Leaf, MemModel, RootSymbol, StructPages, lime_of,
+};
+
+/// Every kind of page an era can have, in 32 MiB.
+const RECIPE: &str = "
+    ram 0x0..0x9f
+    ram 0x100..0x2000
+    hole 0x1f00..0x1f10 garbage
+    reserved 0x100..0x108
+    anon 0x110..0x120
+    anon 0x120..0x124 zero
+    anon 0x124..0x126 poisoned
+    ksm 0x128..0x12a
+    movable 0x12a..0x12c
+    pgtable 0x12c..0x130
+    cache 0x130..0x140
+    cache-private 0x140..0x148
+    swapcache 0x148..0x14c
+    owner-priv 0x14c..0x150
+    slab 0x150..0x158
+    slab 0x158 order=3
+    kernel 0x160..0x170
+    kernel 0x170..0x178 noise
+    kernel 0x178..0x180 fill=0x5a
+    zero 0x180..0x190
+    hwpoison 0x190
+    offline 0x191..0x1a0
+    free 0x1a0..0x1a7
+    free 0x1b0 order=4
+    free-bad-order 0x1c0
+    kernel 0x1d0 order=4
+    thp 0x200
+    hugetlb 0x400
+    cache 0x600..0x640 order=4
+    free 0x800..0x1000 order=10
+";
+
+/// Lines for newer eras only.
+const SINCE: &[(Era, &str)] = &[
+    (Era::V4_4, "kernel 0x1e0 order=4 tails=garbage\nslab 0x1f0 order=4 tails=garbage"),
+    (Era::V4_14, "anon-with-waiters 0x1a8..0x1ac"),
+    (Era::V6_16, "unaccepted 0x1000 zero\nunaccepted 0x1400"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [era, model, out, options @ ..] = args.as_slice() else {
+        return Err("usage: synth ERA MODEL OUT [OPTION...]".into());
+    };
+    let era: Era = era.parse()?;
+    let mut builder = KernelBuilder::new(era).model(model_named(model)?).recipe(RECIPE);
+    for (_, lines) in SINCE.iter().filter(|since| era >= since.0) {
+        builder = builder.recipe(lines);
+    }
+    for option in options {
+        builder = with_option(builder, option)?;
+    }
+    let kernel = builder.build();
+    write(&kernel, out, options)?;
+    for level in [0, 1, 2, 4, 8, 16, 31] {
+        let expected = kernel.expected(level);
+        fs::write(format!("{out}.d{level:02}"), expected.bitmap(kernel.max_pfn()))?;
+        println!("{level} {:?} kept={}", expected.counts, expected.kept.len());
+    }
+    println!("ram {:x?} phys_base {}", kernel.ram(), kernel.phys_base());
+    Ok(())
+}
+
+fn write(kernel: &FakeKernel, out: &str, options: &[String]) -> Result<(), Box<dyn Error>> {
+    let asked = |name: &str| options.iter().any(|option| option == name);
+    if asked("kdump") {
+        fs::write(out, kernel.kdump(1).to_bytes())?;
+    } else if asked("flat") {
+        fs::write(out, FlatStream::of(&kernel.vmcore(), 100_000, |order| order.reverse()).to_bytes())?;
+    } else if asked("lime") {
+        fs::write(out, lime_of(kernel.memory()))?;
+    } else if asked("split") {
+        for (index, part) in (0..).zip(kernel.kdump(31).split_at(&[0x400, 0x1000])) {
+            fs::write(format!("{out}.{index}"), part.to_bytes())?;
+        }
+        fs::write(out, kernel.kdump(31).to_bytes())?;
+    } else {
+        fs::write(out, kernel.vmcore())?;
+    }
+    Ok(())
+}
+
+fn model_named(name: &str) -> Result<MemModel, String> {
+    let huge = StructPages::Vmemmap(Leaf::M2);
+    Ok(match name {
+        "flat" => MemModel::Flat,
+        "sparse" => MemModel::Sparse(StructPages::DirectMap),
+        "sparse-vmemmap" => MemModel::Sparse(huge),
+        "extreme-array" => MemModel::SparseExtreme(RootSymbol::Array, huge),
+        "extreme-pointer" => MemModel::SparseExtreme(RootSymbol::PointerValue, huge),
+        "extreme-address" => MemModel::SparseExtreme(RootSymbol::PointerAddress, huge),
+        "extreme-k4" => MemModel::SparseExtreme(RootSymbol::PointerValue, StructPages::Vmemmap(Leaf::K4)),
+        "extreme-direct" => MemModel::SparseExtreme(RootSymbol::Array, StructPages::DirectMap),
+        _ => return Err(format!("no memory model is called {name:?}")),
+    })
+}
+
+fn with_option(builder: KernelBuilder, option: &str) -> Result<KernelBuilder, String> {
+    Ok(match option {
+        "5level" => builder.five_level(),
+        "kaslr" => builder.kaslr(0x31c0_0000),
+        "sme" => builder.sme_mask(1 << 47),
+        "numa" => builder.numa(),
+        "small" => builder.sections(24, 36),
+        "k4" => builder.direct_leaf(Leaf::K4),
+        "hvo" => builder.recipe("ram 0x4000..0x4400\nhugetlb 0x4000 order=9 hvo\nhugetlb 0x4200 order=8 hvo"),
+        "kdump" | "split" | "flat" | "lime" => builder,
+        "broken" => builder.free_lists(FreeLists::BrokenPrev),
+        "loop" => builder.free_lists(FreeLists::Loop),
+        _ => return Err(format!("no option is called {option:?}")),
+    })
+}

@@ -1,0 +1,179 @@
+//! The command line: what is refused, with one clear line and exit status 1, before anything is written.
+
+use crate::support::{gdump, gdump_ok, gdump_refuses, scratch, text, tiny};
+use dump_synth::{Era, KernelBuilder};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+/// Refuses `input` at level 31; the line names the file and says `why`; nothing is written.
+fn refuses(input: &Path, why: &str) {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let line = gdump_refuses(&["-c", "-d", "31", text(input), text(&out)]);
+    assert!(line.contains(text(input)) && line.contains(why), "{line}");
+    assert!(!out.exists(), "{line}");
+}
+
+#[test]
+fn inputs_that_are_no_dumps() {
+    let dir = scratch();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    refuses(&file("empty", b""), "empty, not a dump");
+    refuses(&file("short", b"\x7fELF"), "not an ELF core: only 4 bytes long");
+    refuses(&file("text", b"root:x:0:0:root:/root:/bin/bash\n"), "a text file");
+    refuses(&file("zeros", &[0; 8192]), "not a dump that is known here");
+    refuses(Path::new(env!("CARGO_BIN_EXE_gdump")), "an ELF shared object or executable, not a core");
+    refuses(dir.path(), "a directory");
+    refuses(&dir.path().join("nowhere"), "No such file");
+    refuses(&file("flat", b"makedumpfile\0\0\0\0\0\0\0\0\0\0\0\x01"), "a flattened dump");
+    refuses(&file("gzip", b"\x1f\x8b\x08\0\0\0\0\0"), "packed with gzip");
+    refuses(&file("zstd", b"\x28\xb5\x2f\xfd\xff\xff\xff\xff"), "zstd");
+    refuses(&file("zstd-text", &zstd::encode_all(&b"no dump"[..], 1).unwrap()), "no dump inside");
+}
+
+#[test]
+fn an_input_that_may_not_be_read() {
+    let dir = scratch();
+    let path = dir.path().join("secret");
+    fs::write(&path, "x").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    if fs::read(&path).is_ok() {
+        // root reads everything: another user tries
+        let run = std::process::Command::new("setpriv")
+            .args([
+                "--reuid=65534",
+                "--clear-groups",
+                env!("CARGO_BIN_EXE_gdump"),
+                "-d1",
+                text(&path),
+                "/tmp/never-written",
+            ])
+            .output();
+        return match run {
+            Ok(run) if run.status.code() == Some(1) => {
+                let stderr = String::from_utf8(run.stderr).unwrap();
+                // the scratch directory or the build directory may be closed to that user as well
+                assert!(stderr.to_lowercase().contains("permission denied"), "{stderr}");
+            }
+            _ => crate::support::skipped("an_input_that_may_not_be_read", "running as root without setpriv"),
+        };
+    }
+    refuses(&path, "Permission denied");
+}
+
+#[test]
+fn a_vmcore_without_vmcoreinfo_needs_a_low_level() {
+    let kernel = KernelBuilder::new(Era::V6_1).recipe("ram 0..0x800").build();
+    let mut bytes = kernel.vmcore();
+    let name = bytes.windows(10).position(|w| w == b"VMCOREINFO").unwrap();
+    bytes[name] = b'X';
+    let dir = scratch();
+    let (vmcore, out) = (dir.path().join("vmcore"), dir.path().join("out"));
+    fs::write(&vmcore, bytes).unwrap();
+    for level in ["2", "16", "31", "0,31"] {
+        let line = gdump_refuses(&["-d", level, text(&vmcore), text(&out)]);
+        assert!(line.contains("no VMCOREINFO note") && line.contains("-d 1 or -d 0"), "{line}");
+        assert!(!out.exists());
+    }
+    gdump_ok(&["-d", "1", text(&vmcore), text(&out)]);
+}
+
+#[test]
+fn outputs_that_cannot_be() {
+    let dir = scratch();
+    let vmcore = text(&tiny().vmcore);
+    let existing = dir.path().join("existing");
+    fs::write(&existing, "precious").unwrap();
+    let line = gdump_refuses(&["-d", "31", vmcore, text(&existing)]);
+    assert!(line.contains("File exists") && line.contains("-f"), "{line}");
+    assert_eq!(fs::read(&existing).unwrap(), b"precious");
+    assert!(gdump_refuses(&["-d", "31", vmcore, text(dir.path())]).contains("Is a directory"));
+    assert!(gdump_refuses(&["-d", "31", vmcore, "/nowhere/out"]).contains("No such file"));
+    assert!(gdump_refuses(&["-f", vmcore, vmcore]).contains("are one file"));
+    let (copy, link, hard) = (dir.path().join("copy"), dir.path().join("link"), dir.path().join("hard"));
+    fs::copy(vmcore, &copy).unwrap();
+    symlink(&copy, &link).unwrap();
+    fs::hard_link(&copy, &hard).unwrap();
+    for other in [&link, &hard] {
+        assert!(gdump_refuses(&["-f", text(&copy), text(other)]).contains("are one file"));
+    }
+    assert_eq!(fs::metadata(&copy).unwrap().len(), tiny().vmcore.metadata().unwrap().len());
+}
+
+#[test]
+fn command_lines_that_mean_nothing() {
+    for args in [
+        &[][..],
+        &["a"],
+        &["a", "b", "c"],
+        &["-d", "32", "a", "b"],
+        &["-d", "x", "a", "b"],
+        &["--nonsense", "a", "b"],
+        &["--message-level", "32", "a", "b"],
+        &["--num-threads", "x", "a", "b"],
+    ] {
+        assert!(gdump_refuses(args).contains("--help"), "{args:?}");
+    }
+}
+
+#[test]
+fn help_and_version() {
+    let help = gdump_ok(&["-h"]);
+    for word in ["-c", "-d", "--num-threads", "LZO support:\n  enabled", "zstd support:\n  enabled", "Exit status"] {
+        assert!(help.contains(word), "{word}");
+    }
+    assert_eq!(gdump_ok(&["--help"]), help);
+    assert!(gdump_ok(&["-v"]).starts_with("gdump: version "));
+}
+
+#[test]
+fn messages_go_where_makedumpfiles_go() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let vmcore = text(&tiny().vmcore);
+    let run = |level: &str, more: &[&str]| {
+        let mut args = vec!["-f", "-d", "31", "--message-level", level, vmcore, text(&out)];
+        args.extend(more);
+        gdump_ok(&args)
+    };
+    assert_eq!(run("0", &[]), "");
+    assert_eq!(run("4", &[]), "");
+    assert!(run("2", &[]).contains("The dumpfile is saved to"));
+    assert!(run("16", &[]).starts_with("\nOriginal pages  : 0x"));
+    assert!(run("0", &["--show-stats"]).contains("Free pages              : 0x"));
+    assert!(run("0", &["-D"]).contains("\n  CRASHTIME="));
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_counts_the_same() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let vmcore = text(&tiny().vmcore);
+    let dry = gdump_ok(&["-c", "-d", "31", "--show-stats", "--dry-run", vmcore, text(&out)]);
+    assert!(!out.exists());
+    let wet = gdump_ok(&["-c", "-d", "31", "--show-stats", vmcore, text(&out)]);
+    let lines =
+        |text: &str| text.lines().filter(|line| !line.contains("saved to")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&dry), lines(&wet));
+}
+
+#[test]
+fn the_dump_is_its_owners_alone() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    gdump_ok(&["-d", "31", text(&tiny().vmcore), text(&out)]);
+    assert_eq!(out.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Nothing but errors on stderr where it is no terminal, and progress only where it is one.
+#[test]
+fn quiet_without_a_terminal() {
+    let dir = scratch();
+    let run = gdump(&["-d", "31", text(&tiny().vmcore), text(&dir.path().join("out"))]);
+    assert!(run.status.success() && run.stderr.is_empty());
+}

@@ -1,0 +1,105 @@
+//! Who may know whom: the layers of ARCHITECTURE.md, as the manifests and the words of the sources have them.
+
+use crate::support::root;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each library and the crates of this workspace that it may depend on.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("dump-core", &[]),
+    ("dump-pipe", &["dump-core"]),
+    ("dump-elf", &["dump-core"]),
+    ("dump-kdump", &["dump-core"]),
+    ("dump-flat", &["dump-core"]),
+    ("dump-raw", &["dump-core"]),
+    ("dump-kernel", &["dump-core"]),
+    ("dump-filter", &["dump-core", "dump-kernel"]),
+    ("dump-synth", &[]),
+];
+
+/// Words that a crate must not know, in code (comments may explain).
+const WORDS: &[(&str, &[&str])] = &[
+    ("dump-core", &["kdump", "flattened", "struct_page"]),
+    ("dump-pipe", &["elf", "kdump", "makedumpfile", "vmcoreinfo", "lime"]),
+    ("dump-kernel", &["kdump", "pt_load", "dump_level", "dumplevel"]),
+    ("dump-filter", &["kdump", "pt_load", "_mapcount", "vmemmap"]),
+    ("dump-elf", &["kdump", "flattened"]),
+    ("dump-kdump", &["pt_load", "flattened", "lime"]),
+];
+
+fn crates() -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = fs::read_dir(root().join("crates")).unwrap().map(|e| e.unwrap().path()).collect();
+    dirs.sort();
+    dirs
+}
+
+fn name(dir: &Path) -> &str {
+    dir.file_name().unwrap().to_str().unwrap()
+}
+
+/// The crates of this workspace that stand in `[dependencies]`.
+fn dependencies(dir: &Path) -> BTreeSet<String> {
+    let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap();
+    let section = manifest.split("\n[").find(|s| s.starts_with("dependencies]")).unwrap_or_default();
+    let key = |line: &str| line.split(['=', '.', ' ']).next().unwrap_or_default().to_owned();
+    section.lines().map(key).filter(|key| key.starts_with("dump-")).collect()
+}
+
+fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn crates_depend_downwards_only() {
+    for dir in crates().iter().filter(|dir| name(dir) != "gdump") {
+        let (_, allowed) =
+            LAYERS.iter().find(|(layer, _)| *layer == name(dir)).unwrap_or_else(|| panic!("{dir:?} has no layer"));
+        for dependency in dependencies(dir) {
+            assert!(allowed.contains(&dependency.as_str()), "{} must not depend on {dependency}", name(dir));
+        }
+    }
+}
+
+#[test]
+fn crates_do_not_know_each_others_words() {
+    for (layer, words) in WORDS {
+        let mut files = Vec::new();
+        sources(&root().join("crates").join(layer).join("src"), &mut files);
+        assert!(!files.is_empty(), "{layer}");
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in text.lines().enumerate().take_while(|(_, line)| *line != "#[cfg(test)]") {
+                let code = line.split("//").next().unwrap_or_default().to_lowercase();
+                let code: String = code.split('"').step_by(2).collect(); // messages may name what the user knows
+                let mut tokens = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+                let found = tokens.find(|token| words.contains(token));
+                assert!(found.is_none(), "{}:{}: {layer} must not know {found:?}", file.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_dump_core_may_hold_unsafe_code_and_libraries_never_print() {
+    for dir in crates() {
+        let entry = if name(&dir) == "gdump" { "src/main.rs" } else { "src/lib.rs" };
+        let text = fs::read_to_string(dir.join(entry)).unwrap();
+        assert!(name(&dir) == "dump-core" || text.contains("#![forbid(unsafe_code)]"), "{}", name(&dir));
+        let mut files = Vec::new();
+        sources(&dir.join("src"), &mut files);
+        for file in files.iter().filter(|_| name(&dir) != "gdump") {
+            let text = fs::read_to_string(file).unwrap();
+            for word in ["println!", "eprintln!", "process::exit"] {
+                assert!(!text.contains(word), "{}: {word}", file.display());
+            }
+        }
+    }
+}

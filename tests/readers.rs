@@ -1,0 +1,101 @@
+//! crash and drgn, where they are installed, open what gdump writes.
+
+use crate::support::vmcore::Vmcore;
+use crate::support::{Case, corpus, gdump_ok, has, scratch, skipped, text, tiny};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Prints a line a page: pfn and a digest, or nothing where drgn has no such page.
+const DRGN: &str = r"
+import sys, hashlib, drgn
+prog = drgn.Program()
+prog.set_core_dump(sys.argv[1])
+for word in sys.argv[2].split(','):
+    start, end = (int(x) for x in word.split('-'))
+    for pfn in range(start, end):
+        try:
+            page = prog.read(pfn * 4096, 4096, physical=True)
+        except Exception:
+            continue
+        print(pfn, hashlib.md5(page).hexdigest())
+";
+
+fn drgn(dump: &Path, vmcore: &Vmcore) -> String {
+    let ranges: Vec<String> = vmcore
+        .loads
+        .iter()
+        .skip(1)
+        .map(|(paddr, _, filesz, _)| format!("{}-{}", paddr / 4096, (paddr + filesz) / 4096))
+        .collect();
+    let out = Command::new("python3").args(["-c", DRGN, text(dump), &ranges.join(",")]).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
+}
+
+fn drgn_reads_the_same(case: &Case) {
+    let dir = scratch();
+    let vmcore = Vmcore::open(&case.vmcore);
+    let want = drgn(&case.vmcore, &vmcore);
+    for codec in ["-c", "-l", "-p", "-z"] {
+        let out = dir.path().join("out");
+        gdump_ok(&["-f", codec, "-d", "1", text(&case.vmcore), text(&out)]);
+        let got = drgn(&out, &vmcore);
+        // at level 1 only broken pages are left out: every page that drgn finds is the vmcore's, and hardly one is missing
+        let lines: std::collections::HashSet<&str> = want.lines().collect();
+        assert!(got.lines().all(|line| lines.contains(line)), "{} {codec}", case.name);
+        assert!(
+            got.lines().count() + 8 >= lines.len(),
+            "{} {codec}: {} of {} pages",
+            case.name,
+            got.lines().count(),
+            lines.len()
+        );
+    }
+}
+
+#[test]
+fn drgn_reads_the_same_memory() {
+    if !has("python3", "--version")
+        || !Command::new("python3").args(["-c", "import drgn"]).status().is_ok_and(|s| s.success())
+    {
+        return skipped("drgn_reads_the_same_memory", "python3 with drgn is not installed (pip install drgn)");
+    }
+    drgn_reads_the_same(tiny());
+    corpus().iter().filter(|case| case.name != "tiny").for_each(drgn_reads_the_same);
+}
+
+fn crash(vmlinux: &Path, dump: &Path, commands: &Path) -> String {
+    let mut command = Command::new("crash");
+    command.args(["-s", "--kaslr=auto", text(vmlinux), text(dump), "-i", text(commands)]).stdin(Stdio::null());
+    let out = command.env("HOME", "/nonexistent").output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    text.lines().filter(|line| !line.contains("DUMPFILE:")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn crash_prints_what_it_prints_of_makedumpfiles() {
+    let test = "crash_prints_what_it_prints_of_makedumpfiles";
+    let Some(case) = corpus().iter().find(|case| case.name == "tiny") else {
+        return skipped(test, "GDUMP_CORPUS names no corpus, which has the vmlinux");
+    };
+    if !has("crash", "--version") || !has("makedumpfile", "-v") {
+        return skipped(test, "crash or makedumpfile is not installed");
+    }
+    let dir = scratch();
+    let path = |name: &str| dir.path().join(name);
+    let packed = std::fs::File::open(case.oracle.join("vmlinux.zst")).unwrap();
+    let mut packed = zstd::Decoder::new(packed).unwrap();
+    std::io::copy(&mut packed, &mut std::fs::File::create(path("vmlinux")).unwrap()).unwrap();
+    std::fs::write(path("commands"), "sys\nbt\nlog\nkmem -i\nps\nquit\n").unwrap();
+    let mut peer = Command::new("makedumpfile");
+    peer.args(["-l", "-d", "31", "--message-level", "0"]).arg(&case.vmcore).arg(path("theirs"));
+    let peer = peer.status().unwrap();
+    assert!(peer.success());
+    let want = crash(&path("vmlinux"), &path("theirs"), &path("commands"));
+    assert!(want.contains("sysrq triggered crash") && want.contains("write_sysrq_trigger"), "{want}");
+    for codec in ["-c", "-l"] {
+        gdump_ok(&["-f", codec, "-d", "31", text(&case.vmcore), text(&path("ours"))]);
+        let got = crash(&path("vmlinux"), &path("ours"), &path("commands"));
+        assert_eq!(got, want, "{codec}");
+    }
+}

@@ -1,0 +1,112 @@
+//! What the tests share.
+
+pub mod kdump;
+pub mod vmcore;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// gdump with `args`, run to its end.
+pub fn gdump(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gdump")).args(args).output().expect("gdump starts")
+}
+
+/// gdump with `args`, which must succeed and say nothing on stderr.
+pub fn gdump_ok(args: &[&str]) -> String {
+    let out = gdump(args);
+    let stderr = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success() && stderr.is_empty(), "gdump {args:?}: {}: {stderr}", out.status);
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// gdump with `args`, which must fail with exit status 1 and one line on stderr: that line.
+pub fn gdump_refuses(args: &[&str]) -> String {
+    let out = gdump(args);
+    let stderr = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "gdump {args:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "gdump {args:?}: {stderr}");
+    assert!(stderr.starts_with("gdump: "), "{stderr}");
+    stderr
+}
+
+/// A directory that goes when the test ends.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A path as text.
+pub fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A dump with what makedumpfile makes of it.
+pub struct Case {
+    pub name: String,
+    pub vmcore: PathBuf,
+    /// `pages.json` and `bitmaps/dNN.bitmap`.
+    pub oracle: PathBuf,
+}
+
+impl Case {
+    /// makedumpfile's 2nd bitmap at a dump level.
+    pub fn bitmap(&self, level: u32) -> Vec<u8> {
+        std::fs::read(self.oracle.join(format!("bitmaps/d{level:02}.bitmap"))).unwrap()
+    }
+
+    /// makedumpfile's count of a class of pages at a dump level.
+    pub fn count(&self, level: u32, class: &str) -> u64 {
+        let text = std::fs::read_to_string(self.oracle.join("pages.json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json["levels"][level.to_string()][class].as_u64().unwrap()
+    }
+}
+
+/// The dump that ships with the repository, unpacked.
+pub fn tiny() -> &'static Case {
+    static TINY: OnceLock<Case> = OnceLock::new();
+    TINY.get_or_init(|| unpacked("tiny", &root().join("fixtures/tiny")))
+}
+
+/// The dumps of the corpus that `GDUMP_CORPUS` names, where it is set.
+pub fn corpus() -> &'static [Case] {
+    static CORPUS: OnceLock<Vec<Case>> = OnceLock::new();
+    CORPUS.get_or_init(|| {
+        let Some(dir) = std::env::var_os("GDUMP_CORPUS") else { return Vec::new() };
+        let mut dirs: Vec<PathBuf> =
+            std::fs::read_dir(&dir).expect("GDUMP_CORPUS is a directory").map(|e| e.unwrap().path()).collect();
+        dirs.sort();
+        dirs.retain(|dir| dir.join("vmcore.zst").exists() && dir.join("pages.json").exists());
+        assert!(!dirs.is_empty(), "GDUMP_CORPUS holds no dumps");
+        dirs.iter().map(|dir| unpacked(dir.file_name().unwrap().to_str().unwrap(), dir)).collect()
+    })
+}
+
+/// Says that a test was skipped, and why.
+pub fn skipped(test: &str, why: &str) {
+    println!("{test}: skipped: {why}");
+}
+
+/// Unpacks the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in time.
+fn unpacked(name: &str, dir: &Path) -> Case {
+    let packed = dir.join("vmcore.zst");
+    let stamp = packed.metadata().unwrap().len();
+    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{stamp}.vmcore"));
+    if !to.exists() {
+        let partial = to.with_extension(format!("{}.partial", std::process::id()));
+        let mut from = zstd::Decoder::new(std::fs::File::open(&packed).unwrap()).unwrap();
+        std::io::copy(&mut from, &mut std::fs::File::create(&partial).unwrap()).unwrap();
+        std::fs::rename(&partial, &to).unwrap();
+    }
+    Case { name: name.to_owned(), vmcore: to, oracle: dir.to_owned() }
+}
+
+/// Whether a program can be started.
+pub fn has(program: &str, arg: &str) -> bool {
+    Command::new(program).arg(arg).output().is_ok_and(|out| out.status.success())
+}

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Boot a real Debian kernel under QEMU, fill its memory, and take real dumps of it.
+
+lab.py ROOT OUT [--arch amd64] [--mem 512] [--smp 2] [--kdump] [--formats elf,kdump-zlib] [--append STR]
+ROOT  folder holding an unpacked kernel package (get-kernel.sh makes one)
+OUT   folder for the dumps: NAME.elf, NAME.kdump-zlib ... taken by QEMU from the running guest,
+      and with --kdump NAME.vmcore, the /proc/vmcore of a real capture kernel after a real panic.
+With --capture PROGRAM:/bin/PROGRAM --capture SCRIPT:/capture.sh the script runs in the capture kernel instead of the copy,
+with 100 MB of memory, /proc/vmcore before it and /dev/vdb (raw, as big as the guest) to write to, which becomes
+NAME.capture; the console is NAME.serial.
+
+`cargo xtask lab` calls this for amd64 and checks for the programs it needs. Another architecture also needs its
+qemu-system-*, gcc-*-linux-gnu with libc6-dev-*-cross, and its busybox-static unpacked somewhere (--busybox).
+--kdump is for amd64: give the guest at least 384 MB, and run it again where the emulated capture kernel dies.
+"""
+import argparse, gzip, json, lzma, os, re, shutil, socket, subprocess, sys, tempfile, threading, time, pathlib
+
+HERE = pathlib.Path(__file__).resolve().parent
+MODULES = ["virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+           "virtio_blk", "virtio_balloon", "qemu_fw_cfg", "crc16", "crc32c_generic", "crc32c_cryptoapi", "libcrc32c", "mbcache", "jbd2", "ext4"]
+ARCH = {
+    "amd64": dict(cc="gcc", qemu="qemu-system-x86_64", args=["-machine", "q35", "-cpu", "max,pku=off,la57=off"], con="ttyS0", image="vmlinuz"),
+    "arm64": dict(cc="aarch64-linux-gnu-gcc", qemu="qemu-system-aarch64", args=["-machine", "virt,gic-version=3", "-cpu", "cortex-a72"], con="ttyAMA0", image="vmlinuz"),
+    "ppc64el": dict(cc="powerpc64le-linux-gnu-gcc", qemu="qemu-system-ppc64", args=["-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-cpu", "power9"], con="hvc0", image="vmlinux"),
+    "s390x": dict(cc="s390x-linux-gnu-gcc", qemu="qemu-system-s390x", args=["-machine", "s390-ccw-virtio", "-cpu", "max"], con="ttysclp0", image="vmlinuz"),
+    "riscv64": dict(cc="riscv64-linux-gnu-gcc", qemu="qemu-system-riscv64", args=["-machine", "virt", "-cpu", "rv64"], con="ttyS0", image="vmlinux"),
+}
+
+def initrd(root, arch, busybox, workload, capture=None, kexec=None):
+    d = pathlib.Path(tempfile.mkdtemp())
+    for s in "bin proc sys dev tmp mnt lib/modules".split(): (d / s).mkdir(parents=True)
+    shutil.copy(busybox, d / "bin/busybox"); shutil.copy(workload, d / "workload"); shutil.copy(HERE / "init", d / "init")
+    (d / "init").chmod(0o755)
+    names = []
+    found = {}
+    for base in ("lib/modules", "usr/lib/modules"):
+        for p in (pathlib.Path(root) / base).rglob("*.ko*"):
+            found.setdefault(p.name.split(".ko")[0].replace("-", "_"), p)
+    for m in MODULES:
+        p = found.get(m)
+        if p:
+            data = p.read_bytes()
+            if p.suffix == ".xz": data = lzma.decompress(data)
+            if p.suffix == ".zst": data = subprocess.check_output(["zstd", "-dc", str(p)])
+            (d / f"lib/modules/{m}.ko").write_bytes(data); names.append(m)
+    (d / "modules.list").write_text(" ".join(names))
+    if kexec:
+        kernel, cmdline, extra = kexec
+        shutil.copy(kernel, d / "vmlinuz")
+        exe = shutil.which("kexec", path="/sbin:/usr/sbin:/bin:/usr/bin"); shutil.copy(exe, d / "bin/kexec-real")
+        for line in subprocess.check_output(["ldd", exe], text=True).splitlines():
+            m = re.search(r"(/\S+)", line)
+            if m: t = d / m.group(1).lstrip("/"); t.parent.mkdir(parents=True, exist_ok=True); shutil.copy(m.group(1), t)
+        # the capture kernel gets the same small initrd, without the kernel and kexec in it
+        sub = initrd(root, arch, busybox, workload, capture=capture)
+        shutil.copy(sub, d / "capture-initrd.gz")
+        (d / "kexec.sh").write_text(f"#!/bin/busybox sh\n/bin/kexec-real -p -s /vmlinuz --initrd=/capture-initrd.gz --command-line='{cmdline}' || /bin/kexec-real -p /vmlinuz --initrd=/capture-initrd.gz --command-line='{cmdline}'\n")
+        (d / "kexec.sh").chmod(0o755)
+    if capture:
+        for src, dst in capture:
+            t = d / dst.lstrip("/"); t.parent.mkdir(parents=True, exist_ok=True); shutil.copy(src, t); t.chmod(0o755)
+    out = tempfile.mktemp(suffix=".cpio.gz")
+    subprocess.check_call(f"cd {d} && find . | cpio -o -H newc 2>/dev/null | gzip -1 > {out}", shell=True)
+    shutil.rmtree(d)
+    return out
+
+def workload(arch):
+    """The guest's workload, compiled for its architecture."""
+    exe = pathlib.Path(tempfile.gettempdir()) / f"gdump-lab-workload-{arch}"
+    subprocess.check_call([ARCH[arch]["cc"], "-O2", "-static", "-o", exe, HERE / "workload.c"])
+    return exe
+
+class QMP:
+    def __init__(self, path):
+        for _ in range(200):
+            try: self.s = socket.socket(socket.AF_UNIX); self.s.connect(path); break
+            except OSError: time.sleep(.1)
+        self.f = self.s.makefile("rw"); self.f.readline(); self.cmd("qmp_capabilities")
+    def cmd(self, name, **args):
+        """Sends one command and returns its answer; events that come first are passed over."""
+        self.f.write(json.dumps({"execute": name, "arguments": args}) + "\n"); self.f.flush()
+        while True:
+            r = json.loads(self.f.readline())
+            if "return" in r or "error" in r:
+                if "error" in r: print("QMP", name, r["error"]["desc"], file=sys.stderr)
+                return r.get("return")
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("root"); a.add_argument("out"); a.add_argument("--arch", default="amd64"); a.add_argument("--mem", default="512")
+    a.add_argument("--smp", default="2"); a.add_argument("--kdump", action="store_true"); a.add_argument("--formats", default="elf")
+    a.add_argument("--append", default=""); a.add_argument("--name"); a.add_argument("--busybox", default="/bin/busybox")
+    a.add_argument("--workload"); a.add_argument("--timeout", type=float, default=240)
+    a.add_argument("--crashkernel", default="160M"); a.add_argument("--qemu", nargs="*", default=[]); a.add_argument("--balloon", type=int, default=0)
+    a.add_argument("--capture", action="append", default=[], help="SRC:DST put into the capture initrd; /capture.sh there replaces dd")
+    o = a.parse_args()
+    o.workload = o.workload or workload(o.arch)
+    c = ARCH[o.arch]; out = pathlib.Path(o.out); out.mkdir(parents=True, exist_ok=True)
+    kernel = next((pathlib.Path(o.root) / "boot").glob(c["image"] + "-*"))
+    name = o.name or f"{kernel.name.split('-', 1)[1]}-{o.mem}M"
+    append = f"console={c['con']} panic=5 oops=panic {o.append}"
+    cap = [tuple(x.split(":")) for x in o.capture] or None
+    kx = None
+    if o.kdump:
+        append += f" crashkernel={o.crashkernel} kdumptest"
+        kx = (kernel, f"console={c['con']} maxcpus=1 irqpoll nr_cpus=1 reset_devices novmcoredd panic=1", None)
+    rd = initrd(o.root, o.arch, o.busybox, o.workload, capture=cap, kexec=kx)
+    tmp = tempfile.mkdtemp()
+    disk = f"{tmp}/fs.img"; subprocess.check_call(f"truncate -s 256M {disk} && mkfs.ext4 -q -O ^has_journal {disk} 2>/dev/null || mkfs.ext4 -q {disk}", shell=True)
+    vmc = f"{tmp}/vmcore.raw"; subprocess.check_call(["truncate", "-s", f"{int(o.mem) + 256}M", vmc])
+    serial = f"{tmp}/serial"
+    blk = "virtio-blk-ccw" if o.arch == "s390x" else "virtio-blk-pci"
+    cmd = [c["qemu"], *c["args"], "-accel", "tcg,thread=multi", "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
+           "-kernel", str(kernel), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off",
+           "-chardev", f"socket,id=s0,path={tmp}/ser,server=on,wait=off,logfile={serial}", "-serial", "chardev:s0",
+           "-drive", f"file={disk},if=none,id=d0,format=raw", "-device", f"{blk},drive=d0",
+           "-drive", f"file={vmc},if=none,id=d1,format=raw", "-device", f"{blk},drive=d1"]
+    if o.arch in ("amd64", "arm64"): cmd += ["-device", "vmcoreinfo"]
+    if o.balloon: cmd += ["-device", "virtio-balloon-pci"]
+    cmd += o.qemu
+    p = subprocess.Popen(cmd)
+    try:
+        q = QMP(f"{tmp}/qmp")
+        ser = socket.socket(socket.AF_UNIX); ser.connect(f"{tmp}/ser")
+        threading.Thread(target=lambda: [None for _ in iter(lambda: ser.recv(65536), b"")], daemon=True).start()
+        def wait(mark, limit=o.timeout):
+            t0 = time.time()
+            while time.time() - t0 < limit:
+                if pathlib.Path(serial).exists() and mark in pathlib.Path(serial).read_bytes().decode(errors="replace"): return True
+                if p.poll() is not None: break
+                time.sleep(.3)
+            print(f"no '{mark}' on the serial line; its end:", pathlib.Path(serial).read_bytes()[-1500:].decode(errors="replace"), file=sys.stderr); sys.exit(1)
+        wait("READY")
+        if o.balloon: q.cmd("balloon", value=o.balloon << 20); time.sleep(4)
+        q.cmd("stop")  # so that all formats show the same memory
+        for f in filter(None, o.formats.split(",")):
+            path = out / f"{name}.{f}"; t = time.time()
+            args = dict(paging=False, protocol=f"file:{path}")
+            if f == "elf-paging": args["paging"] = True
+            else: args["format"] = f
+            q.cmd("dump-guest-memory", **args); print(f"{path} {path.stat().st_size if path.exists() else 'none'} bytes in {time.time()-t:.1f}s")
+        q.cmd("cont")
+        if o.kdump:
+            ser.send(b"go\n"); wait("CAPTURE DONE")
+            try: p.wait(30)
+            except subprocess.TimeoutExpired: p.terminate()
+            text = pathlib.Path(serial).read_bytes().decode(errors="replace")
+            m = re.search(r"VMCORE SIZE (\d+)", text)
+            if m:
+                dst = out / f"{name}.vmcore"; shutil.copy(vmc, dst); os.truncate(dst, int(m.group(1))); print(dst, m.group(1))
+            elif cap: shutil.copy(vmc, out / f"{name}.capture"); print(out / f"{name}.capture")
+        shutil.copy(serial, out / f"{name}.serial")
+    finally:
+        if p.poll() is None: p.terminate(); p.wait()
+        shutil.rmtree(tmp); os.unlink(rd)
+main()

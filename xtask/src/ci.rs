@@ -1,0 +1,50 @@
+//! `cargo xtask ci`: what a change must pass. Runs every step, also after one failed, and names the failed ones.
+
+use anyhow::{Result, bail};
+
+use crate::{man, program, workspace};
+
+/// Cargo commands in the order they run.
+const STEPS: &[(&str, &[&str])] = &[
+    ("test", &["test", "--workspace", "--release"]),
+    ("fmt", &["fmt", "--all", "--check"]),
+    ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    ("deny", &["deny", "--all-features", "--config", "xtask/deny.toml", "check", "licenses"]),
+];
+
+/// Runs the command.
+pub fn run() -> Result<()> {
+    if std::env::var_os("GDUMP_CORPUS").is_none() {
+        println!("GDUMP_CORPUS is not set: the tests on a folder of real dumps are skipped");
+    }
+    get_deny()?;
+    let mut failed = Vec::new();
+    for (name, words) in STEPS {
+        note(&mut failed, name, workspace::cargo().and_then(|mut cargo| program::run(cargo.args(*words))));
+    }
+    note(&mut failed, "man", man::run(&man::Args::default()));
+    if failed.is_empty() {
+        println!("all passed");
+        return Ok(());
+    }
+    bail!("failed: {}", failed.join(", "))
+}
+
+/// Says how a step ended.
+fn note(failed: &mut Vec<String>, name: &str, outcome: Result<()>) {
+    match outcome {
+        Ok(()) => println!("{name}: passed"),
+        Err(error) => {
+            println!("{name}: {error:#}");
+            failed.push(name.to_string());
+        }
+    }
+}
+
+/// Installs cargo-deny where it is missing.
+fn get_deny() -> Result<()> {
+    if program::output(workspace::cargo()?.args(["deny", "--version"])).is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    program::run(workspace::cargo()?.args(["install", "cargo-deny", "--locked"]))
+}

@@ -1,0 +1,260 @@
+//! kdump-compressed files, read for checking: 64-bit layout, either byte order, not flattened, not split.
+//!
+//! | block             | holds                                                      |
+//! |-------------------|------------------------------------------------------------|
+//! | 0                 | main header                                                |
+//! | 1                 | sub header, then the notes                                 |
+//! | 1 + sub_hdr_size  | 1st bitmap (RAM), then 2nd bitmap (in this dump)           |
+//! | + bitmap_blocks   | 24-byte page descriptors, one per bit of the 2nd bitmap    |
+//! | after the table   | page data                                                  |
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::bitmap::Bitmap;
+use crate::codec;
+use crate::wire::Wire;
+
+/// Bytes of one page descriptor.
+const DESCRIPTOR: u64 = 24;
+
+/// What a reader of the dump learns before it reads a page.
+pub struct Header {
+    /// The fields a reader looks at, by name, as text to compare.
+    pub facts: Vec<(&'static str, String)>,
+    /// Kernel release of the dumped machine (utsname).
+    pub release: String,
+    /// Bytes of a page.
+    pub page_size: u64,
+    /// One past the highest pfn.
+    pub max_mapnr: u64,
+    bitmap_at: u64,
+    bitmap_len: u64,
+}
+
+/// An open dump.
+pub struct Kdump {
+    file: File,
+    len: u64,
+    big_endian: bool,
+    /// What its headers say.
+    pub header: Header,
+    /// 1st bitmap: page frames that are RAM.
+    pub ram: Bitmap,
+    /// 2nd bitmap: page frames in this dump.
+    pub kept: Bitmap,
+    ranks: Vec<u64>,
+    data_at: u64,
+}
+
+/// One page descriptor.
+pub struct Descriptor {
+    /// File offset of the page's bytes.
+    pub offset: u64,
+    /// How many they are.
+    pub size: u32,
+    /// What they are packed with.
+    pub flags: u32,
+}
+
+impl Kdump {
+    /// Whether `start`, a file's first bytes, are of this format.
+    pub fn probe(start: &[u8]) -> bool {
+        start.starts_with(b"KDUMP   ")
+    }
+
+    /// Opens the dump at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::read(path).with_context(|| format!("kdump file {}", path.display()))
+    }
+
+    fn read(path: &Path) -> Result<Self> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        let main = at(&file, 0, 464)?;
+        ensure!(Self::probe(&main), "the file does not start with \"KDUMP   \"");
+        let big_endian = byte_order(&main)?;
+        let header = read_header(&file, len, Wire { bytes: &main, big_endian })?;
+        let half = header.bitmap_len / 2;
+        let bitmap = |from| Ok::<_, anyhow::Error>(Bitmap::new(at(&file, from, half)?, header.max_mapnr));
+        let (ram, kept) = (bitmap(header.bitmap_at)?, bitmap(header.bitmap_at + half)?);
+        let ranks = kept.ranks();
+        let data_at = header.bitmap_at + header.bitmap_len + kept.count() * DESCRIPTOR;
+        Ok(Self { file, len, big_endian, header, ram, kept, ranks, data_at })
+    }
+
+    /// The descriptor of `pfn`, `None` for a page that is not in the dump.
+    pub fn descriptor(&self, pfn: u64) -> Result<Option<Descriptor>> {
+        let Some(rank) = self.kept.rank(&self.ranks, pfn) else { return Ok(None) };
+        let table = self.header.bitmap_at + self.header.bitmap_len;
+        let bytes = at(&self.file, table + rank * DESCRIPTOR, DESCRIPTOR)?;
+        let wire = Wire { bytes: &bytes, big_endian: self.big_endian };
+        let found = Descriptor { offset: wire.u64(0)?, size: wire.u32(8)?, flags: wire.u32(12)? };
+        self.check(&found)?;
+        Ok(Some(found))
+    }
+
+    /// What every descriptor must keep to, so that crash and libkdumpfile read it.
+    fn check(&self, found: &Descriptor) -> Result<()> {
+        let (page_size, data_at) = (self.header.page_size, self.data_at);
+        let size = u64::from(found.size);
+        ensure!(found.offset >= data_at, "data at {:#x} lies before {data_at:#x}, the table's end", found.offset);
+        let end = found.offset.checked_add(size).context("data offset overflows")?;
+        ensure!(end <= self.len, "data {:#x}..{end:#x} lies beyond the file's {:#x} bytes", found.offset, self.len);
+        if found.flags == 0 {
+            ensure!(size == page_size, "raw page of {size} bytes, libkdumpfile wants {page_size}");
+        } else {
+            ensure!(size < page_size, "packed page of {size} bytes is no smaller than a raw one");
+        }
+        Ok(())
+    }
+
+    /// The bytes of `pfn` and the flags they were packed under, `None` for a page that is not in the dump.
+    pub fn page(&self, pfn: u64) -> Result<Option<(u32, Vec<u8>)>> {
+        let Some(found) = self.descriptor(pfn)? else { return Ok(None) };
+        let packed = at(&self.file, found.offset, found.size.into())?;
+        let page = codec::unpack(found.flags, &packed, usize::try_from(self.header.page_size)?)?;
+        Ok(Some((found.flags, page)))
+    }
+}
+
+/// `len` bytes of `file` from `offset`.
+fn at(file: &File, offset: u64, len: u64) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(len)?];
+    file.read_exact_at(&mut bytes, offset).with_context(|| format!("{len} bytes at {offset:#x}"))?;
+    Ok(bytes)
+}
+
+/// The byte order is nowhere stated: it is the one that makes the version and the block size sane.
+fn byte_order(main: &[u8]) -> Result<bool> {
+    for big_endian in [false, true] {
+        let wire = Wire { bytes: main, big_endian };
+        let block = wire.u32(428)?;
+        if wire.u32(8)? < 100 && block.is_power_of_two() && (4096..=262_144).contains(&block) {
+            return Ok(big_endian);
+        }
+    }
+    bail!("no byte order makes a 64-bit header of this")
+}
+
+fn read_header(file: &File, len: u64, main: Wire<'_>) -> Result<Header> {
+    let page_size = u64::from(main.u32(428)?);
+    let bitmap_at = (1 + u64::from(main.u32(432)?)) * page_size;
+    let bitmap_len = u64::from(main.u32(436)?) * page_size;
+    // Before anything is sized by them.
+    ensure!(bitmap_at + bitmap_len <= len, "bitmaps end at {:#x}, the file at {len:#x}", bitmap_at + bitmap_len);
+    let bytes = at(file, page_size, page_size)?;
+    let sub = Wire { bytes: &bytes, big_endian: main.big_endian };
+    ensure!(main.u32(8)? == 6, "header version {}, this reader knows 6", main.u32(8)?);
+    ensure!(sub.u32(12)? == 0, "a part of a split dump");
+    let max_mapnr = sub.u64(96)?;
+    ensure!(max_mapnr <= bitmap_len * 4, "bitmaps of {bitmap_len} bytes do not hold {max_mapnr} pfns twice");
+    let section = |field: &str, at_field: usize| -> Result<Vec<u8>> {
+        let (offset, size) = (sub.u64(at_field)?, sub.u64(at_field + 8)?);
+        ensure!(
+            offset.checked_add(size).is_some_and(|end| end <= len),
+            "{field} {offset:#x}+{size:#x} ends past the file"
+        );
+        at(file, offset, size)
+    };
+    let vmcoreinfo = String::from_utf8_lossy(&section("vmcoreinfo", 32)?).into_owned();
+    let notes = section("notes", 48)?;
+    let facts = facts(main, sub, &vmcoreinfo, &notes)?;
+    Ok(Header { facts, release: uts(main, 2)?, page_size, max_mapnr, bitmap_at, bitmap_len })
+}
+
+/// The fields that crash, drgn and libkdumpfile look at, in the order they stand on disk.
+fn facts(main: Wire<'_>, sub: Wire<'_>, vmcoreinfo: &str, notes: &[u8]) -> Result<Vec<(&'static str, String)>> {
+    let names = ["sysname", "nodename", "release", "version", "machine", "domainname"];
+    let mut facts = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        facts.push((name, uts(main, index)?));
+    }
+    facts.extend([
+        ("timestamp", main.u64(408)?.to_string()),
+        ("status", format!("{:#x}", main.u32(424)?)),
+        ("block_size", main.u32(428)?.to_string()),
+        ("max_mapnr (32 bit)", format!("{:#x}", main.u32(440)?)),
+        ("nr_cpus", main.u32(460)?.to_string()),
+        ("phys_base", format!("{:#x}", sub.u64(0)?)),
+        ("dump_level", sub.u32(8)?.to_string()),
+        ("vmcoreinfo", vmcoreinfo.to_string()),
+        ("notes", notes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        ("size_eraseinfo", sub.u64(72)?.to_string()),
+        ("max_mapnr_64", format!("{:#x}", sub.u64(96)?)),
+    ]);
+    Ok(facts)
+}
+
+/// String number `index` of the six of utsname.
+fn uts(main: Wire<'_>, index: usize) -> Result<String> {
+    let field = main.slice(12 + 65 * index, 65)?;
+    let text = field.split(|byte| *byte == 0).next().unwrap_or(field);
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// A dump of pfns 1 (raw) and 3 (zlib) out of four, written from the table in formats' terms, not from this reader.
+    fn sample(big: bool) -> Vec<u8> {
+        let mut file = vec![0u8; 4096 * 4 + 48];
+        let mut put = |at: usize, size: usize, value: u64| {
+            let bytes =
+                if big { value.to_be_bytes()[8 - size..].to_vec() } else { value.to_le_bytes()[..size].to_vec() };
+            file[at..at + size].copy_from_slice(&bytes);
+        };
+        for (at, size, value) in [(8, 4, 6), (428, 4, 4096), (432, 4, 1), (436, 4, 2), (460, 4, 1)] {
+            put(at, size, value);
+        }
+        let zlib = miniz_oxide::deflate::compress_to_vec_zlib(&[9; 4096], 1);
+        let data = 4096 * 4 + 48;
+        put(4096 + 96, 8, 4);
+        for (at, size, value) in
+            [(0, 8, data), (8, 4, 4096), (24, 8, data + 4096), (32, 4, zlib.len() as u64), (36, 4, 1)]
+        {
+            put(4096 * 4 + at, size, value);
+        }
+        file[..8].copy_from_slice(b"KDUMP   ");
+        file[142..147].copy_from_slice(b"6.1.0");
+        (file[4096 * 2], file[4096 * 3]) = (0b1111, 0b1010);
+        file.extend([5; 4096]);
+        file.extend(zlib);
+        file
+    }
+
+    fn open(bytes: &[u8]) -> Result<Kdump> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(bytes)?;
+        Kdump::open(file.path())
+    }
+
+    #[test]
+    fn reads_pages_in_both_byte_orders() {
+        for big in [false, true] {
+            let dump = open(&sample(big)).unwrap();
+            assert_eq!(dump.header.release, "6.1.0");
+            assert_eq!(dump.kept.ones().collect::<Vec<_>>(), [1, 3]);
+            assert_eq!(dump.page(0).unwrap(), None);
+            assert_eq!(dump.page(1).unwrap(), Some((0, vec![5; 4096])));
+            assert_eq!(dump.page(3).unwrap(), Some((1, vec![9; 4096])));
+        }
+    }
+
+    #[test]
+    fn refuses_damage() {
+        let whole = sample(false);
+        for len in (0..4096 * 4).step_by(97) {
+            assert!(open(&whole[..len]).is_err(), "{len}");
+        }
+        assert!(open(&whole[..whole.len() - 1]).unwrap().page(3).is_err());
+        let mut huge = whole;
+        huge[4096 + 96..4096 + 104].fill(0xff);
+        assert!(open(&huge).is_err());
+    }
+}

@@ -1,0 +1,201 @@
+//! `cargo xtask lab`: real kernels under QEMU, real panics, and [`differ`] on what their capture kernels saw.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::report::Report;
+use crate::{differ, program, workspace};
+
+/// A kernel to be had: version, Debian suite, pattern of package names.
+const KERNELS: &[(&str, &str, &str)] = &[
+    ("5.10", "bullseye", r"^linux-image-5\.10\.0-[0-9]+-cloud-amd64$"),
+    ("6.1", "bookworm", r"^linux-image-6\.1\.0-[0-9]+-cloud-amd64$"),
+    ("6.12", "trixie", r"^linux-image-6\.12\.[0-9]+\+deb13-cloud-amd64$"),
+    ("7.2", "sid", r"^linux-image-7\.2\.[0-9]+\+deb14-cloud-amd64$"),
+];
+/// What taking a dump needs beside the peer.
+const PROGRAMS: &[&str] = &[
+    "apt-get",
+    "bash",
+    "busybox",
+    "cpio",
+    "dpkg-deb",
+    "gcc",
+    "kexec",
+    "mkfs.ext4",
+    "python3",
+    "qemu-system-x86_64",
+    "zstd",
+];
+/// An emulated capture kernel dies now and then, through no fault of ours.
+const TRIES: u32 = 3;
+
+/// What `cargo xtask lab` takes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Kernel to boot; may be given more than once [default: all]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',', value_parser = ["5.10", "6.1", "6.12", "7.2"])]
+    kernel: Vec<String>,
+    /// Memory of the guest in MiB
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(384..))]
+    mem: u32,
+    /// MiB of it to fill with data that compresses to about a third, as memory in use does
+    #[arg(long, value_name = "MB")]
+    rich: Option<u32>,
+    /// Where kernels and dumps go, to be found again [default: target/lab]
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Compare also what crash shows; downloads the kernel's DWARF (up to 600 MB each)
+    #[arg(long)]
+    crash: bool,
+    #[command(flatten)]
+    options: differ::Options,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    program::need(PROGRAMS)?;
+    program::need(&[&args.options.peer])?;
+    if args.crash {
+        program::need(&["crash"])?;
+    }
+    ensure!(args.rich.is_none_or(|rich| rich + 256 <= args.mem), "--rich wants {} MiB less than --mem", 256);
+    let gdump = workspace::gdump(args.options.gdump.as_deref())?;
+    let lab = Lab { args, keep: keep(args)?, scripts: workspace::root()?.join("xtask/lab") };
+    let mut report = Report::default();
+    for (version, suite, pattern) in KERNELS.iter().filter(|kernel| lab.wants(kernel.0)) {
+        let taken = lab.take(version, suite, pattern).with_context(|| format!("kernel {version}"))?;
+        differ::compare(&taken.vmcore, taken.vmlinux.as_deref(), &args.options, &gdump, &mut report)?;
+    }
+    report.finish()
+}
+
+/// The folder for what is kept, made if need be.
+fn keep(args: &Args) -> Result<PathBuf> {
+    let dir = args.keep.clone().map_or_else(|| Ok(workspace::target()?.join("lab")), Ok::<_, anyhow::Error>)?;
+    std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
+    dir.canonicalize().with_context(|| dir.display().to_string())
+}
+
+/// The lab of one run.
+struct Lab<'a> {
+    args: &'a Args,
+    keep: PathBuf,
+    scripts: PathBuf,
+}
+
+/// A dump taken.
+struct Taken {
+    vmcore: PathBuf,
+    vmlinux: Option<PathBuf>,
+}
+
+impl Lab<'_> {
+    fn wants(&self, version: &str) -> bool {
+        self.args.kernel.is_empty() || self.args.kernel.iter().any(|wanted| wanted == version)
+    }
+
+    /// Gets a kernel, boots it, crashes it.
+    fn take(&self, version: &str, suite: &str, pattern: &str) -> Result<Taken> {
+        let root = self.keep.join(format!("kernel-{version}"));
+        let debug = self.keep.join(format!("kernel-{version}-debug"));
+        self.get(suite, pattern, &root, &debug)?;
+        let vmlinux = if self.args.crash { Some(find_vmlinux(&debug)?) } else { None };
+        let name = match self.args.rich {
+            Some(rich) => format!("{version}-{}M-rich{rich}", self.args.mem),
+            None => format!("{version}-{}M", self.args.mem),
+        };
+        Ok(Taken { vmcore: self.boot(&root, &name)?, vmlinux })
+    }
+
+    /// Downloads a kernel unless it is there. With its DWARF it comes anew: both must be of one build.
+    fn get(&self, suite: &str, pattern: &str, root: &Path, debug: &Path) -> Result<()> {
+        if complete(root) && (!self.args.crash || complete(debug)) {
+            return Ok(());
+        }
+        for dir in [root, debug].into_iter().filter(|dir| dir.exists()) {
+            std::fs::remove_dir_all(dir).with_context(|| dir.display().to_string())?;
+        }
+        let mut script = Command::new("bash");
+        script.arg(self.scripts.join("get-kernel.sh")).args([suite, "amd64", pattern]).arg(root);
+        script.args(self.args.crash.then_some("--debug"));
+        program::run(&mut script)?;
+        for dir in [root, debug].into_iter().filter(|dir| dir.exists()) {
+            std::fs::write(dir.join(COMPLETE), "")?;
+        }
+        Ok(())
+    }
+
+    /// Boots the kernel in `root` and returns the vmcore of its panic.
+    fn boot(&self, root: &Path, name: &str) -> Result<PathBuf> {
+        let vmcore = self.keep.join(format!("{name}.vmcore"));
+        if vmcore.exists() {
+            std::fs::remove_file(&vmcore).with_context(|| vmcore.display().to_string())?;
+        }
+        for attempt in 1..=TRIES {
+            match program::run(&mut self.lab_py(root, name)) {
+                Ok(()) if vmcore.exists() => return Ok(vmcore),
+                Ok(()) => println!("attempt {attempt}: the capture kernel wrote no vmcore"),
+                Err(error) => println!("attempt {attempt}: {error:#}"),
+            }
+        }
+        bail!("no vmcore in {TRIES} attempts; the guest's console is above")
+    }
+
+    fn lab_py(&self, root: &Path, name: &str) -> Command {
+        let mut script = Command::new("python3");
+        script.arg(self.scripts.join("lab.py")).arg(root).arg(&self.keep);
+        script.args(["--kdump", "--formats", "", "--name", name, "--mem", &self.args.mem.to_string()]);
+        // Copying the memory out takes the emulated capture kernel about a minute for each 4 GiB.
+        script.args(["--timeout", &(240 + self.args.mem / 16).to_string()]);
+        if let Some(rich) = self.args.rich {
+            script.args(["--append", &format!("WORKLOAD_MB={rich} WORKLOAD_KIND=rich")]);
+        }
+        script
+    }
+}
+
+/// Marks a folder whose download came to its end.
+const COMPLETE: &str = ".complete";
+
+fn complete(dir: &Path) -> bool {
+    dir.join(COMPLETE).exists()
+}
+
+/// The kernel with DWARF in an unpacked debug package.
+fn find_vmlinux(debug: &Path) -> Result<PathBuf> {
+    // Older packages have boot/vmlinux-VERSION, newer ones only lib/modules/VERSION/vmlinux.
+    let base = debug.join("usr/lib/debug");
+    let in_modules = entries(&base.join("lib/modules")).into_iter().map(|dir| dir.join("vmlinux"));
+    let mut found = entries(&base.join("boot")).into_iter().chain(in_modules).filter(|path| path.is_file());
+    found
+        .find(|path| program::base(path).starts_with("vmlinux"))
+        .with_context(|| format!("no vmlinux in {}", debug.display()))
+}
+
+/// What is in `dir`; nothing if there is no such folder.
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vmlinux_is_found_in_both_layouts() {
+        for place in ["usr/lib/debug/boot/vmlinux-6.1", "usr/lib/debug/lib/modules/6.12/vmlinux"] {
+            let dir = tempfile::tempdir().unwrap();
+            assert!(find_vmlinux(dir.path()).is_err());
+            let path = dir.path().join(place);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "").unwrap();
+            assert_eq!(find_vmlinux(dir.path()).unwrap(), path);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask COMMAND`: the chores of this repository, each runnable by anyone on Debian.
+//!
+//! | command  | what it answers                                                                  |
+//! |----------|----------------------------------------------------------------------------------|
+//! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
+//! | `differ` | the same for a dump at hand                                                       |
+//! | `bench`  | how fast is gdump, in what memory, beside makedumpfile?                           |
+//! | `man`    | does the manual page name the options the program has?                            |
+//! | `ci`     | may this tree be merged?                                                          |
+//!
+//! The modules [`kdump`], [`elf`], [`codec`] and [`struct_page`] read dumps a second time, written from the format's
+//! description and sharing no code with the dump-* crates: a mistake would have to be made twice to pass.
+#![forbid(unsafe_code)]
+// A program for a terminal: printing is its purpose.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod bitmap;
+mod ci;
+mod codec;
+mod contents;
+mod crash;
+mod differ;
+mod drgn;
+mod elf;
+mod exceptions;
+mod kdump;
+mod lab;
+mod man;
+mod memory;
+mod program;
+mod report;
+mod struct_page;
+mod wire;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the gdump repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The table of commands; clap makes the help of these comments.
+#[derive(Subcommand)]
+enum Command {
+    /// Boot real kernels, crash them, and compare gdump with makedumpfile on their dumps
+    Lab(lab::Args),
+    /// Compare gdump with makedumpfile on one dump
+    Differ(differ::Args),
+    /// Measure gdump and makedumpfile in turn on one dump
+    Bench(bench::Args),
+    /// Check that man/gdump.1 and `gdump --help` name the same options
+    Man(man::Args),
+    /// Run all that a change must pass: tests, formatting, lints, licences, manual page
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Lab(args) => lab::run(&args),
+        Command::Differ(args) => differ::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Ci => ci::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,122 @@
+//! Programs that others wrote: is it installed, which package has it, run it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Program name and the Debian package that has it.
+const PACKAGES: &[(&str, &str)] = &[
+    ("apt-get", "apt"),
+    ("bash", "bash"),
+    ("busybox", "busybox-static"),
+    ("cpio", "cpio"),
+    ("crash", "crash"),
+    ("dpkg-deb", "dpkg"),
+    ("gcc", "gcc and libc6-dev"),
+    ("kexec", "kexec-tools"),
+    ("makedumpfile", "makedumpfile"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("python3", "python3"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("time", "time"),
+    ("zstd", "zstd"),
+];
+
+/// Fails with all the programs of `names` that are not installed and the packages that have them.
+pub fn need(names: &[&str]) -> Result<()> {
+    let missing: Vec<String> =
+        names.iter().filter(|name| find(name).is_none()).map(|name| format!("  {name}: {}", advice(name))).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("programs are missing:\n{}", missing.join("\n"))
+}
+
+/// How to get the program `name`.
+fn advice(name: &str) -> String {
+    PACKAGES.iter().find(|(program, _)| *program == name).map_or_else(
+        || "no such file, or not executable".to_string(),
+        |(_, package)| format!("apt-get install {package}"),
+    )
+}
+
+/// Where `name` (a path, or a word looked up in PATH) is.
+pub fn find(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian keeps mkfs and kexec in sbin, which an ordinary user's PATH leaves out.
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Runs `command` with our terminal; an unsuccessful end is an error.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
+    if !status.success() {
+        bail!("{} ended with {status}", shown(command));
+    }
+    Ok(())
+}
+
+/// Runs `command` in silence and returns what it said, however it ended.
+pub fn output(command: &mut Command) -> Result<Output> {
+    command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(command)))
+}
+
+/// Runs `command` in silence; an unsuccessful end is an error that quotes the last of what it said.
+pub fn quiet(command: &mut Command) -> Result<String> {
+    let output = output(command)?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        bail!("{} ended with {}:\n{}", shown(command), output.status, tail(&said));
+    }
+    Ok(stdout)
+}
+
+/// The last lines of `text`, enough to see why a program gave up.
+fn tail(text: &str) -> String {
+    // Progress lines end in a carriage return; only their last state is worth a line.
+    let lines: Vec<&str> = text.lines().filter_map(|line| line.rsplit('\r').next()).collect();
+    let from = lines.len().saturating_sub(12);
+    lines.iter().skip(from).map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The command as one would type it.
+pub fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// `word` in quotes if it needs them.
+fn quoted(word: &str) -> String {
+    if word.is_empty() || word.contains(char::is_whitespace) { format!("'{word}'") } else { word.to_string() }
+}
+
+/// The name of a file without its folder, for messages.
+pub fn base(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_programs_come_with_advice() {
+        assert!(need(&["bash"]).is_ok());
+        let text = need(&["/no/such/program"]).unwrap_err().to_string();
+        assert!(text.contains("/no/such/program: no such file"), "{text}");
+        assert_eq!(advice("mkfs.ext4"), "apt-get install e2fsprogs");
+    }
+
+    #[test]
+    fn tail_keeps_the_last_state_of_a_progress_line() {
+        assert_eq!(tail("10 %\r50 %\r100 %\nbroken\n"), "    100 %\n    broken");
+    }
+}
