@@ -6,10 +6,10 @@ use crate::{man, program, workspace};
 
 /// Cargo commands in the order they run.
 const STEPS: &[(&str, &[&str])] = &[
-    ("test", &["test", "--workspace", "--release"]),
+    ("test", &["test", "--workspace"]),
     ("fmt", &["fmt", "--all", "--check"]),
     ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    ("deny", &["deny", "--all-features", "--config", "xtask/deny.toml", "check", "licenses"]),
+    ("deny", &["deny", "--all-features", "check", "licenses", "bans", "sources"]),
 ];
 
 /// Runs the command.

@@ -1,17 +1,26 @@
 //! A bit per page frame, in the bit order that kdump files have on disk.
 //!
-//! Bit `n` of the window is bit `n % 64` of word `n / 64`; written little endian, that is bit `n % 8` of byte `n / 8`, as
-//! every architecture's kdump file has it. Ranges and single bits go through `bitvec`; counting and scanning run over
-//! whole words, here and nowhere else.
+//! ```text
+//! PageBitmap   span ──> chunk  chunk  chunk ...     2^15 pages each: all absent, all present, or
+//!                                └─> 512 words      a bit a page, bit n of word n / 64 lowest first
+//! ```
+//!
+//! Written little endian, bit `n` of the words is bit `n % 8` of byte `n / 8`, as every architecture's kdump file has it.
+//! Chunks of one kind hold no words: RAM that lies far up costs nothing for what lies below, and a header that claims
+//! memory out of thin air costs 16 bytes for each 128 MiB of it. Ranges and single bits go through `bitvec`; counting and
+//! scanning run over whole words, here and nowhere else.
 
 use crate::addr::{Pfn, PfnRange};
-use bitvec::prelude::{BitSlice, Lsb0};
+use bitvec::prelude::Lsb0;
 use bitvec::view::BitView;
 
 const WORD: u64 = 64;
+const WORDS: usize = 512;
 
-/// The largest window that a bitmap may span, in pages: 256 TiB of 4 KiB pages. Untouched parts cost no memory, so a dump
-/// whose RAM lies far up is fine, and an address out of thin air is refused before it sizes anything.
+/// Pages of a chunk: 128 MiB of 4 KiB pages, 4 KiB of bits.
+const CHUNK: u64 = WORD * WORDS as u64;
+
+/// The largest window that a bitmap may span, in pages: 256 TiB of 4 KiB pages, 32 MiB of empty chunks.
 const MAX_PAGES: u64 = 1 << 36;
 
 /// Page frames as the writers see them: counted, or copied window by window.
@@ -27,11 +36,67 @@ pub trait PageSet: Sync {
     fn write_bytes(&self, run: PfnRange, out: &mut [u8]);
 }
 
+/// A stretch of the bitmap: its words, or one word for all of them. Bits past the window's end are never looked at.
+#[derive(Clone, Debug)]
+struct Chunk {
+    words: Option<Box<[u64; WORDS]>>,
+    uniform: u64,
+}
+
+impl Chunk {
+    /// All 1 or all 0.
+    const fn uniform(value: bool) -> Chunk {
+        Chunk { words: None, uniform: if value { u64::MAX } else { 0 } }
+    }
+
+    fn word(&self, i: usize) -> u64 {
+        self.words.as_ref().map_or(self.uniform, |words| words[i])
+    }
+
+    /// Its words, to be changed.
+    fn words(&mut self) -> &mut [u64; WORDS] {
+        let uniform = self.uniform;
+        self.words.get_or_insert_with(|| Box::new([uniform; WORDS]))
+    }
+
+    /// Whether all its bits are known to be `value`, without a look at words.
+    fn is(&self, value: bool) -> bool {
+        self.words.is_none() && (self.uniform != 0) == value
+    }
+
+    /// Bits `from..to` that are 1.
+    fn count(&self, from: usize, to: usize) -> u64 {
+        match &self.words {
+            _ if from >= to => 0,
+            Some(words) => count(&words[..], from, to),
+            None if self.uniform == 0 => 0,
+            None => (to - from) as u64,
+        }
+    }
+
+    /// Makes bits `from..to` of a chunk with `len` pages all 1 or all 0.
+    fn fill(&mut self, from: usize, to: usize, len: usize, value: bool) {
+        if (from, to) == (0, len) {
+            *self = Chunk::uniform(value);
+        } else if !self.is(value) {
+            self.words().view_bits_mut::<Lsb0>()[from..to].fill(value);
+        }
+    }
+
+    /// The first bit at or after `from` that is `value`.
+    fn find(&self, from: usize, value: bool) -> Option<usize> {
+        match &self.words {
+            Some(words) => find(&words[..], from, if value { 0 } else { u64::MAX }),
+            None => self.is(value).then_some(from),
+        }
+    }
+}
+
 /// A bit for each page frame of a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PageBitmap {
     span: PfnRange,
-    words: Vec<u64>,
+    chunks: Vec<Chunk>,
 }
 
 impl PageBitmap {
@@ -46,37 +111,57 @@ impl PageBitmap {
         if span.len() > MAX_PAGES {
             return None;
         }
-        let words = usize::try_from(span.len().div_ceil(WORD)).ok()?;
-        Some(PageBitmap { span, words: vec![0; words] })
+        let chunks = usize::try_from(span.len().div_ceil(CHUNK)).ok()?;
+        Some(PageBitmap { span, chunks: vec![Chunk::uniform(false); chunks] })
     }
 
     /// Whether `pfn` is in the set.
     pub fn get(&self, pfn: Pfn) -> bool {
-        self.span.contains(pfn) && self.bits()[self.index(pfn)]
+        let at = pfn - self.span.start;
+        self.span.contains(pfn) && self.word(at / WORD) >> (at % WORD) & 1 != 0
     }
 
     /// Puts the pages of `run` that lie in the window into the set.
     pub fn set(&mut self, run: PfnRange) {
-        let run = run.intersect(self.span);
-        if !run.is_empty() {
-            let (from, to) = (self.index(run.start), self.index(run.end));
-            self.words.view_bits_mut::<Lsb0>()[from..to].fill(true);
-        }
+        self.fill(run, true);
     }
 
     /// Takes the pages of `run` out of the set; returns how many were in it.
     pub fn clear(&mut self, run: PfnRange) -> u64 {
-        WindowMut { span: self.span, words: &mut self.words }.clear(run)
+        let had = self.count(run);
+        if had != 0 {
+            self.fill(run, false);
+        }
+        had
+    }
+
+    /// Adds pages by their bits, 8 a byte, lowest first; bit 0 of the first byte is page `first`, a multiple of 64. Bits past
+    /// the window are passed over.
+    pub fn load(&mut self, first: Pfn, bytes: &[u8]) {
+        for (i, eight) in bytes.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..eight.len()].copy_from_slice(eight);
+            let word = u64::from_le_bytes(word);
+            let at = (first - self.span.start) / WORD + i as u64;
+            if word == 0 || at * WORD >= self.span.len() {
+                continue;
+            }
+            if let Some(chunk) = self.chunks.get_mut((at * WORD / CHUNK) as usize) {
+                if !chunk.is(true) {
+                    chunk.words()[at as usize % WORDS] |= word;
+                }
+            }
+        }
     }
 
     /// The first page at or after `from` that is in the set.
     pub fn next_set(&self, from: Pfn) -> Option<Pfn> {
-        self.find(from, 0)
+        self.find(from, true)
     }
 
     /// The first page at or after `from` that is not in the set; the window's end where all are.
     pub fn next_clear(&self, from: Pfn) -> Pfn {
-        self.find(from, u64::MAX).unwrap_or(self.span.end)
+        self.find(from, false).unwrap_or(self.span.end)
     }
 
     /// The pages of `run` that are in the set, as maximal runs in ascending order.
@@ -97,43 +182,69 @@ impl PageBitmap {
         PfnRange::new(start, at)
     }
 
-    /// The set cut into windows of `pages` pages (rounded up to 64), each of which may be changed on its own.
-    pub fn windows_mut(&mut self, pages: u64) -> Vec<WindowMut<'_>> {
-        let words = usize::try_from(pages.div_ceil(WORD).max(1)).unwrap_or(usize::MAX);
-        let (mut start, end) = (self.span.start, self.span.end);
-        self.words
-            .chunks_mut(words)
-            .map(|words| {
-                let span = PfnRange::at(start, words.len() as u64 * WORD);
-                start = span.end;
-                WindowMut { span: PfnRange::new(span.start, span.end.min(end)), words }
-            })
-            .collect()
+    /// The set cut into windows of 2^15 pages, each of which may be changed on its own.
+    pub fn windows_mut(&mut self) -> Vec<WindowMut<'_>> {
+        let span = self.span;
+        let window = |(i, chunk)| WindowMut { span: chunk_span(span, i), chunk };
+        self.chunks.iter_mut().enumerate().map(window).collect()
     }
 
-    fn bits(&self) -> &BitSlice<u64, Lsb0> {
-        self.words.view_bits()
+    fn fill(&mut self, run: PfnRange, value: bool) {
+        let run = run.intersect(self.span);
+        for i in self.chunks_of(run) {
+            let span = chunk_span(self.span, i);
+            let here = run.intersect(span);
+            let (from, to) = ((here.start - span.start) as usize, (here.end - span.start) as usize);
+            self.chunks[i].fill(from, to, span.len() as usize, value);
+        }
     }
 
-    fn index(&self, pfn: Pfn) -> usize {
-        (pfn - self.span.start) as usize
+    /// The chunks that share a page with `run`, which lies in the window.
+    fn chunks_of(&self, run: PfnRange) -> std::ops::Range<usize> {
+        if run.is_empty() {
+            return 0..0;
+        }
+        ((run.start - self.span.start) / CHUNK) as usize..(run.end - self.span.start).div_ceil(CHUNK) as usize
     }
 
-    /// The first page at or after `from` whose bit, XORed with `flip`'s, is 1.
-    fn find(&self, from: Pfn, flip: u64) -> Option<Pfn> {
+    /// The first page at or after `from` whose bit is `value`.
+    fn find(&self, from: Pfn, value: bool) -> Option<Pfn> {
         let from = from.max(self.span.start);
-        let at = self.index(from);
-        let mut mask = u64::MAX << (at % 64);
-        for (i, word) in self.words.iter().enumerate().skip(at / 64) {
-            let hits = (word ^ flip) & mask;
-            if hits != 0 {
-                let pfn = self.span.start + i as u64 * WORD + u64::from(hits.trailing_zeros());
+        let first = ((from - self.span.start) / CHUNK) as usize;
+        for (i, chunk) in self.chunks.iter().enumerate().skip(first) {
+            let start = self.span.start + i as u64 * CHUNK;
+            if let Some(at) = chunk.find((from - start) as usize, value) {
+                let pfn = start + at as u64;
                 return (pfn < self.span.end).then_some(pfn);
             }
-            mask = u64::MAX;
         }
         None
     }
+
+    /// Word `i` of the window; 0 past its end.
+    fn word(&self, i: u64) -> u64 {
+        self.chunks.get((i * WORD / CHUNK) as usize).map_or(0, |chunk| chunk.word(i as usize % WORDS))
+    }
+
+    /// The 64 bits from `pfn` on, those at or past `end` cleared.
+    fn bits_at(&self, pfn: Pfn, end: Pfn) -> u64 {
+        let run = PfnRange::at(pfn, WORD).intersect(PfnRange::new(self.span.start, self.span.end.min(end)));
+        if run.is_empty() {
+            return 0;
+        }
+        let at = run.start - self.span.start;
+        let low = self.word(at / WORD) >> (at % WORD);
+        let high = match at % WORD {
+            0 => 0,
+            shift => self.word(at / WORD + 1) << (WORD - shift),
+        };
+        ((low | high) & (u64::MAX >> (WORD - run.len()))) << (run.start - pfn)
+    }
+}
+
+/// The pages of chunk `i` of a window.
+fn chunk_span(span: PfnRange, i: usize) -> PfnRange {
+    PfnRange::at(span.start + i as u64 * CHUNK, CHUNK).intersect(span)
 }
 
 impl PageSet for PageBitmap {
@@ -142,42 +253,40 @@ impl PageSet for PageBitmap {
     }
 
     fn count(&self, run: PfnRange) -> u64 {
-        count(&self.words, self.span, run)
+        let run = run.intersect(self.span);
+        let count = |i: usize| {
+            let span = chunk_span(self.span, i);
+            let here = run.intersect(span);
+            self.chunks[i].count((here.start - span.start) as usize, (here.end - span.start) as usize)
+        };
+        self.chunks_of(run).map(count).sum()
     }
 
     fn write_bytes(&self, run: PfnRange, out: &mut [u8]) {
         let mut pfn = run.start;
         for bytes in out.chunks_mut(8) {
-            let word = self.word_at(pfn, run.end).to_le_bytes();
+            let word = self.bits_at(pfn, run.end).to_le_bytes();
             bytes.copy_from_slice(&word[..bytes.len()]);
             pfn = pfn + WORD;
         }
     }
 }
 
-impl PageBitmap {
-    /// The 64 bits from `pfn` on, those at or past `end` cleared.
-    fn word_at(&self, pfn: Pfn, end: Pfn) -> u64 {
-        let whole = PfnRange::at(pfn, WORD);
-        let run = whole.intersect(PfnRange::new(self.span.start, self.span.end.min(end)));
-        if run.is_empty() {
-            return 0;
-        }
-        let at = self.index(run.start);
-        let low = self.words[at / 64] >> (at % 64);
-        let high = match (at % 64, self.words.get(at / 64 + 1)) {
-            (0, _) | (_, None) => 0,
-            (shift, Some(word)) => word << (64 - shift),
-        };
-        let bits = (low | high) & (u64::MAX >> (WORD - run.len()));
-        bits << (run.start - pfn)
+/// Equal as sets, however the chunks hold them.
+impl PartialEq for PageBitmap {
+    fn eq(&self, other: &PageBitmap) -> bool {
+        let words = 0..self.span.len().div_ceil(WORD);
+        let bits = |set: &PageBitmap, i: u64| set.bits_at(set.span.start + i * WORD, set.span.end);
+        self.span == other.span && words.into_iter().all(|i| bits(self, i) == bits(other, i))
     }
 }
+
+impl Eq for PageBitmap {}
 
 /// A part of a [`PageBitmap`] that one worker changes.
 pub struct WindowMut<'a> {
     span: PfnRange,
-    words: &'a mut [u64],
+    chunk: &'a mut Chunk,
 }
 
 impl WindowMut<'_> {
@@ -188,31 +297,29 @@ impl WindowMut<'_> {
 
     /// Whether `pfn` is in the set.
     pub fn get(&self, pfn: Pfn) -> bool {
-        let at = pfn - self.span.start;
-        self.span.contains(pfn) && self.words[(at / WORD) as usize] >> (at % WORD) & 1 != 0
+        let at = (pfn - self.span.start) as usize;
+        self.span.contains(pfn) && self.chunk.word(at / 64) >> (at % 64) & 1 != 0
     }
 
     /// How many pages of `run` are in the set.
     pub fn count(&self, run: PfnRange) -> u64 {
-        count(self.words, self.span, run)
+        let (from, to) = self.within(run);
+        self.chunk.count(from, to)
     }
 
     /// Takes the pages of `run` that lie in this part out of the set; returns how many were in it.
     pub fn clear(&mut self, run: PfnRange) -> u64 {
-        let run = run.intersect(self.span);
-        if run.len() == 1 {
-            let at = run.start - self.span.start;
-            let word = &mut self.words[(at / WORD) as usize];
-            let had = *word >> (at % WORD) & 1;
-            *word &= !(1 << (at % WORD));
-            return had;
-        }
-        let had = count(self.words, self.span, run);
+        let (from, to) = self.within(run);
+        let had = self.chunk.count(from, to);
         if had != 0 {
-            let (from, to) = ((run.start - self.span.start) as usize, (run.end - self.span.start) as usize);
-            self.words.view_bits_mut::<Lsb0>()[from..to].fill(false);
+            self.chunk.fill(from, to, self.span.len() as usize, false);
         }
         had
+    }
+
+    fn within(&self, run: PfnRange) -> (usize, usize) {
+        let run = run.intersect(self.span);
+        ((run.start - self.span.start) as usize, (run.end - self.span.start) as usize)
     }
 }
 
@@ -233,13 +340,8 @@ impl Iterator for Runs<'_> {
     }
 }
 
-/// Bits of `run` that are 1 in `words`, which hold `span`.
-fn count(words: &[u64], span: PfnRange, run: PfnRange) -> u64 {
-    let run = run.intersect(span);
-    if run.is_empty() {
-        return 0;
-    }
-    let (from, to) = ((run.start - span.start) as usize, (run.end - span.start) as usize);
+/// Bits `from..to` of `words` that are 1; `from` lies below `to`.
+fn count(words: &[u64], from: usize, to: usize) -> u64 {
     let (first, last) = (from / 64, (to - 1) / 64);
     let head = u64::MAX << (from % 64);
     let tail = u64::MAX >> (63 - (to - 1) % 64);
@@ -248,6 +350,19 @@ fn count(words: &[u64], span: PfnRange, run: PfnRange) -> u64 {
     }
     let middle: u64 = words[first + 1..last].iter().map(|word| u64::from(word.count_ones())).sum();
     u64::from((words[first] & head).count_ones()) + middle + u64::from((words[last] & tail).count_ones())
+}
+
+/// The first bit at or after `from` that, XORed with `flip`'s, is 1.
+fn find(words: &[u64], from: usize, flip: u64) -> Option<usize> {
+    let mut mask = u64::MAX << (from % 64);
+    for (i, word) in words.iter().enumerate().skip(from / 64) {
+        let hits = (word ^ flip) & mask;
+        if hits != 0 {
+            return Some(64 * i + hits.trailing_zeros() as usize);
+        }
+        mask = u64::MAX;
+    }
+    None
 }
 
 #[cfg(test)]
@@ -278,35 +393,81 @@ mod tests {
         assert!(PageBitmap::windowed(range(1 << 50, (1 << 50) + 100)).is_some());
     }
 
+    /// The largest window, all of it present, is a few MiB of chunks: counted and searched without a word.
+    #[test]
+    fn uniform_stretches_cost_nothing() {
+        let end = 1 << 36;
+        let mut bits = PageBitmap::new(Pfn(end)).unwrap();
+        bits.set(range(5, end));
+        assert_eq!((bits.count(range(0, end)), bits.next_clear(Pfn(5))), (end - 5, Pfn(end)));
+        assert!(bits.chunks[1..].iter().all(|chunk| chunk.is(true)));
+    }
+
+    #[test]
+    fn equal_sets_are_equal_however_they_came_to_be() {
+        let mut whole = PageBitmap::new(Pfn(CHUNK + 100)).unwrap();
+        let mut pieces = whole.clone();
+        whole.set(range(0, CHUNK + 100));
+        pieces.set(range(0, 77));
+        assert_ne!(whole, pieces);
+        pieces.set(range(77, CHUNK + 100));
+        assert_eq!(whole, pieces);
+    }
+
+    /// What a list of bools does, over three chunks: `len`, the runs and `from` in units of 331 pages.
+    fn check(
+        len: u64,
+        base: u64,
+        ops: &[(bool, u64, u64)],
+        from: u64,
+        n: u64,
+    ) -> std::result::Result<(), TestCaseError> {
+        let mut model = vec![false; len as usize];
+        let mut bits = PageBitmap::windowed(range(base, base + len)).unwrap();
+        for (on, a, b) in ops {
+            let run = range(base + a.min(b), base + a.max(b));
+            let slots = (*a.min(b)).min(len) as usize..(*a.max(b)).min(len) as usize;
+            let had = model[slots.clone()].iter().filter(|x| **x).count() as u64;
+            prop_assert_eq!(bits.count(run), had);
+            if *on {
+                bits.set(run);
+            } else {
+                prop_assert_eq!(bits.clear(run), had);
+            }
+            model[slots].fill(*on);
+        }
+        let at = |i: u64| model.get(i as usize).copied().unwrap_or(false);
+        let all = || (0..len).filter(|i| at(*i));
+        for i in (0..len).step_by(7) {
+            prop_assert_eq!(bits.get(Pfn(base + i)), at(i));
+        }
+        prop_assert_eq!(bits.next_set(Pfn(base + from)), (from..len).find(|i| at(*i)).map(|i| Pfn(base + i)));
+        let next_clear = (from..len).find(|i| !at(*i)).unwrap_or(len);
+        prop_assert_eq!(bits.next_clear(Pfn(base + from)), Pfn(base + next_clear));
+        let listed = bits.runs(range(base, base + len)).flat_map(|r| r.start.0 - base..r.end.0 - base);
+        prop_assert!(listed.eq(all()));
+        let block = bits.take(Pfn(base + from), n);
+        prop_assert_eq!(bits.count(block), n.min((from..len).filter(|i| at(*i)).count() as u64));
+        let mut out = vec![0u8; (len as usize).div_ceil(8)];
+        bits.write_bytes(range(base, base + len), &mut out);
+        prop_assert!((0..len).all(|i| (out[i as usize / 8] >> (i % 8) & 1 == 1) == at(i)));
+        let mut loaded = PageBitmap::windowed(range(base, base + len)).unwrap();
+        loaded.load(Pfn(base), &out);
+        prop_assert_eq!(&loaded, &bits);
+        let whole: u64 = bits.windows_mut().iter().map(|w| w.count(w.span())).sum();
+        prop_assert_eq!(whole, all().count() as u64);
+        Ok(())
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn does_what_a_list_of_bools_does(
-            len in 1u64..300, base in prop::sample::select(vec![0u64, 64, 128]),
+            len in 1u64..300, scale in prop::sample::select(vec![1u64, 331]), base in prop::sample::select(vec![0u64, 64, 128]),
             ops in prop::collection::vec((any::<bool>(), 0u64..300, 0u64..300), 0..12), from in 0u64..300, n in 1u64..80,
         ) {
-            let mut model = vec![false; len as usize];
-            let mut bits = PageBitmap::windowed(range(base, base + len)).unwrap();
-            for (on, a, b) in ops {
-                let run = range(base + a.min(b), base + a.max(b));
-                let slots = a.min(b).min(len) as usize..a.max(b).min(len) as usize;
-                let had = model[slots.clone()].iter().filter(|x| **x).count() as u64;
-                prop_assert_eq!(bits.count(run), had);
-                if on { bits.set(run) } else { prop_assert_eq!(bits.clear(run), had) }
-                model[slots].fill(on);
-            }
-            let at = |i: u64| model.get(i as usize).copied().unwrap_or(false);
-            for i in 0..len { prop_assert_eq!(bits.get(Pfn(base + i)), at(i)); }
-            let next = (from..len).find(|i| at(*i)).map(|i| Pfn(base + i));
-            prop_assert_eq!(bits.next_set(Pfn(base + from)), next);
-            let listed: Vec<u64> = bits.runs(range(base, base + len)).flat_map(|r| r.start.0 - base..r.end.0 - base).collect();
-            prop_assert_eq!(listed, (0..len).filter(|i| at(*i)).collect::<Vec<_>>());
-            let block = bits.take(Pfn(base + from), n);
-            prop_assert_eq!(bits.count(block), n.min((from..len).filter(|i| at(*i)).count() as u64));
-            let mut out = vec![0u8; (len as usize).div_ceil(8)];
-            bits.write_bytes(range(base, base + len), &mut out);
-            for i in 0..len { prop_assert_eq!(out[i as usize / 8] >> (i % 8) & 1 == 1, at(i)); }
-            let whole: u64 = bits.windows_mut(100).iter().map(|w| w.count(w.span())).sum();
-            prop_assert_eq!(whole, (0..len).filter(|i| at(*i)).count() as u64);
+            let ops: Vec<_> = ops.into_iter().map(|(on, a, b)| (on, a * scale, b * scale)).collect();
+            check(len * scale, base, &ops, from * scale, n * scale)?;
         }
     }
 }

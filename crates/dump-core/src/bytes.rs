@@ -64,11 +64,12 @@ pub trait WriteAt: Send + Sync {
         false
     }
 
-    /// Makes the output at least `len` bytes long without writing; what was not written reads as zeros.
+    /// Makes `len` bytes from `offset` on read as zeros, before anything else is written there: nothing is written where
+    /// that is what they do anyway, as in a new file.
     ///
     /// # Errors
     /// As [`write_at`](WriteAt::write_at).
-    fn extend_to(&self, len: u64) -> Result<()>;
+    fn zeros(&self, offset: u64, len: u64) -> Result<()>;
 }
 
 /// Bytes in memory, the content of a small file.

@@ -74,11 +74,19 @@ impl WriteAt for OutputFile {
         self.file.write_all_at(bytes, offset).map_err(|e| located(e, offset))
     }
 
-    fn extend_to(&self, len: u64) -> Result<()> {
+    fn zeros(&self, offset: u64, len: u64) -> Result<()> {
+        let end = offset.saturating_add(len);
         let meta = self.file.metadata()?;
-        // A block device has its length already, and none to set.
-        if meta.is_file() && meta.len() < len {
-            self.file.set_len(len).map_err(|e| located(e, len))?;
+        if meta.is_file() {
+            return if meta.len() < end { self.file.set_len(end).map_err(|e| located(e, end)) } else { Ok(()) };
+        }
+        // a device holds what it held before
+        let piece = [0; 64 << 10];
+        let mut at = offset;
+        while at < end {
+            let n = (end - at).min(piece.len() as u64);
+            self.write_at(at, &piece[..n as usize])?;
+            at += n;
         }
         Ok(())
     }
@@ -99,8 +107,8 @@ mod tests {
         let file = tempfile();
         let out = OutputFile::new(file.try_clone().unwrap());
         out.write_at(4, b"abcd").unwrap();
-        out.extend_to(16).unwrap();
-        out.extend_to(2).unwrap();
+        out.zeros(8, 8).unwrap();
+        out.zeros(0, 2).unwrap();
         let input = InputFile::new(file, 1 << 40);
         let mut scratch = Scratch::default();
         assert_eq!(input.view(2, 6, &mut scratch).unwrap(), b"\0\0abcd");

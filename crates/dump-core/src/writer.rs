@@ -130,9 +130,9 @@ pub trait Placer {
     /// As [`data`](Placer::data).
     fn index(&mut self, part: usize, offset: u64, bytes: &[u8]) -> Result<()>;
 
-    /// Output `part` is at least `len` bytes long; what nobody wrote reads as zeros.
+    /// `len` bytes from `offset` of output `part` on read as zeros where nothing is placed later.
     ///
     /// # Errors
     /// As [`data`](Placer::data).
-    fn extend(&mut self, part: usize, len: u64) -> Result<()>;
+    fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()>;
 }

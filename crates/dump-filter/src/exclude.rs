@@ -10,9 +10,6 @@ use dump_core::{Error, ErrorKind, PageBitmap, PfnRange, Phase, Result, Watch, Wi
 use dump_kernel::{Kernel, MemMap, PageFacts, PageRules, PageScanner, PhysMemory};
 use rayon::prelude::*;
 
-/// Pages that a worker takes at a time: 4 KiB of bitmap.
-const WINDOW: u64 = 1 << 15;
-
 /// What the scan needs to know.
 pub struct Exclusion<'a> {
     /// The dumped kernel.
@@ -32,7 +29,7 @@ pub struct Exclusion<'a> {
 /// # Errors
 /// `Interrupted` where the watcher asked to stop.
 pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, watch: &dyn Watch) -> Result<Tally> {
-    let windows = dumpable.windows_mut(WINDOW);
+    let windows = dumpable.windows_mut();
     watch.begin(Phase::Exclude, windows.iter().map(|window| window.span().len()).sum());
     let found: Vec<Found> = windows
         .into_par_iter()

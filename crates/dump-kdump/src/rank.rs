@@ -18,19 +18,32 @@ pub(crate) fn runs(
     scratch: &mut Scratch,
     each: &mut dyn FnMut(PfnRange) -> Result<()>,
 ) -> Result<()> {
+    pieces(file, offset, pages, scratch, &mut |first, bytes| {
+        runs_in(bytes, first, &mut |run| {
+            let run = run.intersect(pages);
+            if run.is_empty() { Ok(()) } else { each(run) }
+        })
+    })
+}
+
+/// Hands over the bytes of the bitmap at `offset` that hold `pages`, with the page of their first bit, a multiple of 64.
+fn pieces(
+    file: &dyn ReadAt,
+    offset: u64,
+    pages: PfnRange,
+    scratch: &mut Scratch,
+    each: &mut dyn FnMut(Pfn, &[u8]) -> Result<()>,
+) -> Result<()> {
     if pages.is_empty() {
         return Ok(());
     }
-    let mut first = pages.start.0 / 8;
+    let mut first = pages.start.0 / 64 * 8;
     let end = pages.end.0.div_ceil(8);
     while first < end {
         let len = (end - first).min(PIECE as u64);
         let at = offset.checked_add(first).ok_or_else(|| Error::corrupt("a bitmap past any file's end"))?;
         let bytes = file.view(at, len as usize, scratch).map_err(|e| e.within("bitmap"))?;
-        runs_in(bytes, Pfn(first * 8), &mut |run| {
-            let run = run.intersect(pages);
-            if run.is_empty() { Ok(()) } else { each(run) }
-        })?;
+        each(Pfn(first * 8), bytes)?;
         first += len;
     }
     Ok(())
@@ -84,8 +97,8 @@ impl Ranked {
         let bits = PageBitmap::new(end);
         let mut bits = bits.ok_or_else(|| Error::unsupported(format!("{:#x} page frames", end.0)))?;
         let all = PfnRange::new(Pfn(0), end);
-        runs(file, offset, all, &mut Scratch::default(), &mut |run| {
-            bits.set(run);
+        pieces(file, offset, all, &mut Scratch::default(), &mut |first, bytes| {
+            bits.load(first, bytes);
             Ok(())
         })?;
         let mut sum = 0;

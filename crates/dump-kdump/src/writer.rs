@@ -3,7 +3,7 @@
 //! ```text
 //! prepare  both headers, notes, bitmaps; offsets of everything else follow from the number of dumped pages
 //! place    a block's data behind the data before it, then its descriptors at the rank reached
-//! finish   what the file is short of its full length; the flag, where pages are missing
+//! finish   the flag, where pages are missing
 //! ```
 //!
 //! Data is placed before the descriptors that name it, and a descriptor never written reads as zeros, which means
@@ -113,6 +113,9 @@ impl DumpWriter for KdumpWriter {
     ) -> Result<()> {
         let plan = Plan::new(&self.options, meta, dumpable).map_err(|e| e.within("kdump output"))?;
         for part in 0..plan.parts.len() {
+            // bitmaps have holes, and a descriptor that is never written says that its page is lost
+            let from = plan.layout.sub_header();
+            out.zeros(part, from, plan.data_at - from)?;
             plan.place_head(part, meta, &self.options.erase_info, out)?;
             plan.place_bitmap(part, plan.layout.bitmap1(), ram, out)?;
             plan.place_bitmap(part, plan.layout.bitmap2(), dumpable, out)?;
@@ -326,12 +329,6 @@ impl Plan {
             for part in 0..self.parts.len() {
                 self.place_main(part, out)?;
             }
-        }
-        for (at, part) in self.parts.iter().enumerate() {
-            // Bitmaps end in holes, and descriptors of pages that never came are one: the file has to hold them yet.
-            // Data of a dump that was cut off need not have landed; then no descriptor names them.
-            let whole = ending == Ending::Complete;
-            out.extend(at, if whole { part.data_end } else { self.data_at })?;
         }
         if ending == Ending::Complete && placed != dumpable {
             let what = format!("kdump output: {placed} pages came of the {dumpable} to dump");

@@ -371,7 +371,7 @@ fn far_up_memory_leaves_holes() {
             self.1.push(offset);
             Ok(())
         }
-        fn extend(&mut self, _: usize, _: u64) -> Result<()> {
+        fn zeros(&mut self, _: usize, _: u64, _: u64) -> Result<()> {
             Ok(())
         }
     }

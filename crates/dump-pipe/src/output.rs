@@ -51,8 +51,8 @@ impl Placer for Direct<'_> {
         self.0.write(part, offset, bytes)
     }
 
-    fn extend(&mut self, part: usize, len: u64) -> Result<()> {
-        self.0.part(part)?.extend_to(len)
+    fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()> {
+        self.0.part(part)?.zeros(offset, len)
     }
 }
 
@@ -72,7 +72,7 @@ struct Op {
 enum What {
     Data(Range<usize>),
     Index(Range<usize>),
-    Extend,
+    Zeros(u64),
 }
 
 impl Placement {
@@ -81,7 +81,7 @@ impl Placement {
         self.ops.iter().try_for_each(|op| match &op.what {
             What::Data(range) => outputs.write(op.part, op.offset, block.data.get(range.clone()).unwrap_or_default()),
             What::Index(range) => outputs.write(op.part, op.offset, self.index.get(range.clone()).unwrap_or_default()),
-            What::Extend => outputs.part(op.part)?.extend_to(op.offset),
+            What::Zeros(len) => outputs.part(op.part)?.zeros(op.offset, *len),
         })
     }
 
@@ -104,8 +104,8 @@ impl Placer for Placement {
         Ok(())
     }
 
-    fn extend(&mut self, part: usize, len: u64) -> Result<()> {
-        self.ops.push(Op { part, offset: len, what: What::Extend });
+    fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()> {
+        self.ops.push(Op { part, offset, what: What::Zeros(len) });
         Ok(())
     }
 }
@@ -119,7 +119,7 @@ impl WriteAt for NullOutput {
         Ok(())
     }
 
-    fn extend_to(&self, _: u64) -> Result<()> {
+    fn zeros(&self, _: u64, _: u64) -> Result<()> {
         Ok(())
     }
 }

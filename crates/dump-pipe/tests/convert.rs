@@ -152,7 +152,7 @@ impl WriteAt for Memory {
         self.stream
     }
 
-    fn extend_to(&self, _: u64) -> Result<()> {
+    fn zeros(&self, _: u64, _: u64) -> Result<()> {
         Ok(())
     }
 }

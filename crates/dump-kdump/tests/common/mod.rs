@@ -58,9 +58,9 @@ impl Placer for Files {
         Ok(())
     }
 
-    fn extend(&mut self, part: usize, len: u64) -> Result<()> {
+    fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()> {
         let file = self.part(part);
-        file.resize(file.len().max(len as usize), 0);
+        file.resize(file.len().max((offset + len) as usize), 0);
         Ok(())
     }
 }
