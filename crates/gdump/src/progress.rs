@@ -7,6 +7,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 
+/// Once a second: a capture kernel's terminal is often a serial line that somebody logs.
+const HZ: u8 = 1;
+
+/// Below 80 columns of ASCII, for the same reason.
+const TEMPLATE: &str = "{msg:15} [{bar:24}] {percent:>3} % {binary_bytes_per_sec:>14} {eta:>4} left";
+
 /// Shows how the work goes on, and passes on that somebody asked to stop.
 pub struct Progress {
     shown: bool,
@@ -34,9 +40,9 @@ impl Watch for Progress {
             Phase::Copy => ("Copying pages", self.page_size.bytes() as u64),
         };
         let bar =
-            ProgressBar::with_draw_target(Some(total.saturating_mul(unit)), ProgressDrawTarget::stderr_with_hz(5));
-        let template = "{msg:16} [{bar:30}] {percent:>3} % {binary_bytes_per_sec:>14} {eta:>5} left";
-        bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            ProgressBar::with_draw_target(Some(total.saturating_mul(unit)), ProgressDrawTarget::stderr_with_hz(HZ));
+        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("=> "));
         bar.set_message(label);
         if let Ok(mut slot) = self.bar.lock() {
             *slot = Some((bar, unit));
