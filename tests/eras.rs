@@ -123,7 +123,8 @@ fn every_era_in_every_memory_model() {
 #[test]
 fn address_layouts() {
     for era in [Era::V3_10, Era::V4_14, Era::V5_10, Era::V6_12, Era::V7_2] {
-        let layouts: [(&str, fn(KernelBuilder) -> KernelBuilder); 6] = [
+        type Layout = fn(KernelBuilder) -> KernelBuilder;
+        let layouts: [(&str, Layout); 6] = [
             ("kaslr", |b| b.kaslr(0x31c0_0000)),
             ("5 levels", KernelBuilder::five_level),
             ("sme", |b| b.sme_mask(1 << 47)),

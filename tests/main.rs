@@ -1,10 +1,14 @@
 //! The program from end to end. What is checked against is never gdump's own code: dumps that others made, makedumpfile's
 //! choice of pages for them, crash and drgn where they are installed, and readers of a few lines in `support`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test ends by it
+
 mod cli;
 mod corpus;
 mod damage;
 mod eras;
 mod layering;
+mod matrix;
 mod readers;
+mod rearrange;
 mod support;

@@ -78,7 +78,9 @@ impl WriteAt for OutputFile {
         let end = offset.saturating_add(len);
         let meta = self.file.metadata()?;
         if meta.is_file() {
-            return if meta.len() < end { self.file.set_len(end).map_err(|e| located(e, end)) } else { Ok(()) };
+            // A byte, not a length: another worker may have written further on since the length was asked, and setting it
+            // now would cut that off.
+            return if meta.len() < end { self.write_at(end - 1, &[0]) } else { Ok(()) };
         }
         // a device holds what it held before
         let piece = [0; 64 << 10];

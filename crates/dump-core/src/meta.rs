@@ -66,6 +66,11 @@ impl UtsName {
         text(&self.fields[2])
     }
 
+    /// The kernel's build, up to its NUL.
+    pub fn version(&self) -> String {
+        text(&self.fields[3])
+    }
+
     /// The machine name, up to its NUL.
     pub fn machine(&self) -> String {
         text(&self.fields[4])
@@ -125,9 +130,35 @@ pub struct DumpMeta {
     pub phys_base: u64,
     /// Page classes that are left out, as makedumpfile's dump level.
     pub dump_level: u32,
+    /// Lines that name what was erased from pages; empty where nothing was.
+    pub erase_info: Vec<u8>,
+    /// The container says that it was cut off when it was made.
+    pub incomplete: bool,
+    /// The container says that pages of the vmemmap were left out too.
+    pub excluded_vmemmap: bool,
 }
 
 impl DumpMeta {
+    /// What a container without headers knows: the page size is the caller's.
+    pub fn new(machine: Machine, page_size: PageSize) -> DumpMeta {
+        DumpMeta {
+            machine,
+            page_size,
+            end_pfn: Pfn(0),
+            notes: Vec::new(),
+            vmcoreinfo: None,
+            cpus: 0,
+            segments: Vec::new(),
+            utsname: UtsName::default(),
+            crash_time: 0,
+            phys_base: 0,
+            dump_level: 0,
+            erase_info: Vec::new(),
+            incomplete: false,
+            excluded_vmemmap: false,
+        }
+    }
+
     /// The text of VMCOREINFO, where the notes hold one.
     pub fn vmcoreinfo_text(&self) -> Option<&[u8]> {
         self.vmcoreinfo.clone().and_then(|at| self.notes.get(at))

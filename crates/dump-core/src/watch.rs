@@ -7,6 +7,8 @@ pub enum Phase {
     Unpack,
     /// Struct pages are read and classified; counts pages.
     Exclude,
+    /// Pages are read to find those that are zero; counts pages.
+    Zero,
     /// Pages are read, packed and written; counts pages.
     Copy,
 }

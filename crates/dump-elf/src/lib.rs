@@ -14,11 +14,25 @@
 
 #![forbid(unsafe_code)]
 
+mod encoder;
 mod extents;
+mod flavor;
 mod header;
+mod known;
+mod layout;
 mod note;
+mod qemu;
+mod qnx;
+mod runs;
+mod section;
 mod source;
+mod writer;
 
+pub use flavor::Flavor;
 pub use header::{FileHeader, ProgramHeader};
+pub use known::{NoteInfo, describe_notes};
 pub use note::{Note, notes};
+pub use qemu::{QemuCpu, QemuSegment};
+pub use qnx::QnxNote;
 pub use source::{ElfCore, ElfSource};
+pub use writer::ElfWriter;

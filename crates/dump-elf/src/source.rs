@@ -1,8 +1,12 @@
 //! An ELF core as a source of physical pages.
 
 use crate::extents::{Extent, Extents};
-use crate::header::{FileHeader, ProgramHeader};
-use crate::note::notes;
+use crate::flavor::{Evidence, Flavor};
+use crate::header::{FileHeader, INCOMPLETE, ProgramHeader};
+use crate::known::{NoteInfo, describe_notes};
+use crate::note::{self, erase_info, notes};
+use crate::qnx::QnxNote;
+use crate::section;
 use dump_core::{
     Absence, CodecSet, Content, DumpMeta, Error, PageBitmap, PageSize, PageSource, Pfn, PfnRange, PhysAddr, ReadAt,
     Result, Scratch, Segment, Span, UtsName, VirtAddr,
@@ -23,28 +27,57 @@ pub struct ElfCore<R> {
     loads: Vec<ProgramHeader>,
     notes: Vec<u8>,
     len: u64,
+    flavor: Flavor,
+    filtered: bool,
+    qnx: Option<QnxNote>,
 }
 
 impl<R: ReadAt> ElfCore<R> {
     /// Reads the headers and the notes.
     ///
     /// # Errors
-    /// `BadMagic` where it is no ELF core, `Corrupt` or `Truncated` where its headers make no sense. A file that ends
-    /// within its memory or its notes is not an error: what is there can be read.
+    /// `BadMagic` where it is no ELF core, `Unsupported` where it is one, but not of a machine's memory (`/proc/kcore`, a
+    /// Xen domain, a process), `Corrupt` or `Truncated` where its headers make no sense. A file that ends within its memory
+    /// or its notes is not an error: what is there can be read.
     pub fn open(input: R) -> Result<ElfCore<R>> {
         let header = FileHeader::read(&input)?;
         let headers = header.program_headers(&input)?;
         let len = input.len()?;
-        let notes = read_notes(&input, &headers, len)?;
-        let mut loads = Vec::new();
-        for (i, h) in headers.iter().enumerate().filter(|(_, h)| h.kind == PT_LOAD && h.paddr != u64::MAX) {
-            check_load(h).map_err(|e| e.within(format_args!("program header {i}")))?;
-            loads.push(*h);
+        let (notes, last_notes) = read_notes(&input, &headers, len)?;
+        let sections = section::names(&input, &header);
+        let last_notes = notes.get(last_notes).unwrap_or_default();
+        let evidence = Evidence { header: &header, headers: &headers, notes: &notes, last_notes, sections: &sections };
+        let (flavor, filtered) = (evidence.flavor(), evidence.is_filtered());
+        if let Some(refusal) = flavor.refusal() {
+            return Err(refusal);
         }
-        if loads.is_empty() {
-            return Err(Error::corrupt("no PT_LOAD with a physical address: the core holds no memory"));
+        let order = header.machine.order;
+        let qnx = if flavor == Flavor::QnxGuest { QnxNote::decode(last_notes, order) } else { None };
+        let loads = memory(&header, &headers)?;
+        Ok(ElfCore { input, header, loads, notes, len, flavor, filtered, qnx })
+    }
+
+    /// Who made it.
+    pub fn flavor(&self) -> Flavor {
+        self.flavor
+    }
+
+    /// Whether pages were left out when it was made.
+    pub fn is_filtered(&self) -> bool {
+        self.filtered
+    }
+
+    /// The notes, for people; none where QNX has something else in their place.
+    pub fn describe_notes(&self) -> Vec<NoteInfo> {
+        match self.flavor {
+            Flavor::QnxGuest if !note::is_stream(&self.notes, self.header.machine.order) => Vec::new(),
+            _ => describe_notes(&self.notes, self.header.machine.order),
         }
-        Ok(ElfCore { input, header, loads, notes, len })
+    }
+
+    /// What the QNX hypervisor has in place of notes, where that makes sense.
+    pub fn qnx_note(&self) -> Option<&QnxNote> {
+        self.qnx.as_ref()
     }
 
     /// The ELF header.
@@ -93,6 +126,9 @@ impl<R: ReadAt> ElfCore<R> {
             crash_time: 0,
             phys_base: 0,
             dump_level: 0,
+            erase_info: erase_info(&self.notes, self.header.machine.order).unwrap_or_default().to_vec(),
+            incomplete: self.header.flags & INCOMPLETE != 0,
+            excluded_vmemmap: false,
             notes: self.notes,
         };
         ElfSource { input: self.input, meta, data, ram }
@@ -104,6 +140,9 @@ impl<R: ReadAt> ElfCore<R> {
 
     /// NT_PRSTATUS is 1; one for each CPU that was up.
     fn cpus(&self) -> u32 {
+        if let Some(qnx) = &self.qnx {
+            return u32::from(qnx.cpus);
+        }
         let prstatus = notes(&self.notes, self.header.machine.order).filter(|n| n.name == b"CORE" && n.kind == 1);
         u32::try_from(prstatus.count()).unwrap_or(u32::MAX)
     }
@@ -124,19 +163,33 @@ fn check_load(h: &ProgramHeader) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of all PT_NOTEs, as far as the file has them.
-fn read_notes(input: &dyn ReadAt, headers: &[ProgramHeader], len: u64) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
+/// The PT_LOADs that lie somewhere.
+fn memory(header: &FileHeader, headers: &[ProgramHeader]) -> Result<Vec<ProgramHeader>> {
+    let mut loads = Vec::new();
+    for (i, h) in headers.iter().enumerate().filter(|(_, h)| h.kind == PT_LOAD && h.paddr != header.all_ones()) {
+        check_load(h).map_err(|e| e.within(format_args!("program header {i}")))?;
+        loads.push(*h);
+    }
+    if loads.is_empty() {
+        return Err(Error::corrupt("no PT_LOAD with a physical address: the core holds no memory"));
+    }
+    Ok(loads)
+}
+
+/// The bytes of all PT_NOTEs, as far as the file has them, and which of them are the last one's.
+fn read_notes(input: &dyn ReadAt, headers: &[ProgramHeader], len: u64) -> Result<(Vec<u8>, Range<usize>)> {
+    let (mut out, mut last) = (Vec::new(), 0);
     for h in headers.iter().filter(|h| h.kind == PT_NOTE) {
         let size = h.filesz.min(len.saturating_sub(h.offset));
         if size + out.len() as u64 > MAX_NOTES {
             return Err(Error::corrupt(format!("PT_NOTE at offset {:#x}: {size} bytes of notes", h.offset)));
         }
-        let from = out.len().next_multiple_of(4);
-        out.resize(from + size as usize, 0);
-        input.read_exact_at(h.offset, &mut out[from..]).map_err(|e| e.within("notes"))?;
+        last = out.len().next_multiple_of(4);
+        out.resize(last + size as usize, 0);
+        input.read_exact_at(h.offset, &mut out[last..]).map_err(|e| e.within("notes"))?;
     }
-    Ok(out)
+    let end = out.len();
+    Ok((out, last..end))
 }
 
 /// The pages of an ELF core.

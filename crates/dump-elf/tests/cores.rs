@@ -1,5 +1,8 @@
 //! ELF cores of every make, as `dump-synth` writes them: it shares no layout with the reader.
 
+// Lints know functions marked #[test] as tests, not what they call.
+#![allow(clippy::unwrap_used)]
+
 use dump_core::{
     Absence, ByteOrder, CodecSet, Content, ErrorKind, PageBitmap, PageSet, PageSize, PageSource, Pfn, PfnRange,
     Scratch, WordSize, read_pages,

@@ -397,6 +397,17 @@ impl Header {
     }
 }
 
+impl Header {
+    /// The bytes that flag the file as incomplete, and where in it they go.
+    pub fn incomplete_flag(&self) -> (u64, Vec<u8>) {
+        // status follows the timestamp: two words of 8 or 4 bytes, themselves aligned, behind 402 bytes
+        let offset = if self.abi.word == WordSize::Bits64 { 424 } else { 412 };
+        let mut bytes = self.abi.fields_mut();
+        bytes.u32(self.main.status | STATUS_INCOMPLETE);
+        (offset, bytes.into_bytes())
+    }
+}
+
 impl MainHeader {
     /// The block size, where all that later arithmetic builds on is possible.
     fn checked_page_size(&self) -> Result<PageSize> {

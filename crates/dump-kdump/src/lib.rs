@@ -36,6 +36,7 @@ mod writer;
 
 pub use damage::{Damage, Fault};
 pub use layout::Layout;
+pub use parts::split_evenly;
 pub use source::KdumpFile;
 pub use split::KdumpSet;
 pub use writer::{KdumpWriter, Options};

@@ -15,31 +15,38 @@ pub(crate) struct Part {
     pub(crate) data_end: u64,
 }
 
-/// Cuts the pages below `end` into `count` parts with about as many dumped pages each.
+impl Part {
+    /// The file with the pages of `pages`, as far as they lie below `end`.
+    pub(crate) fn new(dumpable: &dyn PageSet, end: Pfn, pages: PfnRange, data_at: u64) -> Part {
+        let pages = pages.intersect(PfnRange::new(Pfn(0), end));
+        Part { pages, dumpable: dumpable.count(pages), placed: 0, data_end: data_at }
+    }
+}
+
+/// Cuts the pages below `end` into `count` ranges that hold about as many pages of `weights` each: the pages that cost bytes.
 ///
 /// Boundaries are multiples of `block` pages, itself rounded up to 64: crash counts ranks over 64-bit words of the
-/// bitmap that begin at a part's first page. A part ends with the block in which the dumped pages so far reach its
-/// share of *all*; makedumpfile counts each part from 0, so that what each overshoots adds up and the last part is left
-/// with little or nothing. A part has a block at least, dumped pages in it or not, as long as there are blocks: readers
-/// sort parts by their first page.
-pub(crate) fn cut(dumpable: &dyn PageSet, end: Pfn, count: usize, block: u64, data_at: u64) -> Vec<Part> {
+/// bitmap that begin at a part's first page. A part ends with the block in which the pages so far reach its share of
+/// *all*; makedumpfile counts each part from 0, so that what each overshoots adds up and the last part is left with little
+/// or nothing. A part has a block at least, pages in it or not, as long as there are blocks: readers sort parts by their
+/// first page.
+pub fn split_evenly(weights: &dyn PageSet, end: Pfn, count: usize, block: u64) -> Vec<PfnRange> {
     let all = PfnRange::new(Pfn(0), end);
-    let (count, total) = (count.max(1) as u64, u128::from(dumpable.count(all)));
+    let (count, total) = (count.max(1) as u64, u128::from(weights.count(all)));
     let block = block.max(1).checked_next_multiple_of(64).unwrap_or(1 << 63);
     let (mut at, mut seen) = (Pfn(0), 0u64);
     let mut parts = Vec::new();
     for nth in 1..=count {
-        let (start, before) = (at, seen);
+        let start = at;
         let share = (total * u128::from(nth)).div_ceil(u128::from(count));
         while at < end && (at == start || nth == count || u128::from(seen) < share) {
             let step = PfnRange::new(at, (at + block).min(end));
             // The last part takes what is left, however its pages lie.
             let step = if nth == count { PfnRange::new(at, end) } else { step };
-            seen += dumpable.count(step);
+            seen += weights.count(step);
             at = step.end;
         }
-        let pages = PfnRange::new(start, at);
-        parts.push(Part { pages, dumpable: seen - before, placed: 0, data_end: data_at });
+        parts.push(PfnRange::new(start, at));
     }
     parts
 }
@@ -55,15 +62,14 @@ mod tests {
         bits.set(PfnRange::new(Pfn(10), Pfn(50_000)));
         bits.set(PfnRange::new(Pfn(90_000), Pfn(100_001)));
         for count in 1..=9 {
-            let parts = cut(&bits, Pfn(100_001), count, 500, 7);
+            let parts = split_evenly(&bits, Pfn(100_001), count, 500);
             assert_eq!(parts.len(), count);
-            assert_eq!((parts[0].pages.start, parts[count - 1].pages.end), (Pfn(0), Pfn(100_001)));
+            assert_eq!((parts[0].start, parts[count - 1].end), (Pfn(0), Pfn(100_001)));
             let fair = 59_991 / count as u64;
             for (i, part) in parts.iter().enumerate() {
-                assert_eq!(part.dumpable, bits.count(part.pages));
-                assert!(part.dumpable.abs_diff(fair) <= 512, "{count}: {part:?}");
-                assert!(i == 0 || parts[i - 1].pages.end == part.pages.start);
-                assert_eq!(part.pages.start.0 % 512, 0);
+                assert!(bits.count(*part).abs_diff(fair) <= 512, "{count}: {part:?}");
+                assert!(i == 0 || parts[i - 1].end == part.start);
+                assert_eq!(part.start.0 % 512, 0);
             }
         }
     }
@@ -72,10 +78,10 @@ mod tests {
     fn few_blocks_leave_the_last_parts_empty() {
         let mut bits = PageBitmap::new(Pfn(100)).unwrap();
         bits.set(PfnRange::new(Pfn(1), Pfn(3)));
-        let parts = cut(&bits, Pfn(100), 3, u64::MAX, 0);
-        assert_eq!(parts.iter().map(|p| (p.pages.len(), p.dumpable)).collect::<Vec<_>>(), [(100, 2), (0, 0), (0, 0)]);
-        let parts = cut(&bits, Pfn(100), 2, 1, 0);
-        assert_eq!(parts.iter().map(|p| (p.pages.len(), p.dumpable)).collect::<Vec<_>>(), [(64, 2), (36, 0)]);
-        assert_eq!(cut(&bits, Pfn(0), 2, 64, 0).iter().map(|p| p.dumpable).sum::<u64>(), 0);
+        let shape =
+            |count, block| split_evenly(&bits, Pfn(100), count, block).iter().map(|p| p.len()).collect::<Vec<_>>();
+        assert_eq!(shape(3, u64::MAX), [100, 0, 0]);
+        assert_eq!(shape(2, 1), [64, 36]);
+        assert_eq!(split_evenly(&bits, Pfn(0), 2, 64), [PfnRange::default(); 2]);
     }
 }

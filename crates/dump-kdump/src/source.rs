@@ -17,7 +17,7 @@ use dump_core::{
 };
 
 use crate::damage::Fault;
-use crate::header::{Header, STATUS_INCOMPLETE, Stretch};
+use crate::header::{Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, Stretch};
 use crate::layout::Layout;
 use crate::pages::{Pages, Sinks, Worker};
 use crate::rank::{self, Ranked};
@@ -86,23 +86,10 @@ impl<R: ReadAt> KdumpFile<R> {
         self.layout
     }
 
-    /// Whether the file says that it was cut off when it was made.
-    pub fn is_incomplete(&self) -> bool {
-        self.header.main.status & STATUS_INCOMPLETE != 0
-    }
-
     /// The page frames that this file answers for, where it is a part of a split dump. Pages outside are said to be
     /// excluded, though another part may have them.
     pub fn split_range(&self) -> Option<PfnRange> {
         self.header.sub.split.then_some(self.part)
-    }
-
-    /// The lines that name what was erased; empty where nothing was.
-    ///
-    /// # Errors
-    /// `Truncated` where the header points past the file's end.
-    pub fn erase_info(&self) -> Result<Vec<u8>> {
-        read_stretch(&self.file, self.file_len, self.header.sub.erase_info, MAX_TEXT, "eraseinfo")
     }
 
     /// Looks at all pages of `run` as reading would, and reports each that cannot be had.
@@ -302,5 +289,9 @@ fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
         crash_time: main.tv_sec,
         phys_base: sub.phys_base,
         dump_level: sub.dump_level as u32,
+        // makedumpfile puts it at the end of the file, which is what a file that was cut off lacks first
+        erase_info: read_stretch(file, file_len, sub.erase_info, MAX_TEXT, "eraseinfo").unwrap_or_default(),
+        incomplete: main.status & STATUS_INCOMPLETE != 0,
+        excluded_vmemmap: main.status & STATUS_EXCLUDED_VMEMMAP != 0,
     })
 }

@@ -34,7 +34,9 @@ impl<R: ReadAt> KdumpSet<R> {
             check_twins(first, part).map_err(|e| e.within("parts of a split dump"))?;
             part.share_held(first.held());
         }
-        let meta = first.meta().clone();
+        let mut meta = first.meta().clone();
+        meta.erase_info = erase_info(&parts);
+        meta.incomplete = parts.iter().any(|part| part.meta().incomplete);
         check_cover(parts.iter().filter_map(KdumpFile::split_range), meta.end_pfn)?;
         Ok(KdumpSet { parts, meta })
     }
@@ -42,27 +44,6 @@ impl<R: ReadAt> KdumpSet<R> {
     /// The parts, ascending by range.
     pub fn parts(&self) -> &[KdumpFile<R>] {
         &self.parts
-    }
-
-    /// Whether any part says that it was cut off.
-    pub fn is_incomplete(&self) -> bool {
-        self.parts.iter().any(KdumpFile::is_incomplete)
-    }
-
-    /// The lines that name what was erased, once each: every part may list all.
-    ///
-    /// # Errors
-    /// As [`KdumpFile::erase_info`].
-    pub fn erase_info(&self) -> Result<Vec<u8>> {
-        let mut lines: Vec<Vec<u8>> = Vec::new();
-        for part in &self.parts {
-            for line in part.erase_info()?.split_inclusive(|byte| *byte == b'\n') {
-                if !lines.iter().any(|seen| seen == line) {
-                    lines.push(line.to_vec());
-                }
-            }
-        }
-        Ok(lines.concat())
     }
 
     /// As [`KdumpFile::check`], over all parts.
@@ -113,6 +94,17 @@ impl<R: ReadAt> PageSource for KdumpSet<R> {
     ) -> Result<()> {
         self.each(run, &mut |part, run| part.visit(run, accept, scratch, push))
     }
+}
+
+/// The lines that name what was erased, once each: every part may list all.
+fn erase_info<R: ReadAt>(parts: &[KdumpFile<R>]) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = Vec::new();
+    for line in parts.iter().flat_map(|part| part.meta().erase_info.split_inclusive(|byte| *byte == b'\n')) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.concat()
 }
 
 /// Checks that two parts are of one dump: equal main headers, notes and bitmaps. The incomplete flag may differ, since

@@ -28,7 +28,7 @@ use crate::desc::{PageDesc, flags_of};
 use crate::encoder::Encoder;
 use crate::header::{Abi, MainHeader, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, Stretch, SubHeader, VERSION};
 use crate::layout::Layout;
-use crate::parts::{self, Part};
+use crate::parts::Part;
 use crate::{machine, utsname};
 
 /// Bit of the dump level: zero pages are not kept, so all share one.
@@ -38,34 +38,17 @@ const LEVEL_ZERO: u32 = 1;
 const BITMAP_PIECE: usize = 64 << 10;
 
 /// What a new file is to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// How pages are packed; `None` stores them as they are.
     pub codec: Option<CodecId>,
     /// Page classes left out (1 zero, 2 cache, 4 private cache, 8 user, 16 free); the source's own are added.
     pub dump_level: u32,
-    /// Whether pages of the vmemmap were left out too.
-    pub excluded_vmemmap: bool,
-    /// Lines that name what was erased from pages; empty where nothing was.
-    pub erase_info: Vec<u8>,
-    /// How many files the dump is split to.
-    pub parts: usize,
-    /// Boundaries between parts are multiples of this many pages.
-    pub split_block: u64,
-}
-
-impl Default for Options {
-    /// One file, pages as they are, none left out. Were there parts, their boundaries would be 4096 pages apart.
-    fn default() -> Options {
-        Options {
-            codec: None,
-            dump_level: 0,
-            excluded_vmemmap: false,
-            erase_info: Vec::new(),
-            parts: 1,
-            split_block: 4096,
-        }
-    }
+    /// The files of a split dump: the page frames that each holds, starts a multiple of 64 (see [`split_evenly`]). Empty for
+    /// one file that is not split. It need not be all parts: whoever writes the others must leave out the same pages.
+    ///
+    /// [`split_evenly`]: crate::split_evenly
+    pub parts: Vec<PfnRange>,
 }
 
 /// Writes a kdump file of version 6, in the byte order and word size of the dumped machine.
@@ -114,9 +97,8 @@ impl DumpWriter for KdumpWriter {
         let plan = Plan::new(&self.options, meta, dumpable).map_err(|e| e.within("kdump output"))?;
         for part in 0..plan.parts.len() {
             // bitmaps have holes, and a descriptor that is never written says that its page is lost
-            let from = plan.layout.sub_header();
-            out.zeros(part, from, plan.data_at - from)?;
-            plan.place_head(part, meta, &self.options.erase_info, out)?;
+            out.zeros(part, 0, plan.data_at)?;
+            plan.place_head(part, meta, out)?;
             plan.place_bitmap(part, plan.layout.bitmap1(), ram, out)?;
             plan.place_bitmap(part, plan.layout.bitmap2(), dumpable, out)?;
             if plan.share_zero {
@@ -161,6 +143,7 @@ struct Plan {
     /// Where data begins, in each part: behind a table for all dumped pages.
     data_at: u64,
     share_zero: bool,
+    split: bool,
     parts: Vec<Part>,
     /// The page frame after the last one placed.
     next: Pfn,
@@ -172,7 +155,7 @@ impl Plan {
     fn new(options: &Options, meta: &DumpMeta, dumpable: &dyn PageSet) -> Result<Plan> {
         let (word, order) = (meta.machine.word, meta.machine.order);
         let abi = Abi { order, word, padded: machine::aligns_to_8(meta.machine) };
-        let head = (abi.sub_len() + meta.notes.len() + options.erase_info.len()) as u64;
+        let head = (abi.sub_len() + meta.notes.len() + meta.erase_info.len()) as u64;
         let layout = Layout::for_new(meta.page_size, head, meta.end_pfn);
         let total = dumpable.count(PfnRange::new(Pfn(0), meta.end_pfn));
         if total != dumpable.count(dumpable.span()) {
@@ -188,35 +171,39 @@ impl Plan {
             abi,
             page_size: meta.page_size,
             main: main_header(options, meta, &layout)?,
-            sub: sub_header(options, meta, abi, dump_level),
+            sub: sub_header(meta, abi, dump_level),
             layout,
             data_at: table_end,
             share_zero,
-            parts: parts::cut(dumpable, meta.end_pfn, options.parts, options.split_block, first_data),
+            split: !options.parts.is_empty(),
+            parts: match options.parts.as_slice() {
+                [] => vec![Part::new(dumpable, meta.end_pfn, PfnRange::new(Pfn(0), meta.end_pfn), first_data)],
+                parts => parts.iter().map(|pages| Part::new(dumpable, meta.end_pfn, *pages, first_data)).collect(),
+            },
             next: Pfn(0),
             lost: 0,
         })
     }
 
     /// The main header padded to its block, the sub header, notes and erase text.
-    fn place_head(&self, part: usize, meta: &DumpMeta, erase_info: &[u8], out: &mut dyn Placer) -> Result<()> {
+    fn place_head(&self, part: usize, meta: &DumpMeta, out: &mut dyn Placer) -> Result<()> {
         self.place_main(part, out)?;
         let mut head = self.sub_of(part).encode(self.abi);
         head.extend_from_slice(&meta.notes);
-        head.extend_from_slice(erase_info);
+        head.extend_from_slice(&meta.erase_info);
         out.index(part, self.layout.sub_header(), &head)
     }
 
     fn place_main(&self, part: usize, out: &mut dyn Placer) -> Result<()> {
-        let mut block = self.main.encode(self.abi);
-        block.resize(self.page_size.bytes(), 0);
-        out.index(part, 0, &block)
+        // Only the structure: the rest of its block was promised to be zeros, and hotkdump expects a record of this length
+        // at the start of a stream.
+        out.index(part, 0, &self.main.encode(self.abi))
     }
 
     /// The sub header of one part, which differs from the others' by its range alone.
     fn sub_of(&self, part: usize) -> SubHeader {
         let pages = match self.parts.get(part) {
-            Some(part) if self.parts.len() > 1 => part.pages,
+            Some(part) if self.split => part.pages,
             _ => return self.sub,
         };
         let (start_pfn, end_pfn) = (pages.start.0, pages.end.0);
@@ -378,13 +365,14 @@ impl Piece {
 
 fn main_header(options: &Options, meta: &DumpMeta, layout: &Layout) -> Result<MainHeader> {
     let too_large = |what: &str| Error::unsupported(format!("{what} does not fit a kdump header"));
-    let vmemmap = if options.excluded_vmemmap { STATUS_EXCLUDED_VMEMMAP } else { 0 };
+    let vmemmap = if meta.excluded_vmemmap { STATUS_EXCLUDED_VMEMMAP } else { 0 };
+    let incomplete = if meta.incomplete { STATUS_INCOMPLETE } else { 0 };
     Ok(MainHeader {
         version: VERSION,
         utsname: utsname::completed(meta),
         tv_sec: meta.crash_time,
         tv_usec: 0,
-        status: flags_of(options.codec) | vmemmap,
+        status: flags_of(options.codec) | vmemmap | incomplete,
         block_size: meta.page_size.bytes() as i32, // 256 KiB at most
         sub_hdr_size: i32::try_from(layout.sub_blocks()).map_err(|_| too_large("the notes' length"))?,
         bitmap_blocks: u32::try_from(layout.bitmap_blocks()).map_err(|_| too_large("the bitmaps' length"))?,
@@ -398,7 +386,7 @@ fn main_header(options: &Options, meta: &DumpMeta, layout: &Layout) -> Result<Ma
 }
 
 /// The sub header of a dump that is not split. crash finds VMCOREINFO by its offset, libkdumpfile in the notes.
-fn sub_header(options: &Options, meta: &DumpMeta, abi: Abi, dump_level: u32) -> SubHeader {
+fn sub_header(meta: &DumpMeta, abi: Abi, dump_level: u32) -> SubHeader {
     let notes_at = (meta.page_size.bytes() + abi.sub_len()) as u64;
     let stretch = |offset: u64, size: usize| match size {
         0 => Stretch::default(),
@@ -410,7 +398,7 @@ fn sub_header(options: &Options, meta: &DumpMeta, abi: Abi, dump_level: u32) -> 
         dump_level: dump_level as i32,
         vmcoreinfo: stretch(notes_at + text.start as u64, text.len()),
         notes: stretch(notes_at, meta.notes.len()),
-        erase_info: stretch(notes_at + meta.notes.len() as u64, options.erase_info.len()),
+        erase_info: stretch(notes_at + meta.notes.len() as u64, meta.erase_info.len()),
         max_mapnr: meta.end_pfn.0,
         ..SubHeader::default()
     }

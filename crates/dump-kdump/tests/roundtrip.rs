@@ -87,7 +87,7 @@ fn everything_comes_back() {
                     let file = KdumpFile::open(toy.write(&options, 37).0.parts.remove(0)).unwrap();
                     check_meta(&toy, &file, dump_level);
                     assert!(contents(&file, end, 77, CodecSet::NONE) == expected(&toy), "{shape:?} {size} {codec:?}");
-                    assert!(!file.is_incomplete());
+                    assert!(!file.meta().incomplete);
                 }
             }
         }
@@ -172,7 +172,7 @@ fn parts_make_a_whole() {
         for codec in codecs() {
             for dump_level in [0, 1] {
                 let toy = Toy::new(shape, 4096, 3000, 5);
-                let options = Options { codec, dump_level, parts: 4, split_block: 256, ..Options::default() };
+                let options = Options { codec, dump_level, parts: toy.split(4, 256) };
                 let (files, writer) = toy.write(&options, 100);
                 let ranges = writer.part_ranges();
                 let mut parts: Vec<_> = files.parts.into_iter().map(|part| KdumpFile::open(part).unwrap()).collect();
@@ -196,7 +196,7 @@ fn parts_make_a_whole() {
 #[test]
 fn parts_that_do_not_belong_together() {
     let toy = Toy::new(SHAPES[0], 4096, 3000, 5);
-    let options = Options { parts: 3, split_block: 256, ..Options::default() };
+    let options = Options { parts: toy.split(3, 256), ..Options::default() };
     let open = |toy: &Toy, options: &Options, which: &[usize]| {
         let files = toy.write(options, 100).0.parts;
         let files: Vec<_> = which.iter().map(|i| KdumpFile::open(files[*i].clone()).unwrap()).collect();
@@ -207,7 +207,7 @@ fn parts_that_do_not_belong_together() {
     for which in [&[0, 1][..], &[1, 2], &[0, 2], &[0, 1, 1, 2], &[0, 1, 2, 2], &[]] {
         assert!(set(open(&toy, &options, which)).is_err(), "{which:?}");
     }
-    let whole = Options { parts: 1, ..options.clone() };
+    let whole = Options { parts: Vec::new(), ..options.clone() };
     assert!(set(open(&toy, &whole, &[0])).unwrap_err().contains("not all"));
     let mut other = Toy::new(SHAPES[0], 4096, 3000, 5);
     other.meta.crash_time += 1;
@@ -222,13 +222,14 @@ fn parts_that_do_not_belong_together() {
 
 #[test]
 fn erase_info_is_kept() {
-    let toy = Toy::new(SHAPES[0], 4096, 3000, 5);
+    let mut toy = Toy::new(SHAPES[0], 4096, 3000, 5);
     let erase_info = b"erase a size 4\nerase b nullify\n".to_vec();
-    let options = Options { erase_info: erase_info.clone(), parts: 2, split_block: 256, ..Options::default() };
+    toy.meta.erase_info = erase_info.clone();
+    let options = Options { parts: toy.split(2, 256), ..Options::default() };
     let parts = toy.write(&options, 100).0.parts;
     let parts: Vec<_> = parts.into_iter().map(|part| KdumpFile::open(part).unwrap()).collect();
-    assert_eq!(parts[0].erase_info().unwrap(), erase_info);
-    assert_eq!(KdumpSet::new(parts).unwrap().erase_info().unwrap(), erase_info);
+    assert_eq!(parts[0].meta().erase_info, erase_info);
+    assert_eq!(KdumpSet::new(parts).unwrap().meta().erase_info, erase_info);
 }
 
 #[test]
@@ -242,7 +243,7 @@ fn an_incomplete_dump_says_which_pages_are_lost() {
         }
     });
     let file = KdumpFile::open(files.parts.into_iter().next().unwrap()).unwrap();
-    assert!(file.is_incomplete());
+    assert!(file.meta().incomplete);
     let mut all = expected(&toy);
     for page in all.iter_mut().skip(200).filter(|page| page.is_ok()) {
         *page = Err(Absence::Lost);
@@ -284,7 +285,7 @@ proptest! {
         holes.iter().for_each(|(at, len)| _ = toy.ram.clear(PfnRange::at(Pfn(*at), *len)));
         toy.dumpable = toy.ram.clone();
         excluded.iter().for_each(|(at, len)| _ = toy.dumpable.clear(PfnRange::at(Pfn(*at), *len)));
-        let options = Options { codec, dump_level, parts, split_block, ..Options::default() };
+        let options = Options { codec, dump_level, parts: if parts > 1 { toy.split(parts, split_block) } else { Vec::new() } };
         let (files, writer) = toy.write(&options, block);
         let lens: Vec<u64> = files.parts.iter().map(|file| file.len() as u64).collect();
         prop_assert_eq!(lens, (0..parts).map(|part| writer.written_len(part)).collect::<Vec<_>>());

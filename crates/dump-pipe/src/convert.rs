@@ -4,7 +4,7 @@ use crate::ordered::Ordered;
 use crate::output::{Direct, Outputs};
 use dump_core::{
     Absence, BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, PageBitmap, PageSet,
-    PageSource, Phase, Result, Scratch, SpanData, Watch, WriteAt,
+    PageSource, PfnRange, Phase, Result, Scratch, SpanData, Watch, WriteAt,
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +22,8 @@ pub struct Job<'a> {
     pub ram: &'a PageBitmap,
     /// Page frames to write.
     pub dumpable: &'a PageBitmap,
+    /// Those of them that are written now; another run may write the others.
+    pub pages: PfnRange,
     /// Where the bytes go, a part each.
     pub outputs: &'a [&'a dyn WriteAt],
     /// Told of the progress; may ask to stop.
@@ -52,6 +54,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// Bytes written to all outputs.
     pub written: u64,
+    /// Length of each output (bytes).
+    pub lengths: Vec<u64>,
     /// What stopped it before its end; the output is then flagged incomplete, and what landed can be read.
     pub stopped: Option<Error>,
 }
@@ -71,11 +75,11 @@ impl Outcome {
 pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
     let outputs = Outputs::new(job.outputs);
     writer.prepare(job.meta, job.ram, job.dumpable, &mut Direct(&outputs))?;
-    job.watch.begin(Phase::Copy, job.dumpable.count(job.dumpable.span()));
+    job.watch.begin(Phase::Copy, job.dumpable.count(job.pages));
     let tally = AtomicCounts::default();
     let stopped = run(job, writer, &outputs, &tally);
     job.watch.end();
-    let mut outcome = Outcome { counts: tally.get(), written: 0, stopped };
+    let mut outcome = Outcome { counts: tally.get(), written: 0, lengths: Vec::new(), stopped };
     let ending = if outcome.is_complete() { Ending::Complete } else { Ending::Incomplete };
     match (writer.finish(ending, &mut Direct(&outputs)), &outcome.stopped) {
         (Ok(()), _) => {}
@@ -87,6 +91,7 @@ pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
         (Err(e), _) => return Err(e),
     }
     outcome.written = outputs.written();
+    outcome.lengths = outputs.lengths();
     Ok(outcome)
 }
 
@@ -95,7 +100,7 @@ fn run(job: &Job<'_>, writer: &mut dyn DumpWriter, outputs: &Outputs<'_>, tally:
     let accepts = writer.accepts();
     let encoders: Vec<_> = (0..workers).map(|_| std::sync::Mutex::new(Some(writer.encoder()))).collect();
     let pages = (BLOCK_BYTES / job.meta.page_size.bytes() as u64).max(1);
-    let ordered = Ordered::new(job.dumpable, writer, outputs, pages, 2 * workers as u64 + 2);
+    let ordered = Ordered::new(job.dumpable, job.pages, writer, outputs, pages, 2 * workers as u64 + 2);
     rayon::broadcast(|worker| {
         let encoder = encoders.get(worker.index()).and_then(|slot| slot.lock().ok()?.take());
         let Some(mut encoder) = encoder else { return };

@@ -15,6 +15,8 @@
 mod convert;
 mod ordered;
 mod output;
+mod zero;
 
 pub use convert::{Counts, Job, Outcome, convert};
 pub use output::NullOutput;
+pub use zero::exclude_zero;

@@ -15,6 +15,7 @@ pub(crate) struct Parcel {
 /// The one place where workers meet: a lock a block, none a page.
 pub(crate) struct Ordered<'a> {
     dumpable: &'a PageBitmap,
+    end: Pfn,
     outputs: &'a Outputs<'a>,
     pages: u64,
     in_flight: u64,
@@ -37,9 +38,10 @@ struct State<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    /// Blocks of `pages` dumpable pages, no more than `in_flight` of them between giving out and placing.
+    /// Blocks of `pages` dumpable pages of `run`, no more than `in_flight` of them between giving out and placing.
     pub fn new(
         dumpable: &'a PageBitmap,
+        run: PfnRange,
         writer: &'a mut dyn DumpWriter,
         outputs: &'a Outputs<'a>,
         pages: u64,
@@ -47,14 +49,14 @@ impl<'a> Ordered<'a> {
     ) -> Ordered<'a> {
         let state = State {
             writer,
-            cursor: Pfn(0),
+            cursor: run.start,
             given: 0,
             placed: 0,
             waiting: BTreeMap::new(),
             spare: Vec::new(),
             stop: None,
         };
-        Ordered { dumpable, outputs, pages, in_flight, state: Mutex::new(state), moved: Condvar::new() }
+        Ordered { dumpable, end: run.end, outputs, pages, in_flight, state: Mutex::new(state), moved: Condvar::new() }
     }
 
     /// The next block: its number, its pages, and memory for it. `None` when there is none left, or when something stopped
@@ -68,6 +70,7 @@ impl<'a> Ordered<'a> {
             return None;
         }
         let run = self.dumpable.take(state.cursor, self.pages);
+        let run = PfnRange::new(run.start, run.end.min(self.end));
         if run.is_empty() {
             return None;
         }

@@ -8,16 +8,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Outputs<'a> {
     parts: &'a [&'a dyn WriteAt],
     written: AtomicU64,
+    /// Where the furthest byte of each ends.
+    reached: Vec<AtomicU64>,
 }
 
 impl<'a> Outputs<'a> {
     pub fn new(parts: &'a [&'a dyn WriteAt]) -> Outputs<'a> {
-        Outputs { parts, written: AtomicU64::new(0) }
+        Outputs { parts, written: AtomicU64::new(0), reached: parts.iter().map(|_| AtomicU64::new(0)).collect() }
     }
 
     /// Bytes written so far, those written twice counted twice.
     pub fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    /// How long each output is.
+    pub fn lengths(&self) -> Vec<u64> {
+        self.reached.iter().map(|reached| reached.load(Ordering::Relaxed)).collect()
     }
 
     /// Whether bytes must be written in the order of placement.
@@ -29,7 +36,20 @@ impl<'a> Outputs<'a> {
         let output = self.part(part)?;
         output.write_at(offset, bytes)?;
         self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.reach(part, offset.saturating_add(bytes.len() as u64));
         Ok(())
+    }
+
+    fn zeros(&self, part: usize, offset: u64, len: u64) -> Result<()> {
+        self.part(part)?.zeros(offset, len)?;
+        self.reach(part, offset.saturating_add(len));
+        Ok(())
+    }
+
+    fn reach(&self, part: usize, end: u64) {
+        if let Some(reached) = self.reached.get(part) {
+            reached.fetch_max(end, Ordering::Relaxed);
+        }
     }
 
     fn part(&self, part: usize) -> Result<&dyn WriteAt> {
@@ -52,7 +72,7 @@ impl Placer for Direct<'_> {
     }
 
     fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()> {
-        self.0.part(part)?.zeros(offset, len)
+        self.0.zeros(part, offset, len)
     }
 }
 
@@ -81,7 +101,7 @@ impl Placement {
         self.ops.iter().try_for_each(|op| match &op.what {
             What::Data(range) => outputs.write(op.part, op.offset, block.data.get(range.clone()).unwrap_or_default()),
             What::Index(range) => outputs.write(op.part, op.offset, self.index.get(range.clone()).unwrap_or_default()),
-            What::Zeros(len) => outputs.part(op.part)?.zeros(op.offset, *len),
+            What::Zeros(len) => outputs.zeros(op.part, op.offset, *len),
         })
     }
 

@@ -1,5 +1,7 @@
 //! The pipeline between a made-up source and a made-up writer.
 
+#![allow(clippy::unwrap_used)] // a test ends by it
+
 use dump_core::{
     Absence, BlockEncoder, ByteOrder, CodecSet, Content, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind,
     Machine, PageBitmap, PageSet, PageSize, PageSource, Pfn, PfnRange, Phase, Placer, Result, Scratch, Span, SpanData,
@@ -29,6 +31,9 @@ impl Numbers {
             crash_time: 0,
             phys_base: 0,
             dump_level: 0,
+            erase_info: Vec::new(),
+            incomplete: false,
+            excluded_vmemmap: false,
         };
         Numbers { meta, bad }
     }
@@ -187,8 +192,15 @@ fn run(threads: usize, output: &Memory, bad: u64, stop_after: u64) -> Outcome {
     }
     let watch = StopAfter { pages: stop_after, seen: AtomicU64::new(0) };
     let outputs: [&dyn WriteAt; 1] = [output];
-    let job =
-        Job { source: &source, meta: &source.meta, ram: &ram, dumpable: &dumpable, outputs: &outputs, watch: &watch };
+    let job = Job {
+        source: &source,
+        meta: &source.meta,
+        ram: &ram,
+        dumpable: &dumpable,
+        pages: PfnRange::new(Pfn(0), Pfn(END)),
+        outputs: &outputs,
+        watch: &watch,
+    };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| convert(&job, &mut Words { next: 0, last: None })).unwrap()
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 /// Reads, filters and converts kernel crash dumps.
 ///
-/// Reads VMCORE (/proc/vmcore or a copy of it, also packed with zstd), leaves out the pages that the dump level names, packs
-/// each other page on its own, and writes DUMPFILE, which crash, drgn and makedumpfile read.
+/// Reads VMCORE (/proc/vmcore, or a dump in any container and packing that gdump knows), leaves out the pages that the dump
+/// level names, packs each other page on its own, and writes DUMPFILE, which crash, drgn and makedumpfile read.
 #[derive(Debug, Parser)]
 #[command(
     name = "gdump",
@@ -15,7 +15,7 @@ use std::path::PathBuf;
     disable_version_flag = true,
     infer_long_args = true,
     args_override_self = true,
-    override_usage = "gdump [-c|-l|-p|-z] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE",
+    override_usage = USAGE,
     after_help = AFTER_HELP
 )]
 pub struct Args {
@@ -35,6 +35,33 @@ pub struct Args {
     /// these; further levels are tried one by one where the dump does not fit
     #[arg(short = 'd', value_name = "LEVEL[,LEVEL...]", default_value = "0", hide_default_value = true)]
     pub dump_level: String,
+    /// Write an ELF core, the same as --format elf
+    #[arg(short = 'E')]
+    pub elf: bool,
+    /// Write FORMAT: kdump, elf, raw or lime [default: kdump]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Write the flattened form of the dump to stdout, for a pipe
+    #[arg(short = 'F')]
+    pub flattened: bool,
+    /// Write the file that a flattened stream stands for: gdump -R [FILE] DUMPFILE, from stdin without FILE
+    #[arg(short = 'R')]
+    pub rearrange: bool,
+    /// Split the dump to several files of about the same size
+    #[arg(long)]
+    pub split: bool,
+    /// Boundaries between the files of a split dump are multiples of KB KiB of memory [default: 16384]
+    #[arg(long, value_name = "KB")]
+    pub splitblock_size: Option<String>,
+    /// Write the one part of a split dump that holds the page frames A to B, B not included
+    #[arg(long, value_name = "A..B")]
+    pub pfn_range: Option<String>,
+    /// Put the files of a split dump together
+    #[arg(long)]
+    pub reassemble: bool,
+    /// Read VMCORE as bare memory that begins at physical address ADDR
+    #[arg(long, value_name = "ADDR")]
+    pub raw_base: Option<String>,
     /// Overwrite DUMPFILE
     #[arg(short = 'f')]
     pub force: bool,
@@ -42,7 +69,7 @@ pub struct Args {
     #[arg(short = 'D')]
     pub debug: bool,
     /// Work with N threads, of which the output does not depend [default: all CPUs]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub num_threads: Option<String>,
     /// Print 1 progress, 2 common messages, 4 errors, 8 debug messages, 16 the report, or a sum of these [default: 7]
     #[arg(long, value_name = "N")]
@@ -62,14 +89,52 @@ pub struct Args {
     /// Print the version and the codecs
     #[arg(short = 'v', action = ArgAction::SetTrue)]
     pub version: bool,
-    #[arg(value_name = "VMCORE DUMPFILE", hide = true)]
+    #[arg(value_name = "FILES", hide = true)]
     pub files: Vec<PathBuf>,
 }
 
+/// Looks at dumps: `gdump info`, `gdump check`, `gdump diff`.
+#[derive(Debug, Parser)]
+#[command(disable_help_flag = true, disable_version_flag = true, infer_long_args = true)]
+pub struct LookArgs {
+    #[arg(long)]
+    pub json: bool,
+    #[arg(long)]
+    pub strict: bool,
+    #[arg(long, value_name = "ADDR")]
+    pub raw_base: Option<String>,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub num_threads: Option<String>,
+    #[arg(short = 'h', long = "help", action = ArgAction::SetTrue)]
+    pub help: bool,
+    pub files: Vec<PathBuf>,
+}
+
+const USAGE: &str = "\
+gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
+       gdump -F [OPTIONS] VMCORE | ssh HOST gdump -R DUMPFILE
+       gdump --split [OPTIONS] VMCORE DUMPFILE DUMPFILE...
+       gdump --reassemble [OPTIONS] PART... DUMPFILE
+       gdump info [--json] FILE...
+       gdump check FILE...
+       gdump diff [--strict] FILE FILE";
+
 const AFTER_HELP: &str = "\
 Options may stand before, between and after the files, be joined (-cd 31) and, if long, be cut short.
+Several VMCOREs are the parts of a split dump. VMCORE may be - for stdin.
 LZO support:\n  enabled\nsnappy support:\n  enabled\nzstd support:\n  enabled
 Exit status: 0 all is done; 1 it is not, and a DUMPFILE that was begun is flagged incomplete.";
+
+/// What looks at dumps, by the first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// What a file is.
+    Info,
+    /// Whether it is whole.
+    Check,
+    /// Whether two hold the same.
+    Diff,
+}
 
 /// What was asked for.
 pub enum Parsed {
@@ -77,23 +142,40 @@ pub enum Parsed {
     Help(String),
     /// The version.
     Version,
-    /// Work.
+    /// A conversion.
     Run(Box<Args>),
+    /// A look.
+    Look(Verb, Box<LookArgs>),
 }
 
 /// Parses the command line; the error is one line.
 pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
     let words: Vec<OsString> = words.collect();
-    let mut command = Args::command();
-    if words.len() < 2 {
-        return Err("VMCORE and DUMPFILE are missing (see gdump --help)".to_owned());
+    let verb = match words.get(1).and_then(|word| word.to_str()) {
+        None => return Err("VMCORE and DUMPFILE are missing (see gdump --help)".to_owned()),
+        Some("info") => Some(Verb::Info),
+        Some("check") => Some(Verb::Check),
+        Some("diff") => Some(Verb::Diff),
+        Some(_) => None,
+    };
+    if let Some(verb) = verb {
+        let args: LookArgs = matches(LookArgs::command(), words.into_iter().skip(1))?;
+        return Ok(if args.help { help() } else { Parsed::Look(verb, Box::new(args)) });
     }
-    let args = command.try_get_matches_from_mut(words).and_then(|m| Args::from_arg_matches(&m)).map_err(one_line)?;
+    let args: Args = matches(Args::command(), words.into_iter())?;
     Ok(match args {
-        _ if args.help => Parsed::Help(command.render_long_help().to_string()),
+        _ if args.help => help(),
         _ if args.version => Parsed::Version,
         args => Parsed::Run(Box::new(args)),
     })
+}
+
+fn help() -> Parsed {
+    Parsed::Help(Args::command().render_long_help().to_string())
+}
+
+fn matches<T: FromArgMatches>(command: clap::Command, words: impl Iterator<Item = OsString>) -> Result<T, String> {
+    command.try_get_matches_from(words).and_then(|matches| T::from_arg_matches(&matches)).map_err(|e| one_line(&e))
 }
 
 /// The version and the codecs, in the form of `makedumpfile -v`.
@@ -102,7 +184,7 @@ pub fn version() -> String {
 }
 
 /// The first line of clap's message, which says what is wrong; the rest is a usage that `--help` prints too.
-fn one_line(e: clap::Error) -> String {
+fn one_line(e: &clap::Error) -> String {
     let text = e.to_string();
     let line = text.lines().next().unwrap_or_default();
     format!("{} (see gdump --help)", line.trim_start_matches("error: "))
@@ -112,8 +194,12 @@ fn one_line(e: clap::Error) -> String {
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> impl Iterator<Item = OsString> {
+        line.split(' ').map(OsString::from)
+    }
+
     fn run(line: &str) -> Args {
-        match parse(line.split(' ').map(OsString::from)) {
+        match parse(words(line)) {
             Ok(Parsed::Run(args)) => *args,
             Ok(_) => panic!("{line}: not a run"),
             Err(e) => panic!("{line}: {e}"),
@@ -133,17 +219,26 @@ mod tests {
             assert!(args.zlib && !args.lzo && !args.zstd, "{line}");
             assert_eq!((args.dump_level.as_str(), args.files.len()), ("31", 2), "{line}");
         }
-        let args = run("gdump --num 3 --mes=7 --show a b --dry");
+        let args = run("gdump --num 3 --mes=7 --show a b --dry --splitblock 1024 --split");
         assert_eq!((args.num_threads.as_deref(), args.message_level.as_deref()), (Some("3"), Some("7")));
-        assert!(args.show_stats && args.dry_run);
+        assert!(args.show_stats && args.dry_run && args.split && args.splitblock_size.is_some());
+    }
+
+    #[test]
+    fn verbs_are_taken_only_as_the_first_word() {
+        assert!(matches!(parse(words("gdump info --json a")), Ok(Parsed::Look(Verb::Info, args)) if args.json));
+        assert!(matches!(parse(words("gdump diff a b")), Ok(Parsed::Look(Verb::Diff, _))));
+        assert_eq!(run("gdump -c info check").files.len(), 2);
+        assert_eq!(run("gdump ./info check").files.len(), 2);
     }
 
     #[test]
     fn help_wins_over_all_and_errors_are_one_line() {
-        assert!(matches!(parse(["gdump", "-v", "--help"].map(OsString::from).into_iter()), Ok(Parsed::Help(_))));
-        for words in [&["gdump"][..], &["gdump", "--nonsense"], &["gdump", "--d", "a", "b"], &["gdump", "-d"]] {
-            let e = parse(words.iter().map(OsString::from)).err().unwrap();
-            assert_eq!(e.lines().count(), 1, "{words:?}: {e}");
+        assert!(matches!(parse(words("gdump -v --help")), Ok(Parsed::Help(_))));
+        assert!(matches!(parse(words("gdump check -h")), Ok(Parsed::Help(_))));
+        for line in ["gdump", "gdump --nonsense", "gdump --d a b", "gdump -d", "gdump info --nonsense"] {
+            let e = parse(words(line)).err().unwrap();
+            assert_eq!(e.lines().count(), 1, "{line}: {e}");
         }
     }
 }

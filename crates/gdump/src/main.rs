@@ -16,44 +16,43 @@ mod plan;
 mod probe;
 mod progress;
 mod report;
+mod subject;
 mod target;
 mod unpack;
 
-use args::{Args, Parsed};
+use args::Parsed;
 use exit::Exit;
 use messages::Messages;
+use plan::Plan;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let parsed = match args::parse(std::env::args_os()) {
         Ok(parsed) => parsed,
-        Err(message) => return fail(&Messages::default(), &message),
+        Err(message) => return fail(Messages::default(), &message).into(),
     };
     match parsed {
         Parsed::Help(text) => messages::print(&text).into(),
         Parsed::Version => messages::print(&args::version()).into(),
-        Parsed::Run(args) => run(&args).into(),
+        Parsed::Run(args) => run(Plan::new(&args)).into(),
+        Parsed::Look(verb, args) => run(Plan::look(verb, &args)).into(),
     }
 }
 
-fn run(args: &Args) -> Exit {
-    let plan = match plan::Plan::new(args) {
+fn run(plan: Result<Plan, String>) -> Exit {
+    let plan = match plan {
         Ok(plan) => plan,
-        Err(e) => {
-            Messages::default().error(&format!("{e} (see gdump --help)"));
-            return Exit::Failed;
-        }
+        Err(e) => return fail(Messages::default(), &format!("{e} (see gdump --help)")),
     };
-    match cmd::convert::run(&plan) {
-        Ok(exit) => exit,
-        Err(e) => {
-            plan.messages.error(&e.to_string());
-            Exit::Failed
-        }
-    }
+    let (messages, done) = match &plan {
+        Plan::Convert(plan) => (plan.messages, cmd::convert::run(plan)),
+        Plan::Rearrange(plan) => (plan.messages, cmd::rearrange::run(plan)),
+        Plan::Look(look) => (Messages::default(), cmd::look(look)),
+    };
+    done.unwrap_or_else(|e| fail(messages, &e.to_string()))
 }
 
-fn fail(messages: &Messages, message: &str) -> ExitCode {
+fn fail(messages: Messages, message: &str) -> Exit {
     messages.error(message);
-    Exit::Failed.into()
+    Exit::Failed
 }

@@ -7,11 +7,13 @@ use std::io::{ErrorKind, Write};
 #[derive(Clone, Copy, Debug)]
 pub struct Messages {
     level: u32,
+    /// Whether stdout carries a dump, so that all that is said goes to stderr.
+    dump_on_stdout: bool,
 }
 
 impl Default for Messages {
     fn default() -> Messages {
-        Messages::new(Messages::DEFAULT)
+        Messages::new(Messages::DEFAULT, false)
     }
 }
 
@@ -30,8 +32,8 @@ impl Messages {
     pub const DEFAULT: u32 = Messages::PROGRESS | Messages::COMMON | Messages::ERROR;
 
     /// The kinds whose bits are set.
-    pub fn new(level: u32) -> Messages {
-        Messages { level }
+    pub fn new(level: u32, dump_on_stdout: bool) -> Messages {
+        Messages { level, dump_on_stdout }
     }
 
     /// Whether a kind is printed.
@@ -41,12 +43,12 @@ impl Messages {
 
     /// Prints a failure.
     pub fn error(self, text: &str) {
-        self.stderr(&format!("gdump: {text}\n"));
+        self.stderr(Messages::ERROR, &format!("gdump: {text}\n"));
     }
 
     /// Prints what somebody should know although the work goes on.
     pub fn warning(self, text: &str) {
-        self.stderr(&format!("gdump: warning: {text}\n"));
+        self.stderr(Messages::ERROR, &format!("gdump: warning: {text}\n"));
     }
 
     /// Prints what was done.
@@ -64,15 +66,17 @@ impl Messages {
         self.stdout(Messages::REPORT, text);
     }
 
-    fn stderr(self, text: &str) {
-        if self.has(Messages::ERROR) {
+    fn stderr(self, kind: u32, text: &str) {
+        if self.has(kind) {
             // there is nowhere left to say that stderr is gone; the exit status tells what it would have said
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
     }
 
     fn stdout(self, kind: u32, text: &str) {
-        if self.has(kind) {
+        if self.dump_on_stdout {
+            self.stderr(kind, text);
+        } else if self.has(kind) {
             print(text);
         }
     }

@@ -1,72 +1,263 @@
-//! Opens an input, whatever it is.
+//! Opens an input, whatever it is: layer after layer, each told by its first bytes.
+//!
+//! ```text
+//! path ─> file, or pipe spooled to a file ─> unpacked ─> rearranged ─> ELF, kdump, LiME, AVML, raw
+//! ```
 
+use crate::plan::Inputs;
 use crate::probe::{Kind, PREFIX, probe};
-use crate::unpack;
-use dump_core::{Error, ErrorKind, InputFile, ReadAt, Result, Watch};
+use crate::unpack::{self, Packing};
+use dump_core::{Error, ErrorKind, InputFile, PageSize, PageSource, PhysAddr, ReadAt, Result, Watch};
+use dump_elf::{ElfCore, ElfSource};
+use dump_flat::FlatIndex;
+use dump_kdump::{KdumpFile, KdumpSet};
+use dump_kernel::Vmcoreinfo;
+use dump_raw::{AvmlSource, LimeSource, RawSource};
 use std::fs::File;
-use std::io::{Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
-/// An opened input.
-pub struct Input {
-    /// Its bytes, unpacked.
-    pub bytes: InputFile,
-    /// Why they end early, where the packed data does.
+/// Bytes of an input, whatever lies below.
+pub type Bytes = Box<dyn ReadAt>;
+
+/// An opened dump.
+pub struct Dump {
+    /// What it is in, with its pages.
+    pub container: Container,
+    /// What lay around it, the outermost first: "zstd", "flattened".
+    pub layers: Vec<&'static str>,
+    /// Why it ends early, where it does.
     pub damage: Option<Error>,
 }
 
-/// Opens `path` and unpacks it if need be.
-///
-/// # Errors
-/// One line that says what the file is, where it is nothing that we read.
-pub fn open(path: &Path, watch: &dyn Watch) -> Result<Input> {
-    let file = File::open(path).map_err(Error::from)?;
-    let len = length(&file)?;
-    let mut prefix = vec![0; PREFIX.min(usize::try_from(len).unwrap_or(PREFIX))];
-    let bytes = InputFile::new(file.try_clone()?, len);
-    bytes.read_exact_at(0, &mut prefix)?;
-    match probe(&prefix) {
-        Kind::Elf => Ok(Input { bytes, damage: None }),
-        Kind::Zstd => open_packed(file, len, watch),
-        Kind::Known(name) => Err(Error::unsupported(format!("{name}; this version reads ELF vmcores only"))),
-        Kind::Text => Err(not_a_dump("a text file, not a dump")),
-        Kind::Unknown if len == 0 => Err(not_a_dump("empty, not a dump")),
-        Kind::Unknown => Err(not_a_dump("not a dump that is known here")),
+/// A container with its pages.
+pub enum Container {
+    /// An ELF core, with what its headers say of who wrote it.
+    Elf(Box<ElfSource<Bytes>>),
+    /// A kdump file.
+    Kdump(Box<KdumpFile<Bytes>>),
+    /// The parts of a split kdump file.
+    Split(Box<KdumpSet<Bytes>>),
+    /// LiME.
+    Lime(LimeSource<Bytes>),
+    /// AVML.
+    Avml(AvmlSource<Bytes>),
+    /// Bare memory.
+    Raw(RawSource<Bytes>),
+}
+
+impl Dump {
+    /// Its pages.
+    pub fn source(&self) -> &dyn PageSource {
+        match &self.container {
+            Container::Elf(source) => source.as_ref(),
+            Container::Kdump(source) => source.as_ref(),
+            Container::Split(source) => source.as_ref(),
+            Container::Lime(source) => source,
+            Container::Avml(source) => source,
+            Container::Raw(source) => source,
+        }
+    }
+
+    /// Its pages, taken.
+    pub fn into_source(self) -> Box<dyn PageSource> {
+        match self.container {
+            Container::Elf(source) => source,
+            Container::Kdump(source) => source,
+            Container::Split(source) => source,
+            Container::Lime(source) => Box::new(source),
+            Container::Avml(source) => Box::new(source),
+            Container::Raw(source) => Box::new(source),
+        }
     }
 }
 
-fn open_packed(file: File, len: u64, watch: &dyn Watch) -> Result<Input> {
-    let (spool, len, damage) = unpack::zstd(file, len, watch)?;
-    let bytes = InputFile::new(spool, len);
-    let mut prefix = vec![0; PREFIX.min(usize::try_from(len).unwrap_or(PREFIX))];
-    bytes.read_exact_at(0, &mut prefix)?;
-    match probe(&prefix) {
-        Kind::Elf => Ok(Input { bytes, damage }),
-        Kind::Known(name) => {
-            Err(Error::unsupported(format!("packed with zstd, {name} inside; this version reads ELF vmcores only")))
-        }
-        _ => Err(not_a_dump("packed with zstd, but no dump inside")),
+/// Opens a dump, or the parts of one.
+///
+/// # Errors
+/// One line that names the file and says what it is, where it is nothing that we read.
+pub fn open(inputs: &Inputs, watch: &dyn Watch) -> Result<Dump> {
+    let open = |path: &Path| open_one(path, inputs.raw_base, watch).map_err(|e| e.within(path.display()));
+    let [first, others @ ..] = inputs.paths.as_slice() else { return Err(not_a_dump("no file")) };
+    let mut dump = open(first)?;
+    if others.is_empty() {
+        return Ok(dump);
     }
+    let mut parts = vec![part(dump.container).map_err(|e| e.within(first.display()))?];
+    for path in others {
+        let other = open(path)?;
+        dump.damage = dump.damage.or(other.damage);
+        parts.push(part(other.container).map_err(|e| e.within(path.display()))?);
+    }
+    Ok(Dump { container: Container::Split(Box::new(KdumpSet::new(parts)?)), layers: dump.layers, damage: dump.damage })
+}
+
+fn part(container: Container) -> Result<KdumpFile<Bytes>> {
+    match container {
+        Container::Kdump(file) if file.split_range().is_some() => Ok(*file),
+        _ => Err(Error::new(
+            ErrorKind::BadMagic,
+            "not a part of a split dump, so it cannot be read together with others",
+        )),
+    }
+}
+
+fn open_one(path: &Path, raw_base: Option<PhysAddr>, watch: &dyn Watch) -> Result<Dump> {
+    let mut layers = Vec::new();
+    let (bytes, damage) = open_bytes(path, &mut layers, watch)?;
+    let (bytes, damage) = rearranged(bytes, damage, &mut layers, watch)?;
+    let prefix = prefix(&bytes)?;
+    let empty = prefix.is_empty();
+    // Until vmcoreinfo is found in memory, nothing tells the page size of such images; 4 KiB divides every other.
+    let page_size = PageSize::K4;
+    let (container, cut) = match (raw_base, probe(&prefix)) {
+        // memory may begin with anything, but what says that it is a dump is one: a comparison has one of each
+        (Some(base), Kind::Unknown | Kind::Text | Kind::Known(_)) if !empty => {
+            (Container::Raw(RawSource::new(bytes, base, page_size)?), None)
+        }
+        (_, Kind::Elf) => open_elf(bytes)?,
+        (_, Kind::Kdump) => (Container::Kdump(Box::new(KdumpFile::open(bytes)?)), None),
+        (_, Kind::Lime) => {
+            let source = LimeSource::open(bytes, page_size)?;
+            let cut = source.damage().map(copy_of);
+            (Container::Lime(source), cut)
+        }
+        (_, Kind::Avml) => {
+            let source = AvmlSource::open(bytes, page_size)?;
+            let cut = source.damage().map(copy_of);
+            (Container::Avml(source), cut)
+        }
+        (_, Kind::Known(name)) => return Err(Error::unsupported(format!("{name}, which this version does not read"))),
+        (_, Kind::Text) => return Err(inside(&layers, "a text file, not a dump")),
+        (_, Kind::Flattened | Kind::Packed(_)) => {
+            return Err(Error::unsupported(format!("{} within {}", probe_name(&prefix), layers.join(" within "))));
+        }
+        (_, Kind::Unknown) if empty => return Err(inside(&layers, "empty, not a dump")),
+        (_, Kind::Unknown) => {
+            let e = inside(&layers, "not a dump that is known here");
+            return Err(e.hint("--raw-base ADDR reads bare memory"));
+        }
+    };
+    Ok(Dump { container, layers, damage: damage.or(cut) })
+}
+
+fn open_elf(bytes: Bytes) -> Result<(Container, Option<Error>)> {
+    let core = ElfCore::open(bytes)?;
+    let told = core.vmcoreinfo().map(Vmcoreinfo::parse).and_then(|info| info.page_size());
+    let cut = core.truncation().map(|(end, len)| Error::truncated("its memory", end, len));
+    Ok((Container::Elf(Box::new(core.into_source(told.unwrap_or(PageSize::K4)))), cut))
+}
+
+/// The bytes of a file, a device or a pipe, unpacked.
+fn open_bytes(path: &Path, layers: &mut Vec<&'static str>, watch: &dyn Watch) -> Result<(Bytes, Option<Error>)> {
+    if path.as_os_str() == "-" {
+        return from_pipe(Box::new(std::io::stdin()), layers, watch);
+    }
+    let file = File::open(path).map_err(Error::from)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(not_a_dump("a directory, not a dump"));
+    }
+    if kind.is_char_device() {
+        return Err(Error::unsupported("a character device; dumps are read from files, block devices and pipes"));
+    }
+    if kind.is_fifo() || kind.is_socket() {
+        return from_pipe(Box::new(file), layers, watch);
+    }
+    let len = length(&file)?;
+    let bytes: Bytes = Box::new(InputFile::new(file.try_clone()?, len));
+    match probe(&prefix(&bytes)?) {
+        Kind::Packed(packing) => unpacked(Box::new(file), packing, len, layers, watch),
+        _ => Ok((bytes, None)),
+    }
+}
+
+/// What comes from a pipe is spooled: page tables and struct pages are read at random.
+fn from_pipe(
+    mut pipe: Box<dyn Read>,
+    layers: &mut Vec<&'static str>,
+    watch: &dyn Watch,
+) -> Result<(Bytes, Option<Error>)> {
+    let mut start = vec![0; PREFIX];
+    let (n, e) = unpack::fill(&mut pipe, &mut start);
+    if let Some(e) = e {
+        return Err(e.into());
+    }
+    start.truncate(n);
+    let kind = probe(&start);
+    let stream: Box<dyn Read> = Box::new(std::io::Cursor::new(start).chain(pipe));
+    match kind {
+        Kind::Packed(packing) => unpacked(stream, packing, 0, layers, watch),
+        Kind::Text => Err(not_a_dump("text, not a dump")),
+        _ => {
+            let spooled = unpack::spool(stream, None, 0, watch)?;
+            Ok((Box::new(InputFile::new(spooled.file, spooled.len)), spooled.damage))
+        }
+    }
+}
+
+fn unpacked(
+    stream: Box<dyn Read>,
+    packing: Packing,
+    len: u64,
+    layers: &mut Vec<&'static str>,
+    watch: &dyn Watch,
+) -> Result<(Bytes, Option<Error>)> {
+    let spooled = unpack::spool(stream, Some(packing), len, watch)?;
+    layers.push(packing.name());
+    Ok((Box::new(InputFile::new(spooled.file, spooled.len)), spooled.damage))
+}
+
+/// The file that a flattened stream stands for; anything else as it is.
+fn rearranged(
+    bytes: Bytes,
+    damage: Option<Error>,
+    layers: &mut Vec<&'static str>,
+    watch: &dyn Watch,
+) -> Result<(Bytes, Option<Error>)> {
+    if probe(&prefix(&bytes)?) != Kind::Flattened {
+        return Ok((bytes, damage));
+    }
+    layers.push("flattened");
+    let index = FlatIndex::read_watched(bytes, watch)?;
+    let cut = index.truncation();
+    Ok((Box::new(index), damage.or(cut)))
+}
+
+fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
+    let len = usize::try_from(bytes.len()?).unwrap_or(PREFIX).min(PREFIX);
+    let mut prefix = vec![0; len];
+    bytes.read_exact_at(0, &mut prefix)?;
+    Ok(prefix)
+}
+
+fn probe_name(prefix: &[u8]) -> &'static str {
+    match probe(prefix) {
+        Kind::Packed(packing) => packing.name(),
+        _ => "flattened",
+    }
+}
+
+fn copy_of(e: &Error) -> Error {
+    Error::new(e.kind(), e.to_string())
 }
 
 fn not_a_dump(what: &str) -> Error {
     Error::new(ErrorKind::BadMagic, what)
 }
 
+fn inside(layers: &[&str], what: &str) -> Error {
+    match layers {
+        [] => not_a_dump(what),
+        layers => not_a_dump(&format!("{}, but inside {what}", layers.join(", "))),
+    }
+}
+
 /// The length of a file or a device. Some kernels give `/proc/vmcore` none; it is then taken to go on for ever, and reading
 /// past its end is what tells.
 fn length(file: &File) -> Result<u64> {
     let meta = file.metadata()?;
-    let kind = meta.file_type();
-    if meta.is_dir() {
-        return Err(not_a_dump("a directory, not a dump"));
-    }
-    if kind.is_fifo() || kind.is_socket() || kind.is_char_device() {
-        return Err(Error::unsupported(
-            "not a file; a vmcore is read at random, so it cannot come from a pipe or terminal",
-        ));
-    }
     if meta.len() != 0 {
         return Ok(meta.len());
     }

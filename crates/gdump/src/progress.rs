@@ -37,6 +37,7 @@ impl Watch for Progress {
         let (label, unit) = match phase {
             Phase::Unpack => ("Unpacking", 1),
             Phase::Exclude => ("Excluding pages", self.page_size.bytes() as u64),
+            Phase::Zero => ("Finding zeros", self.page_size.bytes() as u64),
             Phase::Copy => ("Copying pages", self.page_size.bytes() as u64),
         };
         let bar =

@@ -1,38 +1,59 @@
 //! Where the dump goes.
 
-use crate::plan::Plan;
-use dump_core::{Error, OutputFile, Result, WriteAt};
+use crate::plan::Conversion;
+use dump_core::{Error, ErrorKind, OutputFile, Result, WriteAt};
+use dump_flat::FlatStream;
 use dump_pipe::NullOutput;
 use std::fs::{self, File, Metadata};
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Refuses an output that cannot be, before any work.
+/// Refuses outputs that cannot be, before any work.
 ///
 /// # Errors
-/// Where it exists and `-f` is not given, is the input itself, or has no directory to be in.
-pub fn check(plan: &Plan) -> Result<()> {
-    let path = &plan.output;
+/// Where one exists and `-f` is not given, is an input or another output, or has no directory to be in.
+pub fn check(plan: &Conversion) -> Result<()> {
+    if plan.to_stdout() && !plan.dry_run && std::io::stdout().is_terminal() {
+        return Err(refused("stdout is a terminal").hint("-F writes a dump for a pipe").within("stdout"));
+    }
+    for (i, path) in plan.outputs.iter().enumerate() {
+        if plan.outputs[..i].contains(path) {
+            return Err(refused("two parts cannot go to one file").within(path.display()));
+        }
+        check_path(path, &plan.inputs.paths, plan.force)?;
+    }
+    Ok(())
+}
+
+/// Refuses an output that cannot be.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_path(path: &Path, inputs: &[PathBuf], force: bool) -> Result<()> {
     match fs::metadata(path) {
-        Ok(meta) => check_existing(plan, &meta),
+        Ok(meta) => check_existing(&meta, inputs, force),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => check_parent(path),
         Err(e) => Err(e.into()),
     }
     .map_err(|e| e.within(path.display()))
 }
 
-fn check_existing(plan: &Plan, output: &Metadata) -> Result<()> {
+fn check_existing(output: &Metadata, inputs: &[PathBuf], force: bool) -> Result<()> {
     if output.is_dir() {
-        return Err(exists("Is a directory"));
+        return Err(refused("Is a directory"));
     }
-    if fs::metadata(&plan.input).is_ok_and(|input| (input.dev(), input.ino()) == (output.dev(), output.ino())) {
-        return Err(exists("the dump to read and the dump to write are one file"));
-    }
-    // nothing on a character device (/dev/null) can be overwritten
-    if plan.force || output.file_type().is_char_device() {
+    let same = |path: &PathBuf| fs::metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == (output.dev(), output.ino()));
+    let kind = output.file_type();
+    // nothing on a character device (/dev/null) or in a pipe can be overwritten
+    if kind.is_char_device() || kind.is_fifo() {
         return Ok(());
     }
-    Err(exists("File exists").hint("-f overwrites it"))
+    if inputs.iter().any(same) {
+        return Err(refused("the dump to read and the dump to write are one file"));
+    }
+    if force { Ok(()) } else { Err(refused("File exists").hint("-f overwrites it")) }
 }
 
 fn check_parent(path: &Path) -> Result<()> {
@@ -40,62 +61,79 @@ fn check_parent(path: &Path) -> Result<()> {
     fs::metadata(parent).map(drop).map_err(|e| Error::from(e).within(parent.display()))
 }
 
-fn exists(what: &str) -> Error {
-    Error::new(dump_core::ErrorKind::Io, what)
+fn refused(what: &str) -> Error {
+    Error::new(ErrorKind::Io, what)
 }
 
 /// An output, open for writing.
 pub enum Target {
     /// A file or a device.
     File(OutputFile),
+    /// The flattened form, to stdout.
+    Stream(FlatStream<File>),
     /// Nothing: a dry run.
     Null(NullOutput),
 }
 
 impl Target {
-    /// Creates the output; only its owner may read it, for a dump holds what its machine held.
+    /// Creates all outputs of a conversion.
     ///
     /// # Errors
-    /// Where the file cannot be created, or exists by now.
-    pub fn create(plan: &Plan) -> Result<Target> {
+    /// Where a file cannot be created, or exists by now.
+    pub fn create_all(plan: &Conversion) -> Result<Vec<Target>> {
         if plan.dry_run {
-            return Ok(Target::Null(NullOutput));
+            return Ok((0..plan.outputs.len().max(1)).map(|_| Target::Null(NullOutput)).collect());
         }
-        let is_device = fs::metadata(&plan.output).is_ok_and(|meta| !meta.is_file());
-        let mut options = File::options();
-        options.write(true).mode(0o600);
-        match (is_device, plan.force) {
-            (true, _) => &mut options,
-            (false, true) => options.create(true).truncate(true),
-            (false, false) => options.create_new(true),
-        };
-        let file = options.open(&plan.output).map_err(|e| Error::from(e).within(plan.output.display()))?;
-        Ok(Target::File(OutputFile::new(file)))
+        if plan.to_stdout() {
+            // the descriptor itself: Stdout would look for the ends of lines
+            let stdout = std::io::stdout().as_fd().try_clone_to_owned()?;
+            return Ok(vec![Target::Stream(FlatStream::new(File::from(stdout)))]);
+        }
+        let create = |path: &PathBuf| create(path, plan.force).map(OutputFile::new).map(Target::File);
+        plan.outputs.iter().map(create).collect()
     }
 
     /// The output, as the pipeline writes to it.
     pub fn output(&self) -> &dyn WriteAt {
         match self {
             Target::File(file) => file,
+            Target::Stream(stream) => stream,
             Target::Null(null) => null,
         }
     }
 
-    /// Makes sure that what was written arrived.
+    /// Ends a stream, and makes sure that what was written to a file arrived.
     ///
     /// # Errors
-    /// Where the file system only now says that it did not.
-    pub fn sync(&self) -> Result<()> {
+    /// Where the output only now says that it did not.
+    pub fn finish(&self) -> Result<()> {
         match self {
             Target::File(file) => file.sync(),
+            Target::Stream(stream) => stream.finish(),
             Target::Null(_) => Ok(()),
         }
     }
 }
 
-/// Takes an output away of which nothing can be read. A device stays, of course.
-pub fn remove(plan: &Plan) {
-    if !plan.dry_run && fs::metadata(&plan.output).is_ok_and(|meta| meta.is_file()) {
-        let _ = fs::remove_file(&plan.output); // if this fails too, the message that follows names the file
+/// Creates a file; only its owner may read it, for a dump holds what its machine held.
+///
+/// # Errors
+/// Where it cannot be created, or exists by now.
+pub fn create(path: &Path, force: bool) -> Result<File> {
+    let is_device = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
+    let mut options = File::options();
+    options.read(!is_device).write(true).mode(0o600);
+    match (is_device, force) {
+        (true, _) => &mut options,
+        (false, true) => options.create(true).truncate(true),
+        (false, false) => options.create_new(true),
+    };
+    options.open(path).map_err(|e| Error::from(e).within(path.display()))
+}
+
+/// Takes outputs away of which nothing can be read. A device stays, of course.
+pub fn remove(paths: &[PathBuf]) {
+    for path in paths.iter().filter(|path| fs::metadata(path).is_ok_and(|meta| meta.is_file())) {
+        let _ = fs::remove_file(path); // if this fails too, the message that follows names the file
     }
 }

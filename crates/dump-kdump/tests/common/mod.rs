@@ -86,6 +86,12 @@ pub fn note(order: ByteOrder, name: &[u8], kind: u32, desc: &[u8]) -> Vec<u8> {
 }
 
 impl Toy {
+    /// Page ranges of `count` parts.
+    #[allow(dead_code)] // by some of the tests that share this file
+    pub fn split(&self, count: usize, block: u64) -> Vec<PfnRange> {
+        dump_kdump::split_evenly(&self.dumpable, self.meta.end_pfn, count, block)
+    }
+
     pub fn new(shape: (WordSize, ByteOrder, u16), page: u64, end: u64, gap: u64) -> Toy {
         let (word, order, elf_machine) = shape;
         let prstatus = note(order, b"CORE\0", 1, &[7; 148]);
@@ -104,6 +110,9 @@ impl Toy {
             crash_time: 1_700_000_000,
             phys_base: 0x1234_5000,
             dump_level: 0,
+            erase_info: Vec::new(),
+            incomplete: false,
+            excluded_vmemmap: false,
         };
         let mut ram = PageBitmap::new(Pfn(end)).unwrap();
         ram.set(PfnRange::new(Pfn(3), Pfn(end / 2)));

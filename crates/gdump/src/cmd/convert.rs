@@ -1,130 +1,86 @@
-//! `gdump VMCORE DUMPFILE`: filter and compress.
+//! `gdump VMCORE DUMPFILE`: from any container to any, filtered and packed.
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::messages::Messages;
-use crate::open::{self, Input};
-use crate::plan::Plan;
+use crate::open;
+use crate::plan::{Conversion, Format};
 use crate::progress::Progress;
 use crate::report::Report;
+use crate::subject::{KernelView, Subject};
 use crate::target::{self, Target};
-use dump_core::{DumpMeta, Error, ErrorKind, InputFile, PageBitmap, PageSet, PageSize, PageSource, Result, UtsName};
-use dump_elf::{ElfCore, ElfSource};
+use dump_core::{DumpMeta, DumpWriter, Error, ErrorKind, PageBitmap, PageSet, PageSize, PfnRange, Result};
+use dump_elf::ElfWriter;
 use dump_filter::{DumpLevel, Exclusion, Reason, Tally, exclude};
-use dump_kdump::{KdumpWriter, Options};
-use dump_kernel::{BuddyMark, Kernel, MemMap, PageRules, PhysMemory, SourceMemory, Vmcoreinfo};
-use dump_pipe::{Job, Outcome, convert};
+use dump_kdump::{KdumpWriter, Options, split_evenly};
+use dump_kernel::{BuddyMark, Kernel, MemMap, PhysMemory};
+use dump_pipe::{Job, Outcome, convert, exclude_zero};
+use dump_raw::{LimeWriter, RawWriter};
 
 /// Does what `plan` says, on as many threads.
 ///
 /// # Errors
 /// One line, where nothing was written; what went wrong later was printed, and is in the exit status.
-pub fn run(plan: &Plan) -> Result<Exit> {
+pub fn run(plan: &Conversion) -> Result<Exit> {
     target::check(plan)?;
     let interrupt = Interrupt::listen();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(plan.threads).build();
     let pool =
         pool.map_err(|e| Error::new(ErrorKind::Io, format!("{} threads cannot be started: {e}", plan.threads)))?;
     pool.install(|| {
-        let dump = Dump::open(plan, &interrupt).map_err(|e| e.within(plan.input.display()))?;
-        dump.convert(plan, &interrupt)
+        let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
+        let dump = open::open(&plan.inputs, &progress)?;
+        let subject = Subject::new(dump, &plan.inputs, &progress)?;
+        convert_subject(plan, &subject, &interrupt)
     })
 }
 
-/// An opened dump.
-struct Dump {
-    source: ElfSource<InputFile>,
-    info: Option<Vmcoreinfo>,
-    /// Why the input ends early, where it does.
-    damage: Option<Error>,
+fn convert_subject(plan: &Conversion, subject: &Subject, interrupt: &Interrupt) -> Result<Exit> {
+    let memory = subject.memory();
+    let highest = plan.levels.iter().max().copied().unwrap_or_default();
+    let view = view(plan, subject, highest, &memory).map_err(|e| match &subject.damage {
+        Some(damage) => e.within(damage).within(&subject.name),
+        None => e.within(&subject.name),
+    })?;
+    if let Some(damage) = &subject.damage {
+        let text = format!("{}: {damage}; what is missing counts as unreadable", subject.name);
+        plan.messages.warning(&text);
+    }
+    print_debug(plan.messages, view.as_ref(), subject);
+    let attempt = Attempt { plan, subject, memory: &memory, view: view.as_ref(), interrupt };
+    let mut levels = plan.levels.iter().peekable();
+    while let Some(level) = levels.next() {
+        match attempt.run(*level, levels.peek().copied())? {
+            Next::Done(exit) => return Ok(exit),
+            Next::TryNext => {}
+        }
+    }
+    Ok(Exit::Failed)
 }
 
-impl Dump {
-    fn open(plan: &Plan, interrupt: &Interrupt) -> Result<Dump> {
-        let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
-        let Input { bytes, damage } = open::open(&plan.input, &progress)?;
-        let core = ElfCore::open(bytes)?;
-        let info = core.vmcoreinfo().map(Vmcoreinfo::parse);
-        let page_size = info.as_ref().and_then(Vmcoreinfo::page_size).unwrap_or(PageSize::K4);
-        let cut = core.truncation().map(|(end, len)| Error::truncated("its memory", end, len));
-        Ok(Dump { source: core.into_source(page_size), info, damage: damage.or(cut) })
-    }
-
-    fn convert(&self, plan: &Plan, interrupt: &Interrupt) -> Result<Exit> {
-        let input = plan.input.display();
-        let memory = SourceMemory::new(&self.source);
-        let highest = plan.levels.iter().max().copied().unwrap_or_default();
-        let view = self.view(plan, highest, &memory).map_err(|e| match &self.damage {
-            Some(damage) => e.within(damage).within(input),
-            None => e.within(input),
-        })?;
-        if let Some(damage) = &self.damage {
-            plan.messages.warning(&format!("{}: {damage}; what is missing counts as unreadable", plan.input.display()));
+/// The kernel, if the dump level needs it or it can tell of pages that are always left out.
+fn view(
+    plan: &Conversion,
+    subject: &Subject,
+    highest: DumpLevel,
+    memory: &dyn PhysMemory,
+) -> Result<Option<KernelView>> {
+    // a dump level that the source was made with already has nothing left to leave out
+    let needed = highest.bits() & !subject.meta.dump_level & !DumpLevel::ZERO != 0;
+    let Some(info) = &subject.info else {
+        let level = highest.bits();
+        let e = Error::missing(format!("no VMCOREINFO note, and dump level {level} needs one to tell pages apart"));
+        return if needed { Err(e.hint("-d 1 or -d 0 does without")) } else { Ok(None) };
+    };
+    match KernelView::new(info, &subject.meta, memory) {
+        Ok(view) => Ok(Some(view)),
+        Err(e) if needed => Err(e.hint("-d 1 or -d 0 does without")),
+        Err(e) if plan.strict => Err(e),
+        Err(e) => {
+            plan.messages
+                .warning(&format!("{}: broken and offline pages cannot be told and are kept: {e}", subject.name));
+            Ok(None)
         }
-        let meta = self.complete_meta(view.as_ref(), &memory);
-        print_debug(plan.messages, view.as_ref(), &meta);
-        let attempt = Attempt { plan, dump: self, memory: &memory, view: view.as_ref(), meta, interrupt };
-        let mut levels = plan.levels.iter().peekable();
-        while let Some(level) = levels.next() {
-            match attempt.run(*level, levels.peek().copied())? {
-                Next::Done(exit) => return Ok(exit),
-                Next::TryNext => {}
-            }
-        }
-        Ok(Exit::Failed)
-    }
-
-    /// The kernel, if the dump level needs it or it can tell of pages that are always left out.
-    fn view(&self, plan: &Plan, highest: DumpLevel, memory: &dyn PhysMemory) -> Result<Option<KernelView>> {
-        let needed = highest.needs_kernel();
-        let Some(info) = &self.info else {
-            let e = Error::missing(format!(
-                "no VMCOREINFO note, and dump level {} needs one to tell pages apart",
-                highest.bits()
-            ));
-            return if needed { Err(e.hint("-d 1 or -d 0 does without")) } else { Ok(None) };
-        };
-        match KernelView::new(info, self.source.meta(), memory) {
-            Ok(view) => Ok(Some(view)),
-            Err(e) if needed => Err(e.hint("-d 1 or -d 0 does without")),
-            Err(e) if plan.strict => Err(e),
-            Err(e) => {
-                let text =
-                    format!("{}: broken and offline pages cannot be told and are kept: {e}", plan.input.display());
-                plan.messages.warning(&text);
-                Ok(None)
-            }
-        }
-    }
-
-    /// The source's metadata with what only the kernel's memory tells.
-    fn complete_meta(&self, view: Option<&KernelView>, memory: &dyn PhysMemory) -> DumpMeta {
-        let mut meta = self.source.meta().clone();
-        if let Some(info) = &self.info {
-            meta.crash_time = info.crash_time().unwrap_or(0);
-        }
-        if let Some(view) = view {
-            meta.phys_base = view.kernel.phys_base();
-            let named = UtsName::named(view.kernel.info().release().unwrap_or_default(), "x86_64");
-            meta.utsname = view.kernel.utsname(memory).unwrap_or(named);
-        }
-        meta
-    }
-}
-
-/// What the kernel tells of its pages.
-struct KernelView {
-    kernel: Kernel,
-    map: MemMap,
-    rules: PageRules,
-}
-
-impl KernelView {
-    fn new(info: &Vmcoreinfo, meta: &DumpMeta, memory: &dyn PhysMemory) -> Result<KernelView> {
-        let kernel = Kernel::new(info.clone(), meta.machine, meta.page_size, &meta.segments)?;
-        let rules = kernel.page_rules()?;
-        let map = kernel.mem_map(memory, meta.end_pfn).map_err(|e| e.within("mem_map cannot be found"))?;
-        Ok(KernelView { kernel, map, rules })
     }
 }
 
@@ -136,90 +92,151 @@ enum Next {
 
 /// All that the attempts share.
 struct Attempt<'a> {
-    plan: &'a Plan,
-    dump: &'a Dump,
+    plan: &'a Conversion,
+    subject: &'a Subject,
     memory: &'a dyn PhysMemory,
     view: Option<&'a KernelView>,
-    meta: DumpMeta,
     interrupt: &'a Interrupt,
 }
 
 impl Attempt<'_> {
     fn run(&self, level: DumpLevel, next: Option<&DumpLevel>) -> Result<Next> {
-        let progress = Progress::new(self.plan.messages, self.meta.page_size, self.interrupt.clone());
+        let progress = Progress::new(self.plan.messages, self.subject.meta.page_size, self.interrupt.clone());
         let (ram, held) = self.bitmaps()?;
         let mut dumpable = held.clone();
-        let tally = self.exclude(level, &mut dumpable, &progress).map_err(|e| e.within(self.plan.input.display()))?;
-        let meta = DumpMeta { dump_level: level.bits(), ..self.meta.clone() };
-        let options = Options { codec: self.plan.codec, dump_level: level.bits(), ..Options::default() };
-        let mut writer = KdumpWriter::new(options)?;
-        let target = Target::create(self.plan)?;
-        let outputs = [target.output()];
+        let tally = self.exclude(level, &mut dumpable, &progress).map_err(|e| e.within(&self.subject.name))?;
+        let meta = self.meta(level);
+        let zero = self.exclude_zero(&meta, &mut dumpable, &progress)?;
+        let parts = self.parts(&meta, &dumpable, &progress)?;
+        let mut writer = self.writer(level, parts)?;
+        let targets = Target::create_all(self.plan)?;
+        let outputs: Vec<_> = targets.iter().map(Target::output).collect();
+        let all = dumpable.span();
         let job = Job {
-            source: &self.dump.source,
+            source: self.subject.source.as_ref(),
             meta: &meta,
             ram: &ram,
             dumpable: &dumpable,
+            pages: self.plan.pfn_range.map_or(all, |range| range.intersect(all)),
             outputs: &outputs,
             watch: &progress,
         };
-        let outcome = convert(&job, &mut writer).and_then(|outcome| match target.sync() {
-            Ok(()) => Ok(outcome),
-            Err(e) => Ok(Outcome { stopped: outcome.stopped.or(Some(e)), ..outcome }),
-        });
-        let outcome = match (outcome, next) {
-            (Ok(outcome), _) => outcome,
-            (Err(e), next) => {
-                target::remove(self.plan);
-                let e = e.within(self.plan.output.display());
-                return if e.kind() == ErrorKind::NoSpace { self.retry(e, next) } else { Err(e) };
-            }
+        let outcome = convert(&job, writer.as_mut()).map(|outcome| finish(&targets, outcome));
+        let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(e) => return self.nothing_written(e, retry),
         };
-        if let (Some(e), Some(_)) = (outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace), next) {
-            self.plan.messages.error(&format!("{}: {e}", self.plan.output.display()));
-            target::remove(self.plan);
-            return self.retry_next(next);
+        if let (Some(e), Some(_)) = (outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace), retry) {
+            self.plan.messages.error(&format!("{}: {e}", self.output_name()));
+            target::remove(&self.plan.outputs);
+            return Ok(self.retry(retry));
         }
+        let not_held = ram.count(ram.span()) - held.count(held.span());
+        let mut counts = outcome.counts;
+        counts.zero += zero;
         let report = Report {
             meta: &meta,
             total: meta.end_pfn.0,
             ram: ram.count(ram.span()),
-            not_held: ram.count(ram.span()) - held.count(held.span()),
+            not_held,
             tally: &tally,
-            counts: outcome.counts,
-            zero_excluded: level.any(DumpLevel::ZERO),
-            dumpable: dumpable.count(dumpable.span()),
-            file_len: writer.written_len(0),
+            counts,
+            zero_excluded: meta.dump_level & DumpLevel::ZERO != 0,
+            dumpable: dumpable.count(job.pages) + zero,
+            file_len: outcome.lengths.iter().sum(),
             written: outcome.written,
         };
         Ok(Next::Done(self.conclude(&outcome, &report)))
     }
 
-    /// Tries the next level, where there is one; otherwise the failure is final.
-    fn retry(&self, e: Error, next: Option<&DumpLevel>) -> Result<Next> {
-        if next.is_none() {
+    /// What the output says of the machine: a level is added to the source's.
+    fn meta(&self, level: DumpLevel) -> DumpMeta {
+        let source = self.subject.meta.dump_level;
+        let both = source | level.bits();
+        if source != 0 && both != level.bits() {
+            let name = &self.subject.name;
+            let text =
+                format!("dump_level is changed to {both}, because {name} was created by dump_level({source}).\n");
+            self.plan.messages.common(&text);
+        }
+        DumpMeta { dump_level: both, ..self.subject.meta.clone() }
+    }
+
+    /// The page frames that each file of a split dump holds; none for a dump that is not split.
+    fn parts(&self, meta: &DumpMeta, dumpable: &PageBitmap, progress: &Progress) -> Result<Vec<PfnRange>> {
+        if let Some(range) = self.plan.pfn_range {
+            return Ok(vec![range]);
+        }
+        if self.plan.outputs.len() < 2 {
+            return Ok(Vec::new());
+        }
+        // pages that cost bytes are what is shared out; zero pages are found quickly, several GB in a second
+        let mut weights = dumpable.clone();
+        if meta.dump_level & DumpLevel::ZERO != 0 {
+            exclude_zero(self.subject.source.as_ref(), &mut weights, progress)?;
+        }
+        let block = self.plan.split_block.div_ceil(meta.page_size.bytes() as u64);
+        Ok(split_evenly(&weights, meta.end_pfn, self.plan.outputs.len(), block))
+    }
+
+    fn writer(&self, level: DumpLevel, parts: Vec<PfnRange>) -> Result<Box<dyn DumpWriter>> {
+        let codec = self.plan.codec.or(self.subject.codec.filter(|_| self.plan.keep_codec));
+        let options = Options { codec, dump_level: level.bits(), parts };
+        Ok(match self.plan.format {
+            Format::Kdump => Box::new(KdumpWriter::new(options)?),
+            Format::Elf => Box::new(ElfWriter::new()),
+            Format::Raw => Box::new(RawWriter::new()),
+            Format::Lime => Box::new(LimeWriter::new()),
+        })
+    }
+
+    /// Takes zero pages out for containers that have no word for them but to leave them out; how many there were.
+    fn exclude_zero(&self, meta: &DumpMeta, dumpable: &mut PageBitmap, progress: &Progress) -> Result<u64> {
+        let wanted = meta.dump_level & DumpLevel::ZERO != 0;
+        match self.plan.format {
+            Format::Elf | Format::Lime if wanted => exclude_zero(self.subject.source.as_ref(), dumpable, progress),
+            _ => Ok(0),
+        }
+    }
+
+    /// Not even the headers were written: tries the next level, where there is one and room is what was missing.
+    fn nothing_written(&self, e: Error, retry: Option<&DumpLevel>) -> Result<Next> {
+        target::remove(&self.plan.outputs);
+        let e = e.within(self.output_name());
+        if e.kind() != ErrorKind::NoSpace {
+            return Err(e);
+        }
+        if retry.is_none() {
             return Err(e.hint("not even the headers fit, so nothing was left behind"));
         }
         self.plan.messages.error(&e.to_string());
-        self.retry_next(next)
+        Ok(self.retry(retry))
     }
 
-    fn retry_next(&self, next: Option<&DumpLevel>) -> Result<Next> {
+    fn retry(&self, next: Option<&DumpLevel>) -> Next {
         if let Some(level) = next {
             self.plan.messages.common(&format!("Retry to create a dumpfile by dump_level({}).\n", level.bits()));
         }
-        Ok(Next::TryNext)
+        Next::TryNext
+    }
+
+    fn output_name(&self) -> String {
+        let names: Vec<String> = self.plan.outputs.iter().map(|path| path.display().to_string()).collect();
+        if names.is_empty() { "STDOUT".to_owned() } else { names.join(", ") }
     }
 
     /// RAM, and what of it the source holds.
     fn bitmaps(&self) -> Result<(PageBitmap, PageBitmap)> {
-        let source = &self.dump.source;
-        let end = source.meta().end_pfn;
+        let source = &self.subject.source;
+        let end = self.subject.meta.end_pfn;
         let too_far = || Error::corrupt(format!("memory up to page frame {end}, more than any machine has"));
         let mut ram = PageBitmap::new(end).ok_or_else(too_far)?;
         let mut held = PageBitmap::new(end).ok_or_else(too_far)?;
         source.mark_ram(&mut ram)?;
         source.mark_held(&mut held)?;
+        // a page that is held is RAM, whatever the 1st bitmap of a damaged file says
+        held.runs(held.span()).for_each(|run: PfnRange| ram.set(run));
         Ok((ram, held))
     }
 
@@ -255,7 +272,7 @@ impl Attempt<'_> {
         dumpable: &mut PageBitmap,
         tally: &mut Tally,
     ) -> Result<()> {
-        let limit = self.meta.end_pfn.0;
+        let limit = self.subject.meta.end_pfn.0;
         // twice: a broken list may lead anywhere, so that nothing is believed before all of them were seen to be whole
         let walked = kernel.free_lists(self.memory).and_then(|lists| {
             lists.walk(&mut kernel.memory(self.memory), map, limit, &mut |_| {})?;
@@ -271,57 +288,75 @@ impl Attempt<'_> {
         if self.plan.strict {
             return Err(Error::missing(text).hint("--strict"));
         }
-        self.plan.messages.warning(&format!("{}: {text}", self.plan.input.display()));
+        self.plan.messages.warning(&format!("{}: {text}", self.subject.name));
         Ok(())
     }
 
     /// Says how it went.
     fn conclude(&self, outcome: &Outcome, report: &Report<'_>) -> Exit {
         let messages = self.plan.messages;
-        let output = self.plan.output.display();
+        let (input, output) = (&self.subject.name, self.output_name());
         if let Some(e) = &outcome.stopped {
             messages.error(&format!("{output}: {e}"));
         }
         if outcome.counts.unreadable != 0 {
-            messages.error(&format!(
-                "{}: {} pages cannot be read",
-                self.plan.input.display(),
-                outcome.counts.unreadable
-            ));
+            messages.error(&format!("{input}: {} pages cannot be read", outcome.counts.unreadable));
+        }
+        if outcome.counts.lost != 0 {
+            messages.error(&format!("{input}: {} pages are missing, it is incomplete itself", outcome.counts.lost));
         }
         messages.report(&report.stats());
         messages.common(&report.table());
-        let complete = outcome.is_complete() && self.dump.damage.is_none();
+        let complete = outcome.is_complete() && self.subject.damage.is_none();
         if !outcome.is_complete() && !self.plan.dry_run {
             messages.error(&format!("{output}: flagged incomplete; what it holds can be read"));
         }
         if !self.plan.dry_run {
-            messages.common(&format!("The dumpfile is saved to {output}.\n"));
+            let plural = if self.plan.outputs.len() > 1 { "dumpfiles are" } else { "dumpfile is" };
+            messages.common(&format!("The {plural} saved to {output}.\n"));
         }
         if complete { Exit::Completed } else { Exit::Failed }
     }
 }
 
+/// Ends all outputs; what they only say now stops the conversion after all.
+fn finish(targets: &[Target], mut outcome: Outcome) -> Outcome {
+    for target in targets {
+        if let Err(e) = target.finish() {
+            outcome.stopped.get_or_insert(e);
+        }
+    }
+    outcome
+}
+
 /// What the dump tells of its kernel, in the form in which makedumpfile's debug messages have it where scripts read them.
-fn print_debug(messages: Messages, view: Option<&KernelView>, meta: &DumpMeta) {
+fn print_debug(messages: Messages, view: Option<&KernelView>, subject: &Subject) {
     if !messages.has(Messages::DEBUG) {
         return;
     }
-    let Some(KernelView { kernel, map, rules }) = view else { return };
-    for (key, value) in kernel.info().lines() {
+    let meta = &subject.meta;
+    for (key, value) in subject.info.iter().flat_map(|info| info.lines()) {
         messages.debug(&format!("  {key}={value}\n"));
     }
+    if let Some(pfn) = subject.found_at {
+        messages.debug(&format!("vmcoreinfo       : found in memory, page frame {pfn}\n"));
+    }
     messages.debug(&format!(
-        "page size        : {}\nphys_base        : {:#x}\nmemory model     : {:?}, {} runs of struct pages of {} bytes\n\
-         tail pages       : {:?}\ncompound pages   : {:?}\nfree pages       : {:?}\nmax_mapnr        : {}\n",
+        "page size        : {}\ndump_level       : {}\nphys_base        : {:#x}\nmax_mapnr        : {}\n",
         meta.page_size.bytes(),
-        kernel.phys_base(),
+        meta.dump_level,
+        meta.phys_base,
+        meta.end_pfn,
+    ));
+    let Some(KernelView { map, rules, .. }) = view else { return };
+    messages.debug(&format!(
+        "memory model     : {:?}, {} runs of struct pages of {} bytes\ntail pages       : {:?}\ncompound pages   : {:?}\n\
+         free pages       : {:?}\n",
         map.model(),
         map.runs().len(),
         rules.struct_page_size(),
         rules.tail(),
         rules.compound(),
         rules.buddy(),
-        meta.end_pfn,
     ));
 }

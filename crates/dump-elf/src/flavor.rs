@@ -1,0 +1,202 @@
+//! Who made a core.
+//!
+//! No field says so; producers are known by what else they write. Rules are tried in this order, the sure ones first:
+//!
+//! | flavor | by |
+//! |---|---|
+//! | Xen domain | a section `.note.Xen` or `.xen_pages` |
+//! | VirtualBox | a note of VBCORE |
+//! | Xen host | a note VMCOREINFO_XEN, or of Xen with type 0x1000001 or 0x1000002 |
+//! | QNX guest | the last program header is a PT_NOTE whose bytes are no notes; or notes of QNX and physical addresses |
+//! | QNX process | notes of QNX, no physical addresses |
+//! | snap | a note of SNAP (crash's extension; it has the notes of `/proc/kcore` otherwise) |
+//! | kcore | a note NT_PRPSINFO of a process "vmlinux" (fs/proc/kcore.c) |
+//! | QEMU 7.2 and later | section headers, then program headers, right after the ELF header |
+//! | QEMU | a note of QEMU (x86 only); or no PT_LOAD has flags or an alignment, where all others set flags |
+//! | process | a note NT_PRPSINFO or NT_AUXV, no physical addresses |
+//! | filtered vmcore | memory without bytes in the file, a note of ERASEINFO, or the flag of an incomplete dump |
+//! | vmcore | a note VMCOREINFO |
+//!
+//! A dump of QEMU's that somebody filtered has lost QEMU's header and keeps its notes: "QEMU" there, and filtered. libvirt
+//! has QEMU write its dumps, so nothing tells them apart.
+
+use crate::header::{FileHeader, INCOMPLETE, ProgramHeader, Sizes};
+use crate::note::{self, Note, notes};
+use dump_core::{Error, is_zero};
+use goblin::elf::program_header::{PT_LOAD, PT_NOTE};
+
+/// Who made a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    /// Linux: `/proc/vmcore` or a plain copy of it.
+    Vmcore,
+    /// The same with pages left out: makedumpfile -E, or this crate's writer.
+    Filtered,
+    /// QEMU up to 7.1, or a filtered dump of any QEMU; also by way of libvirt.
+    Qemu,
+    /// QEMU 7.2 and later; also by way of libvirt.
+    QemuSections,
+    /// VirtualBox (`VBoxManage debugvm dumpvmcore`).
+    VirtualBox,
+    /// Linux under Xen: hypervisor and dom0, at machine addresses.
+    XenHost,
+    /// `xl dump-core` of a guest: memory in sections.
+    XenDomain,
+    /// The QNX hypervisor (`.gcore`).
+    QnxGuest,
+    /// The core of a QNX process.
+    QnxProcess,
+    /// crash's snap extension: the memory of a running kernel.
+    Snap,
+    /// `/proc/kcore`, or a copy of it.
+    Kcore,
+    /// The core of a process.
+    Process,
+    /// None of these.
+    Unknown,
+}
+
+impl Flavor {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flavor::Vmcore => "Linux vmcore",
+            Flavor::Filtered => "filtered Linux vmcore",
+            Flavor::Qemu => "QEMU guest dump",
+            Flavor::QemuSections => "QEMU guest dump (7.2 or later)",
+            Flavor::VirtualBox => "VirtualBox guest core",
+            Flavor::XenHost => "Xen host vmcore",
+            Flavor::XenDomain => "Xen domain core",
+            Flavor::QnxGuest => "QNX hypervisor guest dump",
+            Flavor::QnxProcess => "core of a QNX process",
+            Flavor::Snap => "snapshot of a running kernel",
+            Flavor::Kcore => "/proc/kcore",
+            Flavor::Process => "core of a process",
+            Flavor::Unknown => "ELF core",
+        }
+    }
+
+    /// Whether QEMU made it: the order of its notes is that of the CPUs, none left out.
+    pub fn is_qemu(self) -> bool {
+        matches!(self, Flavor::Qemu | Flavor::QemuSections)
+    }
+
+    /// Why it cannot be read as a dump, where that is so.
+    pub(crate) fn refusal(self) -> Option<Error> {
+        let error = match self {
+            Flavor::Kcore => Error::unsupported(
+                "/proc/kcore or a copy of it: the memory of a running kernel, which changes while it is read",
+            )
+            .hint("crash's snap takes a vmcore of a running kernel"),
+            Flavor::XenDomain => Error::unsupported(
+                "a Xen domain core (xl dump-core), whose memory stands in sections instead of segments",
+            )
+            .hint("crash reads it"),
+            Flavor::Process | Flavor::QnxProcess => {
+                Error::unsupported("the core of a process: it has no physical memory")
+            }
+            _ => return None,
+        };
+        Some(error)
+    }
+}
+
+/// What an opened file shows of its maker.
+pub(crate) struct Evidence<'a> {
+    pub header: &'a FileHeader,
+    pub headers: &'a [ProgramHeader],
+    /// All notes.
+    pub notes: &'a [u8],
+    /// Those of the last PT_NOTE.
+    pub last_notes: &'a [u8],
+    /// Names of the sections.
+    pub sections: &'a [Vec<u8>],
+}
+
+impl Evidence<'_> {
+    pub fn flavor(&self) -> Flavor {
+        type Rule<'e> = fn(&Evidence<'e>) -> bool;
+        let rules: [(Flavor, Rule<'_>); 12] = [
+            (Flavor::XenDomain, Self::is_xen_domain),
+            (Flavor::VirtualBox, |e| e.has(|note| note.name == b"VBCORE")),
+            (Flavor::XenHost, |e| e.has(is_xen_host)),
+            (Flavor::QnxGuest, Self::is_qnx_guest),
+            (Flavor::QnxProcess, Self::has_qnx_notes),
+            (Flavor::Snap, |e| e.has(|note| note.name == b"SNAP")),
+            (Flavor::Kcore, Self::is_kcore),
+            (Flavor::QemuSections, Self::has_sections_first),
+            (Flavor::Qemu, |e| e.has(|note| note.name == b"QEMU") || e.has_bare_loads()),
+            (Flavor::Process, Self::is_process),
+            (Flavor::Filtered, Self::is_filtered),
+            (Flavor::Vmcore, |e| e.has(|note| note.name == b"VMCOREINFO")),
+        ];
+        rules.into_iter().find(|(_, holds)| holds(self)).map_or(Flavor::Unknown, |(flavor, _)| flavor)
+    }
+
+    /// Whether pages were left out when it was made. QEMU gives memory that it left out an offset of all ones;
+    /// VirtualBox's memory without bytes is that of devices.
+    pub fn is_filtered(&self) -> bool {
+        let cut = |h: &ProgramHeader| h.filesz < h.memsz && h.offset != self.header.all_ones();
+        self.header.flags & INCOMPLETE != 0
+            || self.has(|note| note.name == b"ERASEINFO")
+            || (self.loads().any(cut) && !self.has(|note| note.name == b"VBCORE"))
+    }
+
+    fn has(&self, is: impl Fn(&Note<'_>) -> bool) -> bool {
+        notes(self.notes, self.header.machine.order).any(|note| is(&note))
+    }
+
+    fn loads(&self) -> impl Iterator<Item = &ProgramHeader> {
+        self.headers.iter().filter(|h| h.kind == PT_LOAD)
+    }
+
+    fn has_physical_addresses(&self) -> bool {
+        self.loads().any(|h| h.paddr != 0 && h.paddr != self.header.all_ones())
+    }
+
+    fn is_xen_domain(&self) -> bool {
+        self.sections.iter().any(|name| [&b".note.Xen"[..], b".xen_pages"].contains(&name.as_slice()))
+    }
+
+    fn is_qnx_guest(&self) -> bool {
+        let last = self.headers.last().is_some_and(|h| h.kind == PT_NOTE) && self.headers.len() > 1;
+        let foreign = !is_zero(self.last_notes) && !note::is_stream(self.last_notes, self.header.machine.order);
+        (last && foreign) || (self.has_qnx_notes() && self.has_physical_addresses())
+    }
+
+    fn has_qnx_notes(&self) -> bool {
+        self.has(|note| note.name == b"QNX")
+    }
+
+    fn is_kcore(&self) -> bool {
+        let name = b"vmlinux\0";
+        let desc = |note: &Note<'_>| self.notes.get(note.desc.clone()).unwrap_or_default();
+        self.has(|note| is_prpsinfo(note) && desc(note).windows(name.len()).any(|bytes| bytes == name))
+    }
+
+    fn has_sections_first(&self) -> bool {
+        let (header, size) = (self.header, Sizes::of(self.header.machine.word));
+        let after = header.shoff.saturating_add(u64::from(header.shnum) * u64::from(header.shentsize));
+        header.shnum >= 2 && header.shoff == u64::from(size.file) && header.phoff == after
+    }
+
+    fn has_bare_loads(&self) -> bool {
+        self.loads().next().is_some() && self.loads().all(|h| h.flags == 0 && h.align == 0)
+    }
+
+    fn is_process(&self) -> bool {
+        let is = |note: &Note<'_>| is_prpsinfo(note) || (note.name == b"CORE" && note.kind == NT_AUXV);
+        self.has(is) && !self.has_physical_addresses()
+    }
+}
+
+const NT_PRPSINFO: u32 = 3;
+const NT_AUXV: u32 = 6;
+
+fn is_prpsinfo(note: &Note<'_>) -> bool {
+    note.name == b"CORE" && note.kind == NT_PRPSINFO
+}
+
+fn is_xen_host(note: &Note<'_>) -> bool {
+    note.name == b"VMCOREINFO_XEN" || (note.name == b"Xen" && [0x100_0001, 0x100_0002].contains(&note.kind))
+}

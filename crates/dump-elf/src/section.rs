@@ -1,0 +1,62 @@
+//! Names of sections. Few cores have sections: QEMU's since 7.2, and those of Xen domains, which have nothing else.
+//!
+//! They tell cores apart and are needed for nothing more, so whatever is wrong with them means that there are none.
+//! (QEMU writes the header of the name table in the wrong byte order where guest and host differ in theirs.)
+
+use crate::header::{FileHeader, SectionHeader, Sizes};
+use dump_core::{ReadAt, Scratch};
+
+/// More sections than any dump has.
+const MAX_SECTIONS: u16 = 256;
+
+/// More bytes of names than they need.
+const MAX_NAMES: u64 = 64 << 10;
+
+/// The names of all sections; empty where there are none, or none that make sense.
+pub(crate) fn names(input: &dyn ReadAt, header: &FileHeader) -> Vec<Vec<u8>> {
+    read(input, header).unwrap_or_default()
+}
+
+fn read(input: &dyn ReadAt, header: &FileHeader) -> Option<Vec<Vec<u8>>> {
+    let sane = header.shoff != 0
+        && (1..=MAX_SECTIONS).contains(&header.shnum)
+        && header.shentsize >= Sizes::of(header.machine.word).section;
+    if !sane {
+        return None;
+    }
+    let step = usize::from(header.shentsize);
+    let mut scratch = Scratch::default();
+    let table = input.view(header.shoff, usize::from(header.shnum) * step, &mut scratch).ok()?;
+    let sections: Vec<_> =
+        table.chunks_exact(step).map_while(|bytes| SectionHeader::decode(bytes, header.machine).ok()).collect();
+    let names = sections.get(usize::from(header.shstrndx)).filter(|s| s.size <= MAX_NAMES)?;
+    let text = input.view(names.offset, usize::try_from(names.size).ok()?, &mut scratch).ok()?;
+    let name = |section: &SectionHeader| {
+        let rest = text.get(usize::try_from(section.name).ok()?..)?;
+        Some(rest.split(|b| *b == 0).next()?.to_vec())
+    };
+    Some(sections.iter().filter_map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dump_synth::elf::{ElfCore, Load};
+
+    #[test]
+    fn names_and_nonsense() {
+        let file = ElfCore::x86_64().load(Load::new(0, 0, vec![1; 4096])).like_qemu().to_bytes();
+        let header = FileHeader::read(&file).unwrap();
+        assert_eq!(names(&file, &header), [b"".to_vec(), b".shstrtab".to_vec()]);
+        for at in 0..file.len().min(64 + 128) {
+            for value in [0, 1, 0x7f, 0xff] {
+                let mut bad = file.clone();
+                bad[at] = value;
+                if let Ok(header) = FileHeader::read(&bad) {
+                    assert!(names(&bad, &header).len() <= usize::from(MAX_SECTIONS));
+                }
+            }
+        }
+        assert!(names(&file[..file.len() - 1].to_vec(), &header).is_empty());
+    }
+}

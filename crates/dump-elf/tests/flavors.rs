@@ -1,0 +1,158 @@
+//! Who made a core: fakes of every make, as `dump-synth` writes them.
+
+use dump_core::{ErrorKind, PageSize, PageSource};
+use dump_elf::{ElfCore, Flavor};
+use dump_synth::elf::{ElfCore as Core, Load};
+use dump_synth::{Endian, Notes, Width};
+
+fn notes() -> Notes {
+    Notes::new(Endian::Little)
+}
+
+fn load() -> Load {
+    Load::new(0x10_0000, 0xffff_8880_0010_0000, vec![1; 4096])
+}
+
+/// As QEMU has them: no flags.
+fn bare() -> Load {
+    let mut load = load();
+    load.p_flags = 0;
+    load
+}
+
+fn with(notes: Notes, load: Load) -> Core {
+    Core::x86_64().note(notes.into_bytes()).load(load)
+}
+
+fn flavor(core: &Core) -> Result<Flavor, (ErrorKind, String)> {
+    ElfCore::open(core.to_bytes()).map(|core| core.flavor()).map_err(|e| (e.kind(), e.to_string()))
+}
+
+#[test]
+fn makers_are_told_apart() {
+    let linux = || notes().prstatus_x86_64(1, &[0; 27]).vmcoreinfo("OSRELEASE=6.1\n");
+    let virtual_box = || notes().raw(b"\x06\0\0\0\x04\0\0\0\0\x0b\0\0VBCORE\0\0\xde\xac\x01\xc0");
+    for (core, want, name) in [
+        (with(linux(), load()), Flavor::Vmcore, "Linux vmcore"),
+        (with(linux(), load().memsz(0x2000)), Flavor::Filtered, "filtered Linux vmcore"),
+        (with(linux().note("ERASEINFO", 0, b"erase x size 1\n"), load()), Flavor::Filtered, "filtered Linux vmcore"),
+        (Core { e_flags: 1, ..with(linux(), load()) }, Flavor::Filtered, "filtered Linux vmcore"),
+        (with(linux().note("QEMU", 0, &[0; 440]), load()), Flavor::Qemu, "QEMU guest dump"),
+        (with(linux(), bare()), Flavor::Qemu, "QEMU guest dump"),
+        (with(linux(), bare()).like_qemu(), Flavor::QemuSections, "QEMU guest dump (7.2 or later)"),
+        (with(linux(), load()).like_qemu(), Flavor::QemuSections, "QEMU guest dump (7.2 or later)"),
+        (with(virtual_box(), load().memsz(0x3000)), Flavor::VirtualBox, "VirtualBox guest core"),
+        (with(linux().note("Xen", 0x100_0001, &[0; 80]), load()), Flavor::XenHost, "Xen host vmcore"),
+        (with(linux().note("VMCOREINFO_XEN", 0, b"a=1\n"), load()), Flavor::XenHost, "Xen host vmcore"),
+        (with(notes().note("SNAP", 4, &[0; 64]), load()), Flavor::Snap, "snapshot of a running kernel"),
+        (with(notes().note("QNX", 7, &[0; 16]), load()), Flavor::QnxGuest, "QNX hypervisor guest dump"),
+        (with(notes().prstatus_x86_64(1, &[0; 27]), load()), Flavor::Unknown, "ELF core"),
+        (Core::x86_64().load(load()), Flavor::Unknown, "ELF core"),
+    ] {
+        let found = flavor(&core);
+        assert_eq!(found, Ok(want), "{name}");
+        assert_eq!(want.name(), name);
+    }
+}
+
+#[test]
+fn filtered_whoever_made_it() {
+    let filtered = |core: &Core| ElfCore::open(core.to_bytes()).unwrap().is_filtered();
+    let qemu = || notes().note("QEMU", 0, &[0; 440]);
+    assert!(!filtered(&with(qemu(), bare())));
+    assert!(filtered(&with(qemu(), bare().memsz(0x2000))));
+    // what QEMU's own filter leaves out, or is no RAM
+    let absent = Load { data: Vec::new(), ..bare() }.memsz(0x4000).at(u64::MAX);
+    assert!(!filtered(&with(qemu(), bare()).load(absent)));
+    assert!(Flavor::Qemu.is_qemu() && Flavor::QemuSections.is_qemu() && !Flavor::Vmcore.is_qemu());
+}
+
+#[test]
+fn what_is_no_dump_is_refused_by_name() {
+    let kernel = |name: &str| {
+        let mut desc = vec![0; 136];
+        desc[40..40 + name.len()].copy_from_slice(name.as_bytes());
+        notes().prstatus_x86_64(1, &[0; 27]).note("CORE", 3, &desc)
+    };
+    let mapped = || Load::new(0, 0x40_0000, vec![1; 4096]);
+    let nowhere = || Load::new(u64::MAX, 0xffff_ffff_8000_0000, vec![1; 4096]);
+    let unsupported = ErrorKind::Unsupported;
+    for (core, kind, says) in [
+        (with(kernel("vmlinux"), load()), unsupported, "/proc/kcore"),
+        (with(kernel("vmlinux"), nowhere()), unsupported, "/proc/kcore"),
+        (with(kernel("sleep"), mapped()), unsupported, "the core of a process"),
+        (with(notes().note("CORE", 6, &[0; 320]), mapped()), unsupported, "the core of a process"),
+        (with(notes().note("QNX", 7, &[0; 16]), mapped()), unsupported, "the core of a process"),
+        (with(notes().vmcoreinfo("A=1\n"), nowhere()), ErrorKind::Corrupt, "no PT_LOAD"),
+    ] {
+        let (found, text) = flavor(&core).unwrap_err();
+        assert!(found == kind && text.contains(says), "{found:?} {text}");
+    }
+    // a 32-bit core's all ones
+    let narrow = Core::new(Width::W32, Endian::Little, 3).load(Load::new(0xffff_ffff, 0xc000_0000, vec![1; 4096]));
+    assert_eq!(flavor(&narrow).unwrap_err().0, ErrorKind::Corrupt);
+}
+
+/// Two sections, no segments: what xl dump-core writes, in outline.
+#[test]
+fn a_xen_domain_core() {
+    let mut file = Core::x86_64().to_bytes();
+    file.truncate(64);
+    let names = b"\0.shstrtab\0.note.Xen\0";
+    let section = |name: u32, kind: u32, offset: u64, size: u64| {
+        let mut out = [name.to_le_bytes(), kind.to_le_bytes()].concat();
+        for word in [0, 0, offset, size, 0, 0, 0] {
+            out.extend(word.to_le_bytes());
+        }
+        assert_eq!(out.len(), 64);
+        out
+    };
+    file.extend(section(0, 0, 0, 0));
+    file.extend(section(1, 3, 64 + 3 * 64, names.len() as u64));
+    file.extend(section(11, 7, 0, 0));
+    file.extend(names);
+    for (at, value) in [(40, 64u16), (54, 0), (56, 0), (58, 64), (60, 3), (62, 1)] {
+        file[at..at + 2].copy_from_slice(&value.to_le_bytes());
+    }
+    let e = ElfCore::open(file.clone()).err().unwrap();
+    assert!(e.kind() == ErrorKind::Unsupported && e.to_string().contains("a Xen domain core"), "{e}");
+    file[256 + 11] = b'x';
+    assert!(ElfCore::open(file).err().unwrap().to_string().contains("no PT_LOAD"));
+}
+
+/// A `.gcore`: memory first, and in the last segment a structure where notes should be. It is carried along unchanged.
+#[test]
+fn a_qnx_guest() {
+    let structure = |cpus: u16, regset: u32| {
+        let mut out = vec![0, 0, 0, 0];
+        out.extend(cpus.to_le_bytes());
+        out.extend([0, 0]);
+        for word in [regset, 0, 0, 0, 0] {
+            out.extend(word.to_le_bytes());
+        }
+        out.resize(40 + usize::from(cpus) * (128 + regset as usize), 0x5a);
+        out
+    };
+    for (bytes, cpus) in [(structure(3, 272), 3), (structure(1, 160), 1), (vec![0xc3; 100], 0)] {
+        let file = last_is_note(&bytes);
+        let core = ElfCore::open(file).unwrap();
+        assert_eq!((core.flavor(), core.qnx_note().map_or(0, |note| note.cpus)), (Flavor::QnxGuest, cpus));
+        assert!(core.describe_notes().is_empty());
+        let source = core.into_source(PageSize::K4);
+        assert_eq!((source.meta().cpus, &source.meta().notes), (u32::from(cpus), &bytes));
+    }
+    // ordinary notes in the last segment are ordinary notes
+    let ordinary = last_is_note(&notes().vmcoreinfo("OSRELEASE=1\n").into_bytes());
+    let core = ElfCore::open(ordinary).unwrap();
+    assert_eq!((core.flavor(), core.describe_notes().len()), (Flavor::Vmcore, 1));
+}
+
+/// An ELF64 core of one PT_LOAD, then a PT_NOTE of `bytes`.
+fn last_is_note(bytes: &[u8]) -> Vec<u8> {
+    let mut file = Core::x86_64().note(bytes.to_vec()).load(load()).to_bytes();
+    let (first, second) = (64, 64 + 56);
+    let note = file[first..second].to_vec();
+    file.copy_within(second..second + 56, first);
+    file[second..second + 56].copy_from_slice(&note);
+    file
+}

@@ -1,0 +1,126 @@
+//! A flattened file, read as the image that it stands for.
+
+use crate::pieces::Pieces;
+use crate::scan::{End, Scan};
+use dump_core::{Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Scratch, Watch};
+
+/// How often the watch hears of progress (bytes of the file).
+const TELL: u64 = 16 << 20;
+
+/// The image of a flattened file, by offset.
+///
+/// Building it reads the header of each record once; it then holds 24 bytes for each row of equal records, and refuses
+/// a file of which that would be more than a sixteenth. A read is a binary search and one read of the file for each
+/// record that it touches; a view within one record is borrowed from the file.
+pub struct FlatIndex<R> {
+    input: R,
+    pieces: Pieces,
+    records: u64,
+    end: End,
+}
+
+impl<R: ReadAt> FlatIndex<R> {
+    /// Reads the headers of all records.
+    ///
+    /// A file that was cut off can be read as far as it goes: see [`truncation`](FlatIndex::truncation).
+    ///
+    /// # Errors
+    /// `BadMagic` where it is not flattened, `Corrupt` where a record makes no sense, `Truncated` where there is no
+    /// byte of any record, `Unsupported` where it has more records than can be indexed or is of another type or
+    /// version.
+    pub fn read(input: R) -> Result<FlatIndex<R>> {
+        FlatIndex::read_watched(input, &NoWatch)
+    }
+
+    /// As [`read`](FlatIndex::read), telling `watch` how many bytes of the file are behind.
+    ///
+    /// # Errors
+    /// As [`read`](FlatIndex::read); `Interrupted` where the watch asks to stop.
+    pub fn read_watched(input: R, watch: &dyn Watch) -> Result<FlatIndex<R>> {
+        let mut scan = Scan::new(&input)?;
+        let len = input.len()?;
+        let mut pieces = Pieces::new(len);
+        watch.begin(Phase::Unpack, len);
+        let records = collect(&mut scan, &mut pieces, watch);
+        watch.end();
+        let records = records?;
+        pieces.resolve()?;
+        let end = scan.end.unwrap_or(End::Marker); // always set once there are no more records
+        match end.damage() {
+            Some(damage) if records == 0 => Err(damage),
+            _ => Ok(FlatIndex { input, pieces, records, end }),
+        }
+    }
+
+    /// How many records there are, those included that later ones hide.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Where and how the file was cut off, if it was: it ends without an end marker. What its records say can be read
+    /// all the same; whatever they would have said further on is not in the image, or reads as zeros.
+    pub fn truncation(&self) -> Option<Error> {
+        self.end.damage()
+    }
+
+    /// The flattened file itself.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
+    fn check(&self, offset: u64, len: usize) -> Result<u64> {
+        let end = offset.saturating_add(len as u64);
+        let image = self.pieces.end();
+        if end > image { Err(Error::truncated("a read of the flattened image", end, image)) } else { Ok(end) }
+    }
+}
+
+/// Appends all records to `pieces`; returns their number.
+fn collect(scan: &mut Scan<'_>, pieces: &mut Pieces, watch: &dyn Watch) -> Result<u64> {
+    let (mut records, mut told) = (0, 0);
+    while let Some(data) = scan.next()? {
+        let position = scan.position();
+        pieces.push(data).map_err(|e| e.within(format_args!("offset {position:#x}")))?;
+        records += 1;
+        if position - told >= TELL {
+            watch.advance(position - told);
+            told = position;
+            if watch.stopped() {
+                return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+            }
+        }
+    }
+    watch.advance(scan.position() - told);
+    Ok(records)
+}
+
+impl<R: ReadAt> ReadAt for FlatIndex<R> {
+    fn len(&self) -> Result<u64> {
+        Ok(self.pieces.end())
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let end = self.check(offset, buf.len())?;
+        let mut rest = buf;
+        for part in self.pieces.parts(offset..end) {
+            let (now, later) = rest.split_at_mut(usize::try_from(part.len).unwrap_or(rest.len()));
+            match part.pos {
+                Some(pos) => self.input.read_exact_at(pos, now)?,
+                None => now.fill(0),
+            }
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
+        let end = self.check(offset, len)?;
+        let whole = self.pieces.parts(offset..end).next().filter(|part| part.len == len as u64);
+        if let Some(pos) = whole.and_then(|part| part.pos) {
+            return self.input.view(pos, len, scratch);
+        }
+        let buf = scratch.take(len);
+        self.read_exact_at(offset, buf)?;
+        Ok(buf)
+    }
+}

@@ -1,0 +1,177 @@
+//! Writing a LiME image: a range for each run of pages to dump.
+//!
+//! A range's header comes before its pages and names the last of them. How far a run goes is known beforehand, from the
+//! set of pages to dump, so everything is placed in ascending order: what comes out of the pipeline can go to a pipe.
+//! The set is copied for that, a bit for each page.
+//!
+//! Runs are cut exactly where pages are left out, however short the gap: LiME has no word for a page that is there and
+//! was not kept. A page that could not be read is the other way round: it lies within a range and is zeros, as LiME
+//! itself writes it.
+
+use crate::encoder::{self, Encoder};
+use crate::record::{self, Header};
+use dump_core::{
+    BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, PageBitmap, PageSet, PageSize, Pfn,
+    PfnRange, Placer, Result, SpanData,
+};
+
+/// Bytes of the set of pages copied at a time; each is eight pages.
+const COPY: usize = 4096;
+
+/// Zeros placed at a time.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Writes a LiME image of version 1 to one output.
+///
+/// An image that stopped early has its last range cut to the pages that came, which is the one time that something is
+/// placed again; nothing else tells that there should be more. A header stands before its pages, so unlike a kdump file's
+/// index it cannot wait for them to land: where the output was full, the last blocks may be zeros.
+#[derive(Default)]
+pub struct LimeWriter {
+    plan: Option<Plan>,
+}
+
+impl LimeWriter {
+    /// A writer for one image.
+    pub fn new() -> LimeWriter {
+        LimeWriter::default()
+    }
+
+    fn plan(&mut self) -> Result<&mut Plan> {
+        self.plan.as_mut().ok_or_else(|| Error::corrupt("LiME output: not prepared"))
+    }
+}
+
+struct Plan {
+    size: PageSize,
+    kept: PageBitmap,
+    /// The page frame after the last placed.
+    next: Pfn,
+    /// The range begun last; before the first, an empty one whose header would stand before the file.
+    range: Placed,
+}
+
+/// A range in the file.
+#[derive(Clone, Copy)]
+struct Placed {
+    pages: PfnRange,
+    /// Where its first page is in the file (bytes).
+    at: u64,
+}
+
+impl Placed {
+    /// Where page `pfn` of the range, or the end of the range, is in the file.
+    fn offset(&self, pfn: Pfn, size: PageSize) -> u64 {
+        self.at + size.bytes_of(pfn - self.pages.start)
+    }
+
+    fn place_header(&self, size: PageSize, out: &mut dyn Placer) -> Result<()> {
+        let (start, end) = (size.addr_of(self.pages.start).0, size.addr_of(self.pages.end).0);
+        out.index(0, self.at - record::LEN as u64, &Header { start, end }.encode())
+    }
+}
+
+impl Plan {
+    /// Places a span, or its parts where it goes on from one range to the next.
+    fn place(&mut self, span: &EncodedSpan, out: &mut dyn Placer) -> Result<()> {
+        let mut rest = span.pages;
+        while !rest.is_empty() {
+            if self.kept.next_set(self.next) != Some(rest.start) {
+                let what = format!("LiME output: page {} is not the one to be dumped after {}", rest.start, self.next);
+                return Err(Error::corrupt(what));
+            }
+            if !self.range.pages.contains(rest.start) {
+                self.begin(rest.start, out)?;
+            }
+            let here = rest.intersect(self.range.pages);
+            let (at, len) = (self.range.offset(here.start, self.size), self.size.bytes_of(here.len()));
+            match &span.data {
+                SpanData::Stored { data, .. } => {
+                    let from = data.start + self.size.bytes_of(here.start - span.pages.start) as usize;
+                    out.data(0, at, from..from + len as usize)?;
+                }
+                SpanData::Zero | SpanData::Absent(_) => place_zeros(at, len, out)?,
+            }
+            rest.start = here.end;
+            self.next = here.end;
+        }
+        Ok(())
+    }
+
+    /// Begins a range at `pfn`, behind the one before.
+    fn begin(&mut self, pfn: Pfn, out: &mut dyn Placer) -> Result<()> {
+        let at = self.range.offset(self.range.pages.end, self.size) + record::LEN as u64;
+        self.range = Placed { pages: PfnRange::new(pfn, self.kept.next_clear(pfn)), at };
+        self.range.place_header(self.size, out)
+    }
+
+    /// Cuts the last range to the pages that came.
+    fn cut(&mut self, out: &mut dyn Placer) -> Result<()> {
+        if self.next < self.range.pages.end {
+            self.range.pages.end = self.next;
+            self.range.place_header(self.size, out)?;
+        }
+        Ok(())
+    }
+}
+
+impl DumpWriter for LimeWriter {
+    fn prepare(&mut self, meta: &DumpMeta, _: &dyn PageSet, pages: &dyn PageSet, _: &mut dyn Placer) -> Result<()> {
+        let kept = copy(pages)?;
+        let range = Placed { pages: PfnRange::default(), at: 0 };
+        self.plan = Some(Plan { size: meta.page_size, kept, next: Pfn(0), range });
+        Ok(())
+    }
+
+    /// To be called once the image is [prepared](DumpWriter::prepare), which tells the page size.
+    fn encoder(&self) -> Box<dyn BlockEncoder> {
+        Box::new(Encoder::new(self.plan.as_ref().map_or(PageSize::K4, |plan| plan.size)))
+    }
+
+    fn place(&mut self, block: &EncodedBlock, out: &mut dyn Placer) -> Result<()> {
+        let plan = self.plan()?;
+        for span in &block.spans {
+            encoder::check(span, block, plan.next, plan.size).map_err(|e| e.within("LiME output"))?;
+            plan.place(span, out)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
+        let plan = self.plan()?;
+        if ending == Ending::Incomplete {
+            plan.cut(out)?;
+        } else if plan.kept.next_set(plan.next).is_some() {
+            return Err(Error::corrupt(format!("LiME output: no page came after {}, but some were to", plan.next)));
+        }
+        Ok(())
+    }
+}
+
+/// Places zeros as bytes. They are not promised ([`Placer::zeros`]) all at once beforehand: an image that stops early
+/// would be followed by zeros, of which readers say that they are no range.
+fn place_zeros(at: u64, len: u64, out: &mut dyn Placer) -> Result<()> {
+    let mut done = 0;
+    while done < len {
+        let piece = (len - done).min(ZEROS.len() as u64);
+        out.index(0, at + done, &ZEROS[..piece as usize])?;
+        done += piece;
+    }
+    Ok(())
+}
+
+/// A set of pages that outlives the call.
+fn copy(pages: &dyn PageSet) -> Result<PageBitmap> {
+    let span = pages.span();
+    let too_far = || Error::unsupported(format!("LiME output: pages {span} are more than any machine has"));
+    let mut out = PageBitmap::windowed(span).ok_or_else(too_far)?;
+    let mut bytes = [0; COPY];
+    let mut first = Pfn(span.start.0 / 64 * 64);
+    while first < span.end {
+        let run = PfnRange::at(first, 8 * COPY as u64);
+        pages.write_bytes(run, &mut bytes);
+        out.load(first, &bytes);
+        first = run.end;
+    }
+    Ok(out)
+}

@@ -1,0 +1,89 @@
+//! `gdump check FILE`: reads everything and says what is wrong with it, a line for each kind of damage.
+
+use crate::exit::Exit;
+use crate::messages::print;
+use crate::open::{Container, Dump};
+use crate::plan::Look;
+use dump_core::{Absence, CodecSet, Content, PageBitmap, PageSet, Pfn, PfnRange, Result, Scratch};
+use dump_kdump::{Damage, Fault};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Pages that a worker takes at a time.
+const WINDOW: u64 = 1 << 12;
+
+/// Checks the dump; a set of parts is one dump.
+///
+/// # Errors
+/// Where it cannot even be opened.
+pub fn run(look: &Look) -> Result<Exit> {
+    let dump = super::open(&look.inputs)?;
+    let names: Vec<String> = look.inputs.paths.iter().map(|path| path.display().to_string()).collect();
+    let lines = on_dump(look, &dump)?;
+    let name = names.join(", ");
+    let text: String = lines.iter().map(|line| format!("{name}: {line}\n")).collect();
+    let exit = if lines.is_empty() { print(&format!("{name}: no damage found\n")) } else { print(&text) };
+    Ok(if lines.is_empty() { exit } else { Exit::Failed })
+}
+
+fn on_dump(look: &Look, dump: &Dump) -> Result<Vec<String>> {
+    let mut lines: Vec<String> = dump.damage.iter().map(|damage| damage.to_string()).collect();
+    let meta = dump.source().meta();
+    if meta.incomplete {
+        lines.push("flagged incomplete: it was cut off when it was made".to_owned());
+    }
+    let (ram, held) = super::bitmaps(dump.source())?;
+    let strays: u64 = held.runs(held.span()).map(|run| run.len() - ram.count(run)).sum();
+    if strays != 0 {
+        lines.push(format!("{strays} pages are in the 2nd bitmap but not in the 1st"));
+    }
+    let faults = super::on_threads(look, || faults(dump, &held))?;
+    for (kind, (count, first)) in &faults {
+        lines.push(format!("{count} pages: {kind}; the first {first}"));
+    }
+    Ok(lines)
+}
+
+/// Kinds of damage, each with its number of pages and what was found first.
+type Faults = BTreeMap<&'static str, (u64, String)>;
+
+fn faults(dump: &Dump, held: &PageBitmap) -> Result<Faults> {
+    let windows = (0..held.span().end.0.div_ceil(WINDOW)).into_par_iter();
+    let parts: Vec<Result<Faults>> = windows
+        .map_init(Scratch::default, |scratch, i| {
+            let mut faults = Faults::new();
+            for run in held.runs(PfnRange::at(Pfn(i * WINDOW), WINDOW)) {
+                check_run(dump, run, scratch, &mut faults)?;
+            }
+            Ok(faults)
+        })
+        .collect();
+    let mut all = Faults::new();
+    for part in parts {
+        for (kind, (count, first)) in part? {
+            all.entry(kind).or_insert((0, first)).0 += count;
+        }
+    }
+    Ok(all)
+}
+
+fn check_run(dump: &Dump, run: PfnRange, scratch: &mut Scratch, faults: &mut Faults) -> Result<()> {
+    let mut fault = |fault: Fault| {
+        let first = || format!("pfn {}: {}", fault.pfn, fault.error);
+        faults.entry(Damage::describe(fault.damage)).or_insert_with(|| (0, first())).0 += 1;
+    };
+    match &dump.container {
+        Container::Kdump(file) => file.check(run, scratch, &mut fault),
+        Container::Split(set) => set.check(run, scratch, &mut fault),
+        _ => dump.source().visit(run, CodecSet::NONE, scratch, &mut |span| {
+            let kind = match span.content {
+                Content::Absent(Absence::Unreadable) => "unreadable, or past the end of the file",
+                Content::Absent(_) => "not there, though the headers say so",
+                _ => return Ok(()),
+            };
+            let first = format!("pfn {}", span.pages.start);
+            faults.entry(kind).or_insert((0, first)).0 += span.pages.len();
+            Ok(())
+        }),
+    }
+}

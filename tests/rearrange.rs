@@ -1,0 +1,160 @@
+//! `gdump -R`: refusals in no time, nothing half-made that looks whole; and `gdump check`, which tells the one from the other.
+
+use crate::support::kdump::Kdump;
+use crate::support::{gdump, gdump_ok, gdump_refuses, scratch, text, tiny};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// `gdump -R out < input`, which must not take long.
+fn rearrange(input: &Path, out: &Path) -> Output {
+    let begun = Instant::now();
+    let run = Command::new(env!("CARGO_BIN_EXE_gdump"))
+        .args(["-R", "-f", text(out)])
+        .stdin(fs::File::open(input).unwrap())
+        .output()
+        .unwrap();
+    // generous for a busy machine; makedumpfile takes ten minutes for some of these
+    assert!(begun.elapsed() < Duration::from_secs(20), "{}", input.display());
+    run
+}
+
+fn flattened() -> Vec<u8> {
+    gdump(&["-F", "-l", "-d", "31", "--message-level", "0", text(&tiny().vmcore)]).stdout
+}
+
+#[test]
+fn what_is_no_stream_is_refused_and_leaves_nothing() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("input"), dir.path().join("out"));
+    let stream = flattened();
+    for (bytes, says) in [
+        (&b""[..], "not a flattened dump"),
+        (b"makedumpfile", ""),
+        (&[0; 5000], "not a flattened dump"),
+        (b"root:x:0:0:root:/root:/bin/bash\n", ""),
+        (&stream[..4000], "ends"),
+        (&stream[..4100], "ends"),
+    ] {
+        fs::write(&input, bytes).unwrap();
+        let run = rearrange(&input, &out);
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{stderr}");
+        assert!(stderr.lines().count() == 1 && stderr.contains(says), "{stderr}");
+        assert!(!out.exists(), "{stderr}");
+    }
+    let run = rearrange(Path::new("/dev/zero"), &out);
+    assert!(run.status.code() == Some(1) && !out.exists());
+    let run = rearrange(Path::new("/dev/null"), &out);
+    assert!(run.status.code() == Some(1) && !out.exists());
+}
+
+/// A dump on a device is followed by what the device held before.
+#[test]
+fn bytes_after_the_end_marker_are_ignored() {
+    let dir = scratch();
+    let (input, out, want) = (dir.path().join("input"), dir.path().join("out"), dir.path().join("want"));
+    let mut stream = flattened();
+    stream.extend(b"what the device held before".repeat(1000));
+    fs::write(&input, stream).unwrap();
+    let run = rearrange(&input, &out);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    gdump_ok(&["-l", "-d", "31", text(&tiny().vmcore), text(&want)]);
+    assert!(fs::read(&out).unwrap() == fs::read(&want).unwrap());
+    gdump_ok(&["check", text(&input)]);
+}
+
+/// A stream that ends early gives what came of it, flagged incomplete; or nothing, if that is too little.
+#[test]
+fn cut_streams_are_flagged() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("input"), dir.path().join("out"));
+    for (stream, is_elf) in
+        [(flattened(), false), (gdump(&["-F", "-E", "--message-level", "0", text(&tiny().vmcore)]).stdout, true)]
+    {
+        let mut kept = 0;
+        for sixteenth in 1..16 {
+            fs::write(&input, &stream[..stream.len() * sixteenth / 16]).unwrap();
+            let _ = fs::remove_file(&out);
+            let run = rearrange(&input, &out);
+            let stderr = String::from_utf8(run.stderr).unwrap();
+            assert_eq!(run.status.code(), Some(1), "{stderr}");
+            if !out.exists() {
+                continue;
+            }
+            kept += 1;
+            let info = gdump(&["info", "--json", text(&out)]);
+            let info: serde_json::Value = serde_json::from_slice(&info.stdout).unwrap();
+            assert_eq!(info["incomplete"], true, "{sixteenth}: {stderr}");
+            assert!(is_elf || Kdump::open(&out).is_incomplete());
+            let check = gdump(&["check", text(&out)]);
+            assert_eq!(check.status.code(), Some(1), "{}", String::from_utf8_lossy(&check.stdout));
+            let check = gdump(&["check", text(&input)]);
+            assert_eq!(check.status.code(), Some(1), "{}", String::from_utf8_lossy(&check.stdout));
+        }
+        assert!(kept > 10, "{kept}");
+    }
+}
+
+#[test]
+fn check_names_each_kind_of_damage() {
+    let dir = scratch();
+    let file = dir.path().join("dump");
+    gdump_ok(&["-c", "-d", "31", text(&tiny().vmcore), text(&file)]);
+    assert!(gdump_ok(&["check", text(&file)]).contains("no damage found"));
+    let whole = fs::read(&file).unwrap();
+    let check = |bytes: &[u8]| {
+        fs::write(&file, bytes).unwrap();
+        let run = gdump(&["check", text(&file)]);
+        assert_eq!(run.status.code(), Some(1));
+        String::from_utf8(run.stdout).unwrap()
+    };
+    let u32_at = |at: usize| u32::from_le_bytes(whole[at..at + 4].try_into().unwrap()) as usize;
+    let descriptors = 4096 * (1 + u32_at(432) + u32_at(436));
+    // the first pages may be zero: their descriptors share the first page of data
+    let packed = (0..).map(|i| descriptors + 24 * i).find(|at| u32_at(at + 12) == 1).unwrap();
+    let damaged = |at: usize, bytes: &[u8]| {
+        let mut dump = whole.clone();
+        dump[at..at + bytes.len()].copy_from_slice(bytes);
+        dump
+    };
+    let data = u32_at(packed);
+    for (dump, says) in [
+        (damaged(packed, &[0; 24]), "not written"),
+        (damaged(packed + 12, &[0x40]), "unknown flags"),
+        (damaged(packed + 8, &[0xff; 4]), "impossible size"),
+        (damaged(packed + 4, &[0x7f]), "past the end"),
+        (damaged(data, &[0xff; 2]), "do not unpack"),
+        (damaged(424, &[9]), "flagged incomplete"),
+        (whole[..whole.len() - 1000].to_vec(), "past the end"),
+    ] {
+        let text = check(&dump);
+        assert!(text.contains(says), "{says}: {text}");
+    }
+}
+
+#[test]
+fn rearranging_changes_nothing_else() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    fs::write(&out, "precious").unwrap();
+    let e = gdump_refuses(&["-R", text(&tiny().vmcore), text(&out)]);
+    assert!(e.contains("File exists"), "{e}");
+    let e = gdump_refuses(&["-R", "-f", text(&tiny().vmcore), text(&out)]);
+    assert!(e.contains("not a flattened dump"), "{e}");
+    assert_eq!(fs::read(&out).unwrap(), b"precious");
+}
+
+/// A reader that goes away ends the writer, with status 1 and one line.
+#[test]
+fn a_closed_pipe_is_no_success() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gdump"));
+    command.args(["-F", "-d", "0", "--message-level", "4", text(&tiny().vmcore)]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let run = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(1), "{stderr}");
+    assert!(stderr.lines().count() == 1 && stderr.contains("Broken pipe"), "{stderr}");
+}
