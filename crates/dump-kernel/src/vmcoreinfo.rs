@@ -5,6 +5,21 @@ use crate::symbols::KernelSymbols;
 use dump_core::{PageSize, VirtAddr};
 use std::collections::HashMap;
 
+/// Keys that the kernels of one architecture alone write (arch/*/kernel/{vmcore_info,crash_core,machine_kexec}.c).
+const MACHINES: &[(&str, u16)] = &[
+    ("NUMBER(KERNEL_IMAGE_SIZE)", 62),
+    ("SYMBOL(init_top_pgt)", 62),
+    ("SYMBOL(init_level4_pgt)", 62),
+    ("NUMBER(kimage_voffset)", 183),
+    ("NUMBER(va_kernel_pa_offset)", 243),
+    ("NUMBER(phys_ram_base)", 243),
+    ("NUMBER(SAMODE31)", 22),
+    ("SYMBOL(lowcore_ptr)", 22),
+    ("SYMBOL(mmu_vmemmap_psize)", 21),
+    ("CONFIG_X86_PAE", 3),
+    ("CONFIG_ARM_LPAE", 40),
+];
+
 /// The note's text, parsed once.
 ///
 /// Where a key stands twice the first line counts, as in makedumpfile. A last line that is cut short (the kernel's buffer
@@ -49,6 +64,12 @@ impl Vmcoreinfo {
     pub fn version(&self) -> Option<(u32, u32)> {
         let mut parts = self.release()?.split(|c: char| !c.is_ascii_digit());
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    }
+
+    /// The architecture as an ELF `e_machine`, by keys that one alone has; for containers that do not say (QEMU's kdump files
+    /// call every machine "Unknown" since 8.2).
+    pub fn elf_machine(&self) -> Option<u16> {
+        MACHINES.iter().find(|(key, _)| self.get(key).is_some()).map(|(_, machine)| *machine)
     }
 
     /// The page size of the dumped kernel.
@@ -128,6 +149,15 @@ mod tests {
         assert_eq!(info.number("VMALLOC_START"), Some(0xffff_d3ac_8000_0000_u64 as i64));
         assert_eq!(info.number("odd"), None);
         assert_eq!(info.size_of("late"), None, "text ends at a NUL");
+    }
+
+    #[test]
+    fn machines_by_their_keys() {
+        for (key, machine) in
+            [("NUMBER(kimage_voffset)=1", Some(183)), ("SYMBOL(init_top_pgt)=1", Some(62)), ("SIZE(page)=64", None)]
+        {
+            assert_eq!(Vmcoreinfo::parse(key.as_bytes()).elf_machine(), machine, "{key}");
+        }
     }
 
     #[test]

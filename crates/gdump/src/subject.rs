@@ -53,6 +53,9 @@ impl Subject {
             }
         }
         let info = meta.vmcoreinfo_text().map(Vmcoreinfo::parse);
+        if let (0, Some(machine)) = (meta.machine.elf_machine, info.as_ref().and_then(Vmcoreinfo::elf_machine)) {
+            meta.machine.elf_machine = machine;
+        }
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let names: Vec<String> = inputs.paths.iter().map(|path| path.display().to_string()).collect();
         let mut subject = Subject { source, meta, info, found_at, damage, codec, name: names.join(", ") };
@@ -190,21 +193,24 @@ fn search(source: &dyn PageSource, watch: &dyn Watch) -> Result<Option<(Pfn, Mac
     candidates.sort_by_key(|(pfn, text)| (std::cmp::Reverse(text.len()), *pfn));
     let memory = SourceMemory::new(source);
     let meta = source.meta();
-    let guess = Machine { elf_machine: EM_X86_64, ..meta.machine };
-    let machine = if meta.machine.elf_machine == 0 { guess } else { meta.machine };
+    let machine = |info: &Vmcoreinfo| match meta.machine.elf_machine {
+        0 => Machine { elf_machine: info.elf_machine().unwrap_or(0), ..meta.machine },
+        _ => meta.machine,
+    };
     let holds = |text: &[u8]| {
         let info = Vmcoreinfo::parse(text);
+        let machine = machine(&info);
         let kernel = Kernel::new(info.clone(), machine, meta.page_size, &meta.segments).ok()?;
         let uts = kernel.utsname(&memory).ok()?;
         (Some(uts.release().as_str()) == info.release()).then_some(())
     };
     if let Some(at) = candidates.iter().position(|(_, text)| holds(text).is_some()) {
         let (pfn, text) = candidates.swap_remove(at);
+        let machine = machine(&Vmcoreinfo::parse(&text));
         return Ok(Some((pfn, machine, text)));
     }
-    let walked = machine.elf_machine == EM_X86_64;
-    let first = candidates.into_iter().next().filter(|_| !walked || meta.machine.elf_machine == 0);
-    Ok(first.map(|(pfn, text)| (pfn, meta.machine, text)))
+    let first = candidates.into_iter().next().map(|(pfn, text)| (pfn, machine(&Vmcoreinfo::parse(&text)), text));
+    Ok(first.filter(|(_, machine, _)| machine.elf_machine != EM_X86_64))
 }
 
 /// Where a text that may be vmcoreinfo was found, and the text.
