@@ -1,8 +1,9 @@
 //! Which bytes of the file hold which physical addresses.
 //!
 //! PT_LOADs may overlap: kexec gives the kernel text a segment of its own over the RAM segment that holds it. The first
-//! header wins, as in makedumpfile and crash, but a segment's missing tail (`p_filesz < p_memsz`) never hides the data of
-//! another. Built once into ascending, disjoint extents, so that a look-up is a binary search however many there are.
+//! header wins, as in makedumpfile and crash, but a segment's missing tail (`p_filesz < p_memsz`) never hides the data
+//! of another. Built once into ascending, disjoint extents, so that a look-up is a binary search however many there
+//! are.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -7,7 +7,8 @@
 //! | Xen domain | a section `.note.Xen` or `.xen_pages` |
 //! | VirtualBox | a note of VBCORE |
 //! | Xen host | a note VMCOREINFO_XEN, or of Xen with type 0x1000001 or 0x1000002 |
-//! | QNX guest | the last program header is a PT_NOTE whose bytes are no notes; or notes of QNX and physical addresses |
+//! | QNX guest | a PT_NOTE with no notes in it, which is the last segment or has the known structure |
+//! | | or notes of QNX, and physical addresses |
 //! | QNX process | notes of QNX, no physical addresses |
 //! | snap | a note of SNAP (crash's extension; it has the notes of `/proc/kcore` otherwise) |
 //! | kcore | a note NT_PRPSINFO of a process "vmlinux" (fs/proc/kcore.c) |
@@ -17,11 +18,12 @@
 //! | filtered vmcore | memory without bytes in the file, a note of ERASEINFO, or the flag of an incomplete dump |
 //! | vmcore | a note VMCOREINFO |
 //!
-//! A dump of QEMU's that somebody filtered has lost QEMU's header and keeps its notes: "QEMU" there, and filtered. libvirt
-//! has QEMU write its dumps, so nothing tells them apart.
+//! A dump of QEMU's that somebody filtered has lost QEMU's header and keeps its notes: "QEMU" there, and filtered.
+//! libvirt has QEMU write its dumps, so nothing tells them apart.
 
 use crate::header::{FileHeader, INCOMPLETE, ProgramHeader, Sizes};
 use crate::note::{self, Note, notes};
+use crate::qnx::QnxNote;
 use dump_core::{Error, is_zero};
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE};
 
@@ -159,9 +161,12 @@ impl Evidence<'_> {
     }
 
     fn is_qnx_guest(&self) -> bool {
+        let order = self.header.machine.order;
         let last = self.headers.last().is_some_and(|h| h.kind == PT_NOTE) && self.headers.len() > 1;
-        let foreign = !is_zero(self.last_notes) && !note::is_stream(self.last_notes, self.header.machine.order);
-        (last && foreign) || (self.has_qnx_notes() && self.has_physical_addresses())
+        let foreign = !is_zero(self.last_notes) && !note::is_stream(self.last_notes, order);
+        // who writes the dump again (we do) puts the segment first
+        (foreign && (last || QnxNote::decode(self.last_notes, order).is_some()))
+            || (self.has_qnx_notes() && self.has_physical_addresses())
     }
 
     fn has_qnx_notes(&self) -> bool {

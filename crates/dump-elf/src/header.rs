@@ -139,7 +139,8 @@ impl FileHeader {
         Ok(headers)
     }
 
-    /// The bytes that flag the file as incomplete (bit 0 of `e_flags`, as makedumpfile has it), and where in it they go.
+    /// The bytes that flag the file as incomplete (bit 0 of `e_flags`, as makedumpfile has it), and where in it they
+    /// go.
     pub fn incomplete_flag(&self) -> (u64, Vec<u8>) {
         let offset = if self.machine.word == WordSize::Bits64 { 48 } else { 36 };
         let mut bytes = FieldsMut::new(self.machine.order, self.machine.word);

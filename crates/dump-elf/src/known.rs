@@ -1,6 +1,6 @@
 //! Notes that are known, by owner and type.
 
-use crate::note::{Note, notes};
+use crate::note::{self, Note, notes};
 use dump_core::ByteOrder;
 
 /// A note, for people.
@@ -84,8 +84,11 @@ const NT_VMCOREDD: u32 = 0x700;
 /// Bytes of a device dump's name, with which its descriptor begins (struct vmcoredd_header).
 const VMCOREDD_NAME: usize = 44;
 
-/// The notes of a stream, in their order.
+/// The notes of a stream, in their order; none where it does not begin with an owner's name (QNX).
 pub fn describe_notes(stream: &[u8], order: ByteOrder) -> Vec<NoteInfo> {
+    if !note::is_stream(stream, order) {
+        return Vec::new();
+    }
     notes(stream, order).map(|note| describe(&note, stream)).collect()
 }
 

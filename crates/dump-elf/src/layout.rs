@@ -9,22 +9,22 @@
 //! end
 //! ```
 //!
-//! As makedumpfile -E does it, there is a PT_LOAD for each segment of the source, cut where 256 or more pages in a row are
-//! not dumped. What is left out at the end of a cut is memory without file bytes (`p_filesz < p_memsz`), so that every
-//! address of the source is still spoken of. Shorter gaps stay inside.
+//! As makedumpfile -E does it, there is a PT_LOAD for each segment of the source, cut where 256 or more pages in a row
+//! are not dumped; or, on request, where any page is not, as long as that takes few PT_LOADs. What is left out at the end of a cut is memory without file bytes (`p_filesz < p_memsz`), so that
+//! every address of the source is still spoken of. Shorter gaps stay inside.
 //!
 //! makedumpfile fills such gaps with what memory held there. Here they are holes that read as zeros: a page is left out
 //! because reading it may stop the machine (hwpoison, unaccepted) or because it is nobody's business (user data), and
 //! neither changes because its neighbours are wanted. A gap costs no space where files and streams have holes.
 //!
-//! Segments may overlap: the kernel text has one of its own, at its own virtual address, over the one of the RAM that it
-//! lies in. Memory stands in the file once all the same; overlapping PT_LOADs point at the same bytes, as those of QEMU's
-//! dumps with paging do. That halves what the kernel image takes, and lets pages be placed in one pass.
-
+//! Segments may overlap: the kernel text has one of its own, at its own virtual address, over the one of the RAM that
+//! it lies in. Memory stands in the file once all the same; overlapping PT_LOADs point at the same bytes, as those of
+//! QEMU's dumps with paging do. That halves what the kernel image takes, and lets pages be placed in one pass.
 //!
-//! Memory begins at a multiple of 512 bytes that is *not* a multiple of the page size. Where it is one, makedumpfile maps
-//! the file, by `p_memsz`: pages that were left out then read as whatever follows in the file, and after a few of them it
-//! touches what it unmapped (1.7.9 ended with SIGSEGV on the dump of a small machine). Its own output is never aligned.
+//! Memory begins at a multiple of 512 bytes that is *not* a multiple of the page size. Where it is one, makedumpfile
+//! maps the file, by `p_memsz`: pages that were left out then read as whatever follows in the file, and after a few of
+//! them it touches what it unmapped (1.7.9 ended with SIGSEGV on the dump of a small machine). Its own output is never
+//! aligned.
 
 use crate::header::{MAX_PROGRAM_HEADERS, PN_XNUM, Sizes};
 use crate::runs;
@@ -73,10 +73,13 @@ impl Layout {
     ///
     /// # Errors
     /// `Unsupported` where the class cannot hold it, `Corrupt` where pages to dump are no RAM.
-    pub fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet) -> Result<Layout> {
+    ///
+    /// Every page that is not dumped ends a PT_LOAD, as long as that makes no more than `exact` of them; then gaps stay
+    /// inside that are shorter than 2, 4, 8 ... pages, and at last those that makedumpfile keeps.
+    pub fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<Layout> {
         let size = meta.page_size;
         let segments = segments(meta, ram)?;
-        let loads = Cutter::new(size, dumpable, GAP_PAGES, MAX_PROGRAM_HEADERS as usize - 1)?.cut(&segments)?;
+        let loads = cut(size, dumpable, &segments, exact)?;
         let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0 };
         let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum();
         let total = dumpable.count(dumpable.span());
@@ -160,8 +163,8 @@ impl Layout {
 
 /// The segments of the source, then one for each run of RAM that they leave out: all RAM, where the source has none.
 ///
-/// Such runs get the virtual address 0. Nobody here knows where the kernel mapped them, and makedumpfile takes 0 as just
-/// that, where it would compute the direct mapping's address from any other.
+/// Such runs get the virtual address 0. Nobody here knows where the kernel mapped them, and makedumpfile takes 0 as
+/// just that, where it would compute the direct mapping's address from any other.
 fn segments(meta: &DumpMeta, ram: &dyn PageSet) -> Result<Vec<Segment>> {
     let size = meta.page_size;
     let mut segments: Vec<Segment> = meta.segments.iter().copied().filter(|s| s.bytes != 0).collect();
@@ -231,6 +234,18 @@ fn too_many() -> Error {
     Error::unsupported(format!("memory in more than {MAX_PROGRAM_HEADERS} pieces"))
 }
 
+/// Cuts segments to loads, exactly if that takes few enough.
+fn cut(size: PageSize, dumpable: &dyn PageSet, segments: &[Segment], exact: usize) -> Result<Vec<Load>> {
+    if exact != 0 {
+        match Cutter::new(size, dumpable, 1, exact)?.cut(segments) {
+            Ok((gap, loads)) if gap < GAP_PAGES => return Ok(loads),
+            _ => {}
+        }
+    }
+    let cutter = Cutter::new(size, dumpable, GAP_PAGES, MAX_PROGRAM_HEADERS as usize - 1)?;
+    cutter.cut(segments).map(|(_, loads)| loads)
+}
+
 /// Cuts segments to loads.
 struct Cutter<'a> {
     size: PageSize,
@@ -275,11 +290,11 @@ impl<'a> Cutter<'a> {
         });
     }
 
-    /// The loads of all segments, in their order, offsets yet to be found.
+    /// The loads of all segments, in their order, offsets yet to be found, and the length of the shortest gap that cut.
     ///
     /// # Errors
     /// `Unsupported` where there are more segments than a core may have loads.
-    fn cut(mut self, segments: &[Segment]) -> Result<Vec<Load>> {
+    fn cut(mut self, segments: &[Segment]) -> Result<(u64, Vec<Load>)> {
         loop {
             let mut loads = Vec::new();
             for segment in segments {
@@ -289,7 +304,7 @@ impl<'a> Cutter<'a> {
                 }
             }
             if loads.len() <= self.limit {
-                return Ok(loads);
+                return Ok((self.gap, loads));
             }
             if self.gap == u64::MAX {
                 return Err(too_many());
@@ -345,8 +360,8 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// A virtual address `by` bytes further on. 0 and all ones (kexec-tools, for memory that a 32-bit kernel has not mapped)
-/// are no addresses and stay what they are.
+/// A virtual address `by` bytes further on. 0 and all ones (kexec-tools, for memory that a 32-bit kernel has not
+/// mapped) are no addresses and stay what they are.
 fn moved(vaddr: VirtAddr, by: u64) -> u64 {
     const UNMAPPED: u64 = u32::MAX as u64;
     match vaddr.0 {
@@ -383,7 +398,7 @@ mod tests {
 
     fn lay(segments: &[(u64, u64)], dumpable: &[(u64, u64)]) -> Layout {
         let segments: Vec<_> = segments.iter().map(|(start, end)| (start << 12, 0, (end - start) << 12)).collect();
-        Layout::new(&meta(WordSize::Bits64, &segments), 0, &set(&[]), &set(dumpable)).unwrap()
+        Layout::new(&meta(WordSize::Bits64, &segments), 0, &set(&[]), &set(dumpable), 0).unwrap()
     }
 
     #[test]
@@ -399,6 +414,19 @@ mod tests {
         for (gap, want) in [(255, vec![(0, 256, 300, 0)]), (256, vec![(0, 0, 256, 0), (256, 1, 44, 0)])] {
             assert_eq!(shape(&lay(&[(0, 300)], &[(gap, gap + 1)])), want, "at the start, {gap}");
         }
+    }
+
+    #[test]
+    fn every_gap_cuts_where_that_takes_few_loads() {
+        let segments: Vec<_> = vec![(0, 0, 400 << 12)];
+        let dumpable = set(&[(0, 50), (51, 60), (64, 100), (399, 400)]);
+        let lay =
+            |exact| shape(&Layout::new(&meta(WordSize::Bits64, &segments), 0, &set(&[]), &dumpable, exact).unwrap());
+        let all = [(0, 50, 51, 0), (51, 9, 13, 50), (64, 36, 335, 59), (399, 1, 1, 95)];
+        assert_eq!(lay(4), all);
+        assert_eq!(lay(3), [(0, 60, 64, 0), (64, 36, 335, 60), (399, 1, 1, 96)]);
+        assert_eq!(lay(2), [(0, 100, 399, 0), (399, 1, 1, 100)]);
+        assert_eq!(lay(0), [(0, 100, 399, 0), (399, 1, 1, 100)]);
     }
 
     #[test]
@@ -436,7 +464,7 @@ mod tests {
     fn fractions_of_pages_keep_their_addresses() {
         let segments =
             [(0x1800, 0xffff_0000_0000_1800, 0x700), (0x2000, 7, 0x1080), (0x3080, 0, 0x10), (0x9fc00, 0, 0x400)];
-        let layout = Layout::new(&meta(WordSize::Bits64, &segments), 0x10, &set(&[]), &set(&[(1, 4)])).unwrap();
+        let layout = Layout::new(&meta(WordSize::Bits64, &segments), 0x10, &set(&[]), &set(&[(1, 4)]), 0).unwrap();
         let at = layout.data_at;
         let loads: Vec<_> = layout.loads.iter().map(|l| (l.paddr, l.vaddr, l.filesz, l.memsz, l.offset - at)).collect();
         assert_eq!(
@@ -451,27 +479,38 @@ mod tests {
         assert_eq!((layout.pages(), layout.notes_at, at), (3, 64 + 5 * 56, 0x200));
     }
 
+    /// makedumpfile would map it then, and read what is not there.
+    #[test]
+    fn memory_never_begins_at_a_page() {
+        for notes in (0..9000).step_by(100) {
+            let layout = Layout::new(&meta(WordSize::Bits64, &[]), notes, &set(&[(0, 9)]), &set(&[(0, 9)]), 0).unwrap();
+            let at = layout.data_at;
+            assert!(at % SECTOR == 0 && at % 4096 != 0 && at >= layout.notes_at + notes, "{notes}");
+            assert!(at - layout.notes_at - notes <= 2 * SECTOR);
+        }
+    }
+
     #[test]
     fn ram_that_no_segment_covers_gets_its_own() {
         let ram = set(&[(0, 100), (200, 300), (400, 410)]);
-        let layout = Layout::new(&meta(WordSize::Bits64, &[(10 << 12, 7, 50 << 12)]), 0, &ram, &ram).unwrap();
+        let layout = Layout::new(&meta(WordSize::Bits64, &[(10 << 12, 7, 50 << 12)]), 0, &ram, &ram, 0).unwrap();
         assert_eq!(
             shape(&layout).iter().map(|l| (l.0, l.1)).collect::<Vec<_>>(),
             [(10, 50), (0, 10), (60, 40), (200, 100), (400, 10)]
         );
         assert_eq!(layout.loads.iter().map(|l| l.vaddr).collect::<Vec<_>>(), [7, 0, 0, 0, 0]);
         let wide = set(&[(0, 1000)]);
-        let all = Layout::new(&meta(WordSize::Bits64, &[]), 0, &wide, &set(&[(0, 1), (600, 601)])).unwrap();
+        let all = Layout::new(&meta(WordSize::Bits64, &[]), 0, &wide, &set(&[(0, 1), (600, 601)]), 0).unwrap();
         assert_eq!(shape(&all), [(0, 1, 600, 0), (600, 1, 400, 1)]);
         assert_eq!(all.loads.iter().map(|l| l.vaddr).collect::<Vec<_>>(), [0, 0]);
-        let e = Layout::new(&meta(WordSize::Bits64, &[]), 0, &ram, &set(&[(0, 102)])).unwrap_err();
+        let e = Layout::new(&meta(WordSize::Bits64, &[]), 0, &ram, &set(&[(0, 102)]), 0).unwrap_err();
         assert_eq!((e.kind(), e.to_string().contains("2 pages")), (ErrorKind::Corrupt, true), "{e}");
     }
 
     #[test]
     fn thirty_two_bits_end_at_4_gib() {
         let narrow = |segment, pages: &[(u64, u64)]| {
-            Layout::new(&meta(WordSize::Bits32, &[segment]), 4096, &set(&[]), &set(pages))
+            Layout::new(&meta(WordSize::Bits32, &[segment]), 4096, &set(&[]), &set(pages), 0)
         };
         assert!(narrow((0xffff_f000, 0xffff_f000, 0x1000), &[]).is_ok());
         let high = narrow((0x3000_0000, 0xffff_ffff, 0xcfff_f000), &[(0x3_0000, 0x3_0001), (0xf_fffe, 0xf_ffff)]);
@@ -494,7 +533,8 @@ mod tests {
         let runs: Vec<(u64, u64)> = (0..64).map(|i| (i * 10, i * 10 + 1)).collect();
         let (dumpable, segments) =
             (set(&runs), meta(WordSize::Bits64, &[(0, 0, 640 << 12), (0, 0, 320 << 12)]).segments);
-        let cut = |limit| Cutter::new(PageSize::K4, &dumpable, 2, limit).unwrap().cut(&segments);
+        let cut =
+            |limit| Cutter::new(PageSize::K4, &dumpable, 2, limit).unwrap().cut(&segments).map(|(_, loads)| loads);
         assert_eq!(cut(96).unwrap().len(), 96);
         assert_eq!(cut(95).unwrap().len(), 2);
         assert_eq!(cut(2).unwrap().len(), 2);

@@ -1,5 +1,5 @@
-//! ELF cores as sources of physical pages: `/proc/vmcore`, what makedumpfile and QEMU write, 32 and 64 bit, both byte
-//! orders.
+//! ELF cores as sources of physical pages, and as outputs: `/proc/vmcore`, what makedumpfile and QEMU write, 32 and 64
+//! bit, both byte orders.
 //!
 //! ```text
 //! ELF header ── e_phoff ──> program headers: PT_NOTE, PT_LOAD ...     (anywhere in the file: QEMU 7.2 and later put
@@ -8,6 +8,9 @@
 //!      └── e_shoff ──> section    └── p_offset ──> notes
 //!          header 0: the real number of program headers, where e_phnum is PN_XNUM
 //! ```
+//!
+//! [`ElfCore`] opens a core and tells who made it ([`Flavor`]) and what its notes are; [`ElfSource`] has its pages;
+//! [`ElfWriter`] writes another.
 //!
 //! goblin gives the constants; its own parser wants the whole file in memory and stops at 65535 program headers, so the
 //! headers are walked here, each length checked against the file before it sizes anything.

@@ -70,8 +70,8 @@ fn is_erase_info(note: &Note<'_>) -> bool {
 /// `stream` byte for byte, with one more note ERASEINFO where `text` is not empty.
 ///
 /// It comes after the last note, ahead of zeros that follow: who walks the notes ends at those. Where what follows is
-/// something else (QNX), it comes at the end. A source that was erased from before has such a note already. Where `text`
-/// says all that the note says, it takes the note's place: readers look at one of them.
+/// something else (QNX), it comes at the end. A source that was erased from before has such a note already. Where
+/// `text` says all that the note says, it takes the note's place: readers look at one of them.
 ///
 /// # Errors
 /// `Unsupported` where `text` is longer than a note can be.

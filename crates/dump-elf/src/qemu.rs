@@ -9,8 +9,8 @@
 //! | 392 | cr0 ... cr4: 5 × u64 |
 //! | 432 | kernel_gs_base (u64), in newer versions |
 //!
-//! Little endian, as all x86. A 32-bit guest has zeros in the upper halves. With cr3 or the interrupt table's address, the
-//! kernel can be found where there is no VMCOREINFO. Source: QEMU, target/i386/arch_dump.c, QEMUCPUState.
+//! Little endian, as all x86. A 32-bit guest has zeros in the upper halves. With cr3 or the interrupt table's address,
+//! the kernel can be found where there is no VMCOREINFO. Source: QEMU, target/i386/arch_dump.c, QEMUCPUState.
 
 use crate::note::notes;
 use dump_core::{ByteOrder, Fields, Result, WordSize};
@@ -46,12 +46,13 @@ pub struct QemuCpu {
     pub segments: [QemuSegment; 10],
     /// cr0 ... cr4.
     pub control: [u64; 5],
-    /// What swapgs would put to the base of gs; `None` before QEMU 4.1.
+    /// What swapgs would put to the base of gs; `None` where QEMU is too old to say.
     pub kernel_gs_base: Option<u64>,
 }
 
 impl QemuCpu {
-    /// The CPUs of a dump, one for each note that is whole and of a version that is known. Their order is that of the CPUs.
+    /// The CPUs of a dump, one for each note that is whole and of a version that is known. Their order is that of the
+    /// CPUs.
     pub fn all(stream: &[u8]) -> Vec<QemuCpu> {
         let ours = notes(stream, ByteOrder::Little).filter(|note| note.name == b"QEMU" && note.kind == 0);
         ours.filter_map(|note| QemuCpu::decode(stream.get(note.desc)?)).collect()

@@ -11,8 +11,9 @@
 //! | 28 | 12 | spare |
 //! | 40 | | for each CPU a record of 128 bytes and `regset_size` bytes of registers |
 //!
-//! Known from public sources of 2007 and 2008 (sys/kdump.h, service/kdumper) whose writer had one CPU only. Whether records
-//! and registers alternate where there are more is not known; both ways take the same room, which is all that counts here.
+//! Known from public sources of 2007 and 2008 (sys/kdump.h, service/kdumper) whose writer had one CPU only. Whether
+//! records and registers alternate where there are more is not known; both ways take the same room, which is all that
+//! counts here.
 
 use dump_core::{ByteOrder, Fields, Result, WordSize};
 
@@ -22,7 +23,7 @@ const HEAD: u64 = 40;
 /// Bytes of a CPU's record.
 const CPU: u64 = 128;
 
-/// Bounds of what is believed: a register set has 272 bytes on AArch64, and the hypervisor no more than 254 CPUs.
+/// Bounds of what is believed; a register set has 272 bytes on AArch64.
 const MAX_REGISTERS: u32 = 64 << 10;
 const MAX_CPUS: u16 = 1024;
 

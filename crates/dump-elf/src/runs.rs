@@ -7,7 +7,8 @@ use dump_core::{PageSet, Pfn, PfnRange, Result};
 /// Pages looked at at once: 64 KiB of bits.
 const WINDOW: u64 = 1 << 19;
 
-/// Calls `each` with runs of pages of `set` that lie in `within`, ascending. Runs may touch: joining is left to the caller.
+/// Calls `each` with runs of pages of `set` that lie in `within`, ascending. Runs may touch: joining is left to the
+/// caller.
 ///
 /// # Errors
 /// What `each` returns.

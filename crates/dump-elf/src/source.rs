@@ -4,7 +4,7 @@ use crate::extents::{Extent, Extents};
 use crate::flavor::{Evidence, Flavor};
 use crate::header::{FileHeader, INCOMPLETE, ProgramHeader};
 use crate::known::{NoteInfo, describe_notes};
-use crate::note::{self, erase_info, notes};
+use crate::note::{erase_info, notes};
 use crate::qnx::QnxNote;
 use crate::section;
 use dump_core::{
@@ -36,9 +36,9 @@ impl<R: ReadAt> ElfCore<R> {
     /// Reads the headers and the notes.
     ///
     /// # Errors
-    /// `BadMagic` where it is no ELF core, `Unsupported` where it is one, but not of a machine's memory (`/proc/kcore`, a
-    /// Xen domain, a process), `Corrupt` or `Truncated` where its headers make no sense. A file that ends within its memory
-    /// or its notes is not an error: what is there can be read.
+    /// `BadMagic` where it is no ELF core, `Unsupported` where it is one, but not a machine's memory (`/proc/kcore`, a Xen
+    /// domain, a process), `Corrupt` or `Truncated` where its headers make no sense. A file that ends within its memory or
+    /// its notes is not an error: what is there can be read.
     pub fn open(input: R) -> Result<ElfCore<R>> {
         let header = FileHeader::read(&input)?;
         let headers = header.program_headers(&input)?;
@@ -69,10 +69,7 @@ impl<R: ReadAt> ElfCore<R> {
 
     /// The notes, for people; none where QNX has something else in their place.
     pub fn describe_notes(&self) -> Vec<NoteInfo> {
-        match self.flavor {
-            Flavor::QnxGuest if !note::is_stream(&self.notes, self.header.machine.order) => Vec::new(),
-            _ => describe_notes(&self.notes, self.header.machine.order),
-        }
+        describe_notes(&self.notes, self.header.machine.order)
     }
 
     /// What the QNX hypervisor has in place of notes, where that makes sense.

@@ -6,9 +6,8 @@
 //! finish   zeros up to the end; the flag, where pages are missing
 //! ```
 //!
-//! Zeros are placed *after* data that lies above them. A regular file is then never extended by zeros while other workers
-//! write to it, so nobody sets its length to less than someone else just made it; where the output is a device, zeros
-//! take away what it held.
+//! Zeros are placed *after* data that lies above them. A regular file is long enough by then, so that zeros cost it a
+//! look at its length and no byte; a device is rid of what it held before.
 
 use crate::encoder::Encoder;
 use crate::header::{FileHeader, INCOMPLETE, PN_XNUM, ProgramHeader, SectionHeader, Sizes};
@@ -25,12 +24,19 @@ use std::ops::Range;
 #[derive(Default)]
 pub struct ElfWriter {
     plan: Option<Plan>,
+    exact: usize,
 }
 
 impl ElfWriter {
-    /// A writer for one dump.
+    /// A writer for one dump, which cuts PT_LOADs where makedumpfile does: at 256 pages in a row that are left out.
     pub fn new() -> ElfWriter {
         ElfWriter::default()
+    }
+
+    /// A writer that cuts PT_LOADs at every page that is left out, as long as that makes no more than `loads` of them, so that
+    /// no page reads as zeros that was not zero.
+    pub fn exact(loads: usize) -> ElfWriter {
+        ElfWriter { plan: None, exact: loads }
     }
 
     /// Bytes of the file as far as placed; once it is finished and complete, how long it is. 0 before it is prepared.
@@ -43,7 +49,8 @@ impl ElfWriter {
         self.plan.as_ref().map_or(0, |plan| plan.layout.end)
     }
 
-    /// Pages whose content never came: lost or unreadable in the source. They read as zeros and make the dump incomplete.
+    /// Pages whose content never came: lost or unreadable in the source. They read as zeros and make the dump
+    /// incomplete.
     pub fn lost_pages(&self) -> u64 {
         self.plan.as_ref().map_or(0, |plan| plan.lost)
     }
@@ -69,7 +76,8 @@ impl DumpWriter for ElfWriter {
         out: &mut dyn Placer,
     ) -> Result<()> {
         let notes = note::with_erase_info(&meta.notes, &meta.erase_info, meta.machine.order)?;
-        let plan = Plan::new(meta, notes.len() as u64, ram, dumpable).map_err(|e| e.within("ELF output"))?;
+        let plan =
+            Plan::new(meta, notes.len() as u64, ram, dumpable, self.exact).map_err(|e| e.within("ELF output"))?;
         plan.place_head(&notes, out)?;
         self.plan = Some(plan);
         Ok(())
@@ -116,8 +124,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet) -> Result<Plan> {
-        let layout = Layout::new(meta, notes, ram, dumpable)?;
+    fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<Plan> {
+        let layout = Layout::new(meta, notes, ram, dumpable, exact)?;
         Ok(Plan {
             machine: meta.machine,
             page_size: meta.page_size,

@@ -163,12 +163,18 @@ fn every_prefix() {
 /// Whatever the headers say: an error, or a source that can be read without harm.
 #[test]
 fn every_header_byte_flipped() {
-    let whole = small().to_bytes();
-    for at in 0..64 + 3 * 56 {
+    for (whole, headers) in [(small(), 64 + 3 * 56), (small().like_qemu(), 64 + 2 * 64 + 3 * 56)] {
+        every_byte_flipped(&whole.to_bytes(), headers);
+    }
+}
+
+fn every_byte_flipped(whole: &[u8], headers: usize) {
+    for at in 0..headers {
         for value in [0x00, 0x01, 0x7f, 0x80, 0xff] {
-            let mut bytes = whole.clone();
+            let mut bytes = whole.to_vec();
             bytes[at] = value;
             let Ok(core) = ElfCore::open(bytes) else { continue };
+            core.describe_notes();
             let source = core.into_source(PageSize::K4);
             let end = source.meta().end_pfn;
             let Some(mut bits) = PageBitmap::new(end) else { continue };

@@ -141,6 +141,9 @@ fn a_qnx_guest() {
         let source = core.into_source(PageSize::K4);
         assert_eq!((source.meta().cpus, &source.meta().notes), (u32::from(cpus), &bytes));
     }
+    // written again, it has the structure in its first segment
+    let again = Core::x86_64().note(structure(3, 272)).load(load()).to_bytes();
+    assert_eq!(ElfCore::open(again).unwrap().flavor(), Flavor::QnxGuest);
     // ordinary notes in the last segment are ordinary notes
     let ordinary = last_is_note(&notes().vmcoreinfo("OSRELEASE=1\n").into_bytes());
     let core = ElfCore::open(ordinary).unwrap();

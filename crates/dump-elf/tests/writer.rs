@@ -8,6 +8,7 @@ mod common;
 use common::*;
 use dump_core::*;
 use dump_elf::{ElfCore, ElfWriter};
+use proptest::prelude::*;
 
 #[test]
 fn every_class_and_order_and_page_size_comes_back() {
@@ -83,7 +84,8 @@ fn gaps_and_zero_pages_are_zeros_whatever_was_there() {
     }
 }
 
-/// Runs of pages are placed at once, over spans and gaps in memory that have no bytes; their order is that of the pages.
+/// Runs of pages are placed at once, over spans and gaps in memory that have no bytes; their order is that of the
+/// pages.
 #[test]
 fn runs_are_placed_whole() {
     let toy = Toy::new(SHAPES[0], 4096, &[(0, 8, 0), (600, 700, 0)], &[(1, 4), (5, 8), (601, 604), (605, 606)]);
@@ -404,5 +406,39 @@ fn a_fake_kernel_filtered_and_read_again() {
             Ok(bytes) => assert!(is_zero(&bytes), "{pfn:#x}"),
             Err(why) => assert!(why == Absence::Excluded && !kept.contains(&pfn), "{pfn:#x}"),
         }
+    }
+}
+
+proptest! {
+    /// Segments out of thin air: an error, or a core that says what they said.
+    #[test]
+    fn any_segments(
+        list in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u64>(), 0u32..64, 0u32..64), 0..6),
+        narrow in any::<bool>(), dumped in prop::collection::vec((0u64..4000, 1u64..600), 0..4),
+    ) {
+        let mut toy = Toy::new(SHAPES[if narrow { 2 } else { 1 }], 4096, &[(0, 5000, 0)], &[]);
+        let segment = |&(paddr, vaddr, bytes, a, b): &(u64, u64, u64, u32, u32)| Segment {
+            paddr: PhysAddr(paddr >> a),
+            vaddr: VirtAddr(vaddr),
+            bytes: bytes >> b,
+        };
+        toy.meta.segments = list.iter().map(segment).collect();
+        dumped.iter().for_each(|(start, len)| toy.dumpable.set(PfnRange::at(Pfn(*start), *len)));
+        let (mut image, mut writer) = (Image::default(), ElfWriter::new());
+        if let Err(e) = writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut image) {
+            prop_assert!(narrow && e.kind() == ErrorKind::Unsupported, "{}", e);
+            return Ok(());
+        }
+        for run in toy.dumpable.runs(toy.dumpable.span()) {
+            let mut block = EncodedBlock::default();
+            block.note(run, SpanData::Zero);
+            writer.place(&block, &mut image).unwrap();
+        }
+        writer.finish(Ending::Complete, &mut image).unwrap();
+        let bytes: u64 = toy.meta.segments.iter().map(|s| s.bytes.min(u64::MAX - s.paddr.0)).fold(0, u64::wrapping_add);
+        let loads = dump_elf_headers(&image);
+        let made = loads.iter().filter(|l| l.vaddr == 0 && !toy.meta.segments.iter().any(|s| s.vaddr.0 == 0));
+        let made = made.map(|l| l.memsz).fold(0, u64::wrapping_add);
+        prop_assert_eq!(loads.iter().map(|l| l.memsz).fold(0, u64::wrapping_add), bytes.wrapping_add(made));
     }
 }

@@ -7,7 +7,7 @@
 use crate::plan::Inputs;
 use crate::probe::{Kind, PREFIX, probe};
 use crate::unpack::{self, Packing};
-use dump_core::{Error, ErrorKind, InputFile, PageSize, PageSource, PhysAddr, ReadAt, Result, Watch};
+use dump_core::{Error, ErrorKind, InputFile, PageSize, PageSource, Pfn, PhysAddr, ReadAt, Result, Watch};
 use dump_elf::{ElfCore, ElfSource};
 use dump_flat::FlatIndex;
 use dump_kdump::{KdumpFile, KdumpSet};
@@ -25,6 +25,8 @@ pub type Bytes = Box<dyn ReadAt>;
 pub struct Dump {
     /// What it is in, with its pages.
     pub container: Container,
+    /// Who wrote it, where that can be told.
+    pub flavor: Option<&'static str>,
     /// What lay around it, the outermost first: "zstd", "flattened".
     pub layers: Vec<&'static str>,
     /// Why it ends early, where it does.
@@ -60,6 +62,19 @@ impl Dump {
         }
     }
 
+    /// The same memory as pages of `size`, for containers that do not say what their pages are.
+    pub fn set_page_size(&mut self, size: PageSize) {
+        let meta = match &mut self.container {
+            Container::Elf(source) => source.meta_mut(),
+            Container::Lime(source) => source.meta_mut(),
+            Container::Avml(source) => source.meta_mut(),
+            Container::Raw(source) => source.meta_mut(),
+            Container::Kdump(_) | Container::Split(_) => return,
+        };
+        let bytes = meta.page_size.bytes_of(meta.end_pfn.0);
+        (meta.page_size, meta.end_pfn) = (size, Pfn(size.pages_for(bytes)));
+    }
+
     /// Its pages, taken.
     pub fn into_source(self) -> Box<dyn PageSource> {
         match self.container {
@@ -90,7 +105,8 @@ pub fn open(inputs: &Inputs, watch: &dyn Watch) -> Result<Dump> {
         dump.damage = dump.damage.or(other.damage);
         parts.push(part(other.container).map_err(|e| e.within(path.display()))?);
     }
-    Ok(Dump { container: Container::Split(Box::new(KdumpSet::new(parts)?)), layers: dump.layers, damage: dump.damage })
+    let container = Container::Split(Box::new(KdumpSet::new(parts)?));
+    Ok(Dump { container, flavor: None, layers: dump.layers, damage: dump.damage })
 }
 
 fn part(container: Container) -> Result<KdumpFile<Bytes>> {
@@ -111,12 +127,13 @@ fn open_one(path: &Path, raw_base: Option<PhysAddr>, watch: &dyn Watch) -> Resul
     let empty = prefix.is_empty();
     // Until vmcoreinfo is found in memory, nothing tells the page size of such images; 4 KiB divides every other.
     let page_size = PageSize::K4;
+    let mut flavor = None;
     let (container, cut) = match (raw_base, probe(&prefix)) {
         // memory may begin with anything, but what says that it is a dump is one: a comparison has one of each
         (Some(base), Kind::Unknown | Kind::Text | Kind::Known(_)) if !empty => {
             (Container::Raw(RawSource::new(bytes, base, page_size)?), None)
         }
-        (_, Kind::Elf) => open_elf(bytes)?,
+        (_, Kind::Elf) => open_elf(bytes, &mut flavor)?,
         (_, Kind::Kdump) => (Container::Kdump(Box::new(KdumpFile::open(bytes)?)), None),
         (_, Kind::Lime) => {
             let source = LimeSource::open(bytes, page_size)?;
@@ -139,11 +156,12 @@ fn open_one(path: &Path, raw_base: Option<PhysAddr>, watch: &dyn Watch) -> Resul
             return Err(e.hint("--raw-base ADDR reads bare memory"));
         }
     };
-    Ok(Dump { container, layers, damage: damage.or(cut) })
+    Ok(Dump { container, flavor, layers, damage: damage.or(cut) })
 }
 
-fn open_elf(bytes: Bytes) -> Result<(Container, Option<Error>)> {
+fn open_elf(bytes: Bytes, flavor: &mut Option<&'static str>) -> Result<(Container, Option<Error>)> {
     let core = ElfCore::open(bytes)?;
+    *flavor = Some(core.flavor().name());
     let told = core.vmcoreinfo().map(Vmcoreinfo::parse).and_then(|info| info.page_size());
     let cut = core.truncation().map(|(end, len)| Error::truncated("its memory", end, len));
     Ok((Container::Elf(Box::new(core.into_source(told.unwrap_or(PageSize::K4)))), cut))

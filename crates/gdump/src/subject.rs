@@ -42,15 +42,19 @@ impl Subject {
     pub fn new(mut dump: Dump, inputs: &Inputs, watch: &dyn Watch) -> Result<Subject> {
         let damage = dump.damage.take();
         let codec = codec_of(&dump);
+        let mut found = None;
+        if dump.source().meta().vmcoreinfo_text().is_none() {
+            found = search(dump.source(), watch)?;
+            if let Some(size) = found.as_ref().and_then(|(_, _, text)| Vmcoreinfo::parse(text).page_size()) {
+                dump.set_page_size(size);
+            }
+        }
         let source = dump.into_source();
         let mut meta = source.meta().clone();
-        let mut found_at = None;
-        if meta.vmcoreinfo_text().is_none() {
-            if let Some((pfn, machine, text)) = search(&source, watch)? {
-                found_at = Some(pfn);
-                meta.machine = machine;
-                add_note(&mut meta, &text);
-            }
+        let found_at = found.as_ref().map(|(pfn, ..)| *pfn);
+        if let Some((_, machine, text)) = found {
+            meta.machine = machine;
+            add_note(&mut meta, &text);
         }
         let info = meta.vmcoreinfo_text().map(Vmcoreinfo::parse);
         if let (0, Some(machine)) = (meta.machine.elf_machine, info.as_ref().and_then(Vmcoreinfo::elf_machine)) {

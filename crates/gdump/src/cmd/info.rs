@@ -20,6 +20,7 @@ struct Info {
     files: Vec<String>,
     layers: Vec<&'static str>,
     container: &'static str,
+    flavor: Option<&'static str>,
     header_version: Option<i32>,
     codec: Option<&'static str>,
     machine: MachineInfo,
@@ -60,6 +61,7 @@ struct KernelInfo {
 struct NoteInfo {
     owner: String,
     r#type: u32,
+    name: Option<&'static str>,
     size: usize,
 }
 
@@ -91,6 +93,7 @@ impl Info {
             files,
             layers: dump.layers.clone(),
             container,
+            flavor: dump.flavor,
             header_version,
             codec,
             machine: machine(meta),
@@ -122,7 +125,8 @@ impl Info {
         line("file", self.files.join(", "));
         let version = self.header_version.map_or(String::new(), |version| format!(" version {version}"));
         let layers: String = self.layers.iter().rev().map(|layer| format!(", {layer}")).collect();
-        line("container", format!("{}{version}{layers}", self.container));
+        let flavor = self.flavor.map_or(String::new(), |flavor| format!(", {flavor}"));
+        line("container", format!("{}{version}{flavor}{layers}", self.container));
         line("codec", self.codec.unwrap_or_default().to_owned());
         let m = &self.machine;
         line("machine", format!("{}, {} bit, {} endian", m.name, m.bits, m.byte_order));
@@ -139,7 +143,8 @@ impl Info {
         line("cpus", self.cpus.to_string());
         line("phys_base", format!("{:#x}", self.phys_base));
         for note in &self.notes {
-            line("note", format!("{} type {:#x}, {} bytes", note.owner, note.r#type, note.size));
+            let name = note.name.map_or(String::new(), |name| format!(", {name}"));
+            line("note", format!("{} type {:#x}{name}, {} bytes", note.owner, note.r#type, note.size));
         }
         self.erase_info.iter().for_each(|erased| line("erased", erased.clone()));
         self.odd.iter().for_each(|odd| line("odd", odd.clone()));
@@ -198,14 +203,8 @@ fn kernel(meta: &DumpMeta, told: Option<&Vmcoreinfo>) -> KernelInfo {
 }
 
 fn notes(meta: &DumpMeta) -> Vec<NoteInfo> {
-    let notes = dump_elf::notes(&meta.notes, meta.machine.order);
-    notes
-        .map(|note| NoteInfo {
-            owner: String::from_utf8_lossy(note.name).into_owned(),
-            r#type: note.kind,
-            size: note.desc.len(),
-        })
-        .collect()
+    let described = dump_elf::describe_notes(&meta.notes, meta.machine.order);
+    described.into_iter().map(|n| NoteInfo { owner: n.owner, r#type: n.kind, name: n.name, size: n.size }).collect()
 }
 
 /// What somebody should know who wonders why a tool does not open the file.
