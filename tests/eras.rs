@@ -3,49 +3,12 @@
 
 use crate::support::kdump::{Kdump, Page};
 use crate::support::{gdump, gdump_ok, scratch, text};
-use dump_synth::{Class, Counts, Era, FakeKernel, FreeLists, KernelBuilder, Leaf, MemModel, RootSymbol, StructPages};
-
-/// Every kind of page that any era has, in 32 MiB.
-const RECIPE: &str = "
-    ram 0x0..0x9f
-    ram 0x100..0x2000
-    hole 0x1f00..0x1f10 garbage
-    reserved 0x100..0x108
-    anon 0x110..0x120
-    anon 0x120..0x124 zero
-    anon 0x124..0x126 poisoned
-    ksm 0x128..0x12a
-    movable 0x12a..0x12c
-    pgtable 0x12c..0x130
-    cache 0x130..0x140
-    cache-private 0x140..0x148
-    swapcache 0x148..0x14c
-    owner-priv 0x14c..0x150
-    slab 0x150..0x158
-    slab 0x158 order=3
-    kernel 0x170..0x178 noise
-    zero 0x180..0x190
-    hwpoison 0x190
-    offline 0x191..0x1a0
-    free 0x1a0..0x1a7
-    free 0x1b0 order=4
-    kernel 0x1d0 order=4
-    thp 0x200
-    hugetlb 0x400
-    cache 0x600..0x640 order=4
-    free 0x800..0x1000 order=10
-";
-
-/// Kinds that only newer eras have.
-const SINCE: &[(Era, &str)] = &[
-    (Era::V4_4, "kernel 0x1e0 order=4 tails=garbage\nslab 0x1f0 order=4 tails=garbage"),
-    (Era::V4_14, "anon-with-waiters 0x1a8..0x1ac"),
-    (Era::V6_16, "unaccepted 0x1000 zero\nunaccepted 0x1400"),
-];
+use dump_synth::{
+    Class, Counts, Era, FakeKernel, FreeLists, KernelBuilder, Leaf, MemModel, RootSymbol, StructPages, every_kind,
+};
 
 fn builder(era: Era) -> KernelBuilder {
-    let since = SINCE.iter().filter(|(first, _)| era >= *first);
-    since.fold(KernelBuilder::new(era).recipe(RECIPE), |builder, (_, lines)| builder.recipe(lines))
+    KernelBuilder::new(era).recipe(&every_kind(era))
 }
 
 fn models() -> Vec<MemModel> {

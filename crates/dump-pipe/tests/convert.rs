@@ -5,7 +5,7 @@
 use dump_core::{
     Absence, BlockEncoder, ByteOrder, CodecSet, Content, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind,
     Machine, PageBitmap, PageSet, PageSize, PageSource, Pfn, PfnRange, Phase, Placer, Result, Scratch, Span, SpanData,
-    UtsName, Watch, WordSize, WriteAt,
+    Watch, WordSize, WriteAt,
 };
 use dump_pipe::{Job, Outcome, convert};
 use std::sync::Mutex;
@@ -19,22 +19,8 @@ struct Numbers {
 
 impl Numbers {
     fn new(end: u64, bad: u64) -> Numbers {
-        let meta = DumpMeta {
-            machine: Machine { elf_machine: 62, order: ByteOrder::Little, word: WordSize::Bits64 },
-            page_size: PageSize::K4,
-            end_pfn: Pfn(end),
-            notes: Vec::new(),
-            vmcoreinfo: None,
-            cpus: 0,
-            segments: Vec::new(),
-            utsname: UtsName::default(),
-            crash_time: 0,
-            phys_base: 0,
-            dump_level: 0,
-            erase_info: Vec::new(),
-            incomplete: false,
-            excluded_vmemmap: false,
-        };
+        let machine = Machine { elf_machine: 62, order: ByteOrder::Little, word: WordSize::Bits64 };
+        let meta = DumpMeta { end_pfn: Pfn(end), ..DumpMeta::new(machine, PageSize::K4) };
         Numbers { meta, bad }
     }
 }

@@ -8,49 +8,8 @@ use std::error::Error;
 use std::fs;
 
 use dump_synth::{
-    Era, FakeKernel, FlatStream, FreeLists, KernelBuilder, Leaf, MemModel, RootSymbol, StructPages, lime_of,
+    Era, FakeKernel, FlatStream, FreeLists, KernelBuilder, Leaf, MemModel, RootSymbol, StructPages, every_kind, lime_of,
 };
-
-/// Every kind of page an era can have, in 32 MiB.
-const RECIPE: &str = "
-    ram 0x0..0x9f
-    ram 0x100..0x2000
-    hole 0x1f00..0x1f10 garbage
-    reserved 0x100..0x108
-    anon 0x110..0x120
-    anon 0x120..0x124 zero
-    anon 0x124..0x126 poisoned
-    ksm 0x128..0x12a
-    movable 0x12a..0x12c
-    pgtable 0x12c..0x130
-    cache 0x130..0x140
-    cache-private 0x140..0x148
-    swapcache 0x148..0x14c
-    owner-priv 0x14c..0x150
-    slab 0x150..0x158
-    slab 0x158 order=3
-    kernel 0x160..0x170
-    kernel 0x170..0x178 noise
-    kernel 0x178..0x180 fill=0x5a
-    zero 0x180..0x190
-    hwpoison 0x190
-    offline 0x191..0x1a0
-    free 0x1a0..0x1a7
-    free 0x1b0 order=4
-    free-bad-order 0x1c0
-    kernel 0x1d0 order=4
-    thp 0x200
-    hugetlb 0x400
-    cache 0x600..0x640 order=4
-    free 0x800..0x1000 order=10
-";
-
-/// Lines for newer eras only.
-const SINCE: &[(Era, &str)] = &[
-    (Era::V4_4, "kernel 0x1e0 order=4 tails=garbage\nslab 0x1f0 order=4 tails=garbage"),
-    (Era::V4_14, "anon-with-waiters 0x1a8..0x1ac"),
-    (Era::V6_16, "unaccepted 0x1000 zero\nunaccepted 0x1400"),
-];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -58,10 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: synth ERA MODEL OUT [OPTION...]".into());
     };
     let era: Era = era.parse()?;
-    let mut builder = KernelBuilder::new(era).model(model_named(model)?).recipe(RECIPE);
-    for (_, lines) in SINCE.iter().filter(|since| era >= since.0) {
-        builder = builder.recipe(lines);
-    }
+    let mut builder = KernelBuilder::new(era).model(model_named(model)?).recipe(&every_kind(era));
     for option in options {
         builder = with_option(builder, option)?;
     }

@@ -73,5 +73,5 @@ pub use memmodel::{MemModel, RootSymbol, StructPages};
 pub use memory::FakeMemory;
 pub use note::Notes;
 pub use pgtable::Leaf;
-pub use recipe::{Content, Kind, Line, Recipe};
+pub use recipe::{Content, Kind, Line, Recipe, every_kind};
 pub use vmcoreinfo::CRASHTIME;
