@@ -30,14 +30,20 @@ impl<R: ReadAt> KdumpSet<R> {
         }
         parts.sort_by_key(|part| part.split_range());
         let (first, others) = parts.split_first_mut().ok_or_else(|| Error::corrupt("no part of a split dump"))?;
+        let mut wrong = Vec::new();
         for part in others {
-            check_twins(first, part).map_err(|e| e.within("parts of a split dump"))?;
-            part.share_held(first.held());
+            match twin_trouble(first, part) {
+                Some(trouble) => wrong.push(format!("the part with pfns {} {trouble}", range_of(part))),
+                None => part.share_held(first.held()),
+            }
         }
         let mut meta = first.meta().clone();
         meta.erase_info = erase_info(&parts);
         meta.incomplete = parts.iter().any(|part| part.meta().incomplete);
-        check_cover(parts.iter().filter_map(KdumpFile::split_range), meta.end_pfn)?;
+        cover_trouble(parts.iter().map(range_of), meta.end_pfn, &mut wrong);
+        if !wrong.is_empty() {
+            return Err(Error::corrupt(wrong.join("; ")).within("parts of a split dump"));
+        }
         Ok(KdumpSet { parts, meta })
     }
 
@@ -107,36 +113,37 @@ fn erase_info<R: ReadAt>(parts: &[KdumpFile<R>]) -> Vec<u8> {
     lines.concat()
 }
 
-/// Checks that two parts are of one dump: equal main headers, notes and bitmaps. The incomplete flag may differ, since
-/// makedumpfile sets it in the part alone that ran out of space.
-fn check_twins<R: ReadAt>(one: &KdumpFile<R>, other: &KdumpFile<R>) -> Result<()> {
+fn range_of<R: ReadAt>(part: &KdumpFile<R>) -> PfnRange {
+    part.split_range().unwrap_or_default()
+}
+
+/// How a part shows that it is of another dump than the first: headers, notes or bitmaps that differ. The incomplete flag may
+/// differ, since makedumpfile sets it in the part alone that ran out of space.
+fn twin_trouble<R: ReadAt>(one: &KdumpFile<R>, other: &KdumpFile<R>) -> Option<&'static str> {
     let complete = |part: &KdumpFile<R>| {
         let main = part.header().main.clone();
         MainHeader { status: main.status & !STATUS_INCOMPLETE, ..main }
     };
     if one.header().abi != other.header().abi || complete(one) != complete(other) {
-        return Err(Error::corrupt("their headers differ"));
+        return Some("has a header that differs from the first part's");
     }
     if one.meta().end_pfn != other.meta().end_pfn || one.meta().notes != other.meta().notes {
-        return Err(Error::corrupt("their notes or max_mapnr differ"));
+        return Some("has notes or a max_mapnr that differ from the first part's");
     }
-    if !Arc::ptr_eq(one.held(), other.held()) && one.held() != other.held() {
-        return Err(Error::corrupt("their bitmaps differ"));
-    }
-    Ok(())
+    let same = Arc::ptr_eq(one.held(), other.held()) || one.held() == other.held();
+    (!same).then_some("has bitmaps that differ from the first part's")
 }
 
-/// Checks that ranges follow each other from 0 to `end`.
-fn check_cover(ranges: impl Iterator<Item = PfnRange>, end: Pfn) -> Result<()> {
+/// Every gap and overlap of ranges that should follow each other from 0 to `end`.
+fn cover_trouble(ranges: impl Iterator<Item = PfnRange>, end: Pfn, wrong: &mut Vec<String>) {
     let mut at = Pfn(0);
     for range in ranges.chain([PfnRange::new(end, end)]) {
         if range.start > at {
-            return Err(Error::corrupt(format!("no part of the split dump has pfns {at}..{}", range.start)));
+            wrong.push(format!("none has pfns {at}..{}", range.start));
         }
         if range.start < at {
-            return Err(Error::corrupt(format!("two parts of the split dump have pfns {}..{at}", range.start)));
+            wrong.push(format!("two have pfns {}..{}", range.start, at.min(range.end.max(range.start + 1))));
         }
-        at = range.end;
+        at = at.max(range.end);
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! A dump with all that can be learnt of its kernel: from its notes, or from vmcoreinfo found in its memory, which puts right
 //! what QEMU leaves out or gets wrong.
 
-use crate::open::Dump;
+use crate::open::{Container, Dump};
 use crate::plan::Inputs;
 use dump_core::{
     CodecId, CodecSet, Content, DumpMeta, Error, FieldsMut, Machine, PageBitmap, PageSource, Pfn, PfnRange, Repaged,
@@ -30,6 +30,8 @@ pub struct Subject {
     pub damage: Option<Error>,
     /// How its pages are packed, if they are.
     pub codec: Option<CodecId>,
+    /// The page frames that it holds, where it is one part of a split dump without the others.
+    pub lone_part: Option<PfnRange>,
     /// Its names, for messages.
     pub name: String,
 }
@@ -42,6 +44,10 @@ impl Subject {
     pub fn new(mut dump: Dump, inputs: &Inputs, watch: &dyn Watch) -> Result<Subject> {
         let damage = dump.damage.take();
         let codec = codec_of(&dump);
+        let lone_part = match &dump.container {
+            Container::Kdump(file) => file.split_range(),
+            _ => None,
+        };
         let mut found = None;
         if dump.source().meta().vmcoreinfo_text().is_none() {
             found = search(dump.source(), watch)?;
@@ -62,7 +68,8 @@ impl Subject {
         }
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let names: Vec<String> = inputs.paths.iter().map(|path| path.display().to_string()).collect();
-        let mut subject = Subject { source, meta, info, found_at, damage, codec, name: names.join(", ") };
+        let name = names.join(", ");
+        let mut subject = Subject { source, meta, info, found_at, damage, codec, lone_part, name };
         subject.complete();
         Ok(subject)
     }
@@ -126,8 +133,8 @@ impl KernelView {
 /// The codec that a kdump file says it uses.
 fn codec_of(dump: &Dump) -> Option<CodecId> {
     let status = match &dump.container {
-        crate::open::Container::Kdump(file) => file.header().main.status,
-        crate::open::Container::Split(set) => set.parts().first()?.header().main.status,
+        Container::Kdump(file) => file.header().main.status,
+        Container::Split(set) => set.parts().first()?.header().main.status,
         _ => 0,
     };
     CodecId::ALL.into_iter().find(|codec| status & flags_of(Some(*codec)) != 0)

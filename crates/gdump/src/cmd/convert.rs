@@ -40,6 +40,13 @@ pub fn run(plan: &Conversion) -> Result<Exit> {
 }
 
 fn convert_subject(plan: &Conversion, subject: &Subject, interrupt: &Interrupt) -> Result<Exit> {
+    if let Some(pages) = subject.lone_part {
+        let text = format!("one part of a split dump, with page frames {pages}; the others were not given");
+        if plan.keep_codec {
+            return Err(Error::missing(text).within(&subject.name));
+        }
+        plan.messages.warning(&format!("{}: {text}", subject.name));
+    }
     let memory = subject.memory();
     let highest = plan.levels.iter().max().copied().unwrap_or_default();
     let view = view(plan, subject, highest, &memory).map_err(|e| match &subject.damage {
