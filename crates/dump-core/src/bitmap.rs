@@ -156,12 +156,12 @@ impl PageBitmap {
 
     /// The first page at or after `from` that is in the set.
     pub fn next_set(&self, from: Pfn) -> Option<Pfn> {
-        self.find(from, true)
+        self.find(PfnRange::new(from, self.span.end), true)
     }
 
     /// The first page at or after `from` that is not in the set; the window's end where all are.
     pub fn next_clear(&self, from: Pfn) -> Pfn {
-        self.find(from, false).unwrap_or(self.span.end)
+        self.find(PfnRange::new(from, self.span.end), false).unwrap_or(self.span.end)
     }
 
     /// The pages of `run` that are in the set, as maximal runs in ascending order.
@@ -207,15 +207,14 @@ impl PageBitmap {
         ((run.start - self.span.start) / CHUNK) as usize..(run.end - self.span.start).div_ceil(CHUNK) as usize
     }
 
-    /// The first page at or after `from` whose bit is `value`.
-    fn find(&self, from: Pfn, value: bool) -> Option<Pfn> {
-        let from = from.max(self.span.start);
-        let first = ((from - self.span.start) / CHUNK) as usize;
-        for (i, chunk) in self.chunks.iter().enumerate().skip(first) {
+    /// The first page of `run` whose bit is `value`; looks no further than the run goes.
+    fn find(&self, run: PfnRange, value: bool) -> Option<Pfn> {
+        let run = run.intersect(self.span);
+        for i in self.chunks_of(run) {
             let start = self.span.start + i as u64 * CHUNK;
-            if let Some(at) = chunk.find((from - start) as usize, value) {
+            if let Some(at) = self.chunks[i].find((run.start - start) as usize, value) {
                 let pfn = start + at as u64;
-                return (pfn < self.span.end).then_some(pfn);
+                return (pfn < run.end).then_some(pfn);
             }
         }
         None
@@ -333,8 +332,8 @@ impl Iterator for Runs<'_> {
     type Item = PfnRange;
 
     fn next(&mut self) -> Option<PfnRange> {
-        let start = self.bits.next_set(self.rest.start).filter(|pfn| *pfn < self.rest.end)?;
-        let end = self.bits.next_clear(start).min(self.rest.end);
+        let start = self.bits.find(self.rest, true)?;
+        let end = self.bits.find(PfnRange::new(start, self.rest.end), false).unwrap_or(self.rest.end);
         self.rest.start = end;
         Some(PfnRange::new(start, end))
     }

@@ -54,6 +54,7 @@ impl<R: ReadAt> ElfCore<R> {
         let order = header.machine.order;
         let qnx = if flavor == Flavor::QnxGuest { QnxNote::decode(last_notes, order) } else { None };
         let loads = memory(&header, &headers)?;
+        check_plausible(&loads, len)?;
         Ok(ElfCore { input, header, loads, notes, len, flavor, filtered, qnx })
     }
 
@@ -189,6 +190,20 @@ fn read_notes(input: &dyn ReadAt, headers: &[ProgramHeader], len: u64) -> Result
     Ok((out, last..end))
 }
 
+/// Memory (bytes) that headers may claim whatever the file has, and times the file's length that they may claim besides: a
+/// dump that was cut off is worth what it holds, but headers out of thin air are not worth looking through.
+const CLAIM: u64 = 1 << 38;
+const CLAIM_TIMES: u64 = 4096;
+
+fn check_plausible(loads: &[ProgramHeader], len: u64) -> Result<()> {
+    let claimed = loads.iter().fold(0u64, |sum, h| sum.saturating_add(h.filesz));
+    if claimed > CLAIM.max(len.saturating_mul(CLAIM_TIMES)) {
+        let text = format!("program headers claim {claimed:#x} bytes of memory in a file of {len:#x}");
+        return Err(Error::corrupt(text));
+    }
+    Ok(())
+}
+
 /// The pages of an ELF core.
 pub struct ElfSource<R> {
     input: R,
@@ -224,15 +239,24 @@ impl<R: ReadAt> ElfSource<R> {
         let bytes = size.bytes_of(run.len()) as usize;
         match self.input.view(offset, bytes, scratch) {
             Ok(bytes) => push(Span { pages: run, content: Content::Bytes(bytes) }),
-            Err(_) if run.len() > 1 => {
-                for i in 0..run.len() {
-                    let page = PfnRange::at(run.start + i, 1);
-                    self.push_whole(page, offset + size.bytes_of(i), scratch, push)?;
-                }
-                Ok(())
-            }
-            Err(_) => push(Span { pages: run, content: Content::Absent(Absence::Unreadable) }),
+            Err(_) => self.push_in_part(run, offset, scratch, push),
         }
+    }
+
+    /// Pushes pages of which some cannot be read: those past the end of the file at once, others one by one.
+    fn push_in_part(&self, run: PfnRange, offset: u64, scratch: &mut Scratch, push: Push<'_>) -> Result<()> {
+        let size = self.meta.page_size;
+        let in_file = self.input.len()?.saturating_sub(offset) >> size.shift();
+        let (here, past) = if in_file < run.len() { (in_file, run.len() - in_file) } else { (run.len(), 0) };
+        for i in 0..here {
+            let page = PfnRange::at(run.start + i, 1);
+            match self.input.view(offset + size.bytes_of(i), size.bytes(), scratch) {
+                Ok(bytes) => push(Span { pages: page, content: Content::Bytes(bytes) })?,
+                Err(_) => push(Span { pages: page, content: Content::Absent(Absence::Unreadable) })?,
+            }
+        }
+        let pages = PfnRange::at(run.start + here, past);
+        if pages.is_empty() { Ok(()) } else { push(Span { pages, content: Content::Absent(Absence::Unreadable) }) }
     }
 
     /// Pushes one page that no extent covers whole: what there is of it, the rest zeros.

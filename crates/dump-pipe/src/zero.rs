@@ -21,6 +21,7 @@ pub fn exclude_zero(source: &dyn PageSource, dumpable: &mut PageBitmap, watch: &
     let pages = &*dumpable;
     let found: Vec<Result<Vec<PfnRange>>> = (0..span.len().div_ceil(WINDOW))
         .into_par_iter()
+        .filter(|i| pages.count(PfnRange::at(span.start + i * WINDOW, WINDOW)) != 0)
         .map_init(Scratch::default, |scratch, i| {
             let window = PfnRange::at(span.start + i * WINDOW, WINDOW);
             let found = zero_runs(source, pages, window, scratch, watch);

@@ -4,8 +4,8 @@
 use crate::open::{Container, Dump};
 use crate::plan::Inputs;
 use dump_core::{
-    CodecId, CodecSet, Content, DumpMeta, Error, FieldsMut, Machine, PageBitmap, PageSource, Pfn, PfnRange, Repaged,
-    Result, Scratch, UtsName, Watch, WordSize,
+    CodecId, CodecSet, Content, DumpMeta, Error, FieldsMut, Machine, PageBitmap, PageSet, PageSource, Pfn, PfnRange,
+    Repaged, Result, Scratch, UtsName, Watch, WordSize,
 };
 use dump_kdump::desc::flags_of;
 use dump_kernel::{Kernel, KernelSymbols, MemMap, PageRules, PhysMemory, SourceMemory, Vmcoreinfo, vmcoreinfo_at};
@@ -233,6 +233,7 @@ fn candidates(source: &dyn PageSource, watch: &dyn Watch) -> Result<Vec<Candidat
     source.mark_held(&mut held)?;
     let windows = (0..end.0.div_ceil(WINDOW)).into_par_iter();
     let found: Vec<Result<Vec<Candidate>>> = windows
+        .filter(|i| held.count(PfnRange::at(Pfn(i * WINDOW), WINDOW)) != 0)
         .map_init(Scratch::default, |scratch, i| {
             let mut found = Vec::new();
             for run in held.runs(PfnRange::at(Pfn(i * WINDOW), WINDOW)) {

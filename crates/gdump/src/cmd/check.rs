@@ -9,8 +9,9 @@ use dump_kdump::{Damage, Fault};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
-/// Pages that a worker takes at a time.
+/// Pages that a worker takes at a time, and that are asked for at once.
 const WINDOW: u64 = 1 << 12;
+const AT_ONCE: u64 = 64;
 
 /// Checks the dump; a set of parts is one dump.
 ///
@@ -50,10 +51,14 @@ type Faults = BTreeMap<&'static str, (u64, String)>;
 fn faults(dump: &Dump, held: &PageBitmap) -> Result<Faults> {
     let windows = (0..held.span().end.0.div_ceil(WINDOW)).into_par_iter();
     let parts: Vec<Result<Faults>> = windows
+        .filter(|i| held.count(PfnRange::at(Pfn(i * WINDOW), WINDOW)) != 0)
         .map_init(Scratch::default, |scratch, i| {
             let mut faults = Faults::new();
             for run in held.runs(PfnRange::at(Pfn(i * WINDOW), WINDOW)) {
-                check_run(dump, run, scratch, &mut faults)?;
+                for start in (run.start.0..run.end.0).step_by(AT_ONCE as usize) {
+                    let piece = PfnRange::at(Pfn(start), AT_ONCE).intersect(run);
+                    check_run(dump, piece, scratch, &mut faults)?;
+                }
             }
             Ok(faults)
         })

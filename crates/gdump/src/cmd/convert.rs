@@ -17,6 +17,10 @@ use dump_kernel::{BuddyMark, Kernel, MemMap, PhysMemory};
 use dump_pipe::{Job, Outcome, convert, exclude_zero};
 use dump_raw::{LimeWriter, RawWriter};
 
+/// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be believed: struct pages alone, which no
+/// filter leaves out, are a 64th. A header out of thin air would otherwise size the bitmaps that are written.
+const PLAUSIBLE_RAM: u64 = 1 << 26;
+
 /// PT_LOADs up to which an ELF dump leaves every single page out that is not dumped. crash looks through all of them for every
 /// read; a thousand cost nothing that can be felt.
 const EXACT_LOADS: usize = 1024;
@@ -248,6 +252,11 @@ impl Attempt<'_> {
         source.mark_held(&mut held)?;
         // a page that is held is RAM, whatever the 1st bitmap of a damaged file says
         held.runs(held.span()).for_each(|run: PfnRange| ram.set(run));
+        let (claimed, there) = (ram.count(ram.span()), held.count(held.span()));
+        if claimed > PLAUSIBLE_RAM && there < claimed >> 16 {
+            let text = format!("headers claim {claimed} pages of RAM, of which the dump holds {there}");
+            return Err(Error::corrupt(text).within(&self.subject.name));
+        }
         Ok((ram, held))
     }
 

@@ -103,6 +103,7 @@ fn compare(left: &dyn PageSource, right: &dyn PageSource) -> Result<Counts> {
     }
     let windows = (0..end.0.div_ceil(WINDOW)).into_par_iter();
     let parts: Vec<Result<Counts>> = windows
+        .filter(|i| union.count(PfnRange::at(Pfn(i * WINDOW), WINDOW)) != 0)
         .map_init(Default::default, |(a, b): &mut (Side, Side), i| {
             let mut counts = Counts::default();
             for run in union.runs(PfnRange::at(Pfn(i * WINDOW), WINDOW)) {
