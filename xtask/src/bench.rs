@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{program, workspace};
 
 /// Rows of the table, as options.
-const ROWS: &[&str] = &["-c -d 1", "-l -d 1", "-z -d 1", "-d 0", "-c -d 31", "-l -d 31"];
+const ROWS: &[&str] = &["-c -d 1", "-l -d 1", "-z -d 1", "-d 0", "-c -d 31", "-l -d 31", "-E -d 31"];
 
 /// What `cargo xtask bench` takes.
 #[derive(clap::Args)]
