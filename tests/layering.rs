@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("dump-core", &[]),
     ("dump-pipe", &["dump-core"]),
+    ("dump-deflate", &[]),
     ("dump-elf", &["dump-core"]),
-    ("dump-kdump", &["dump-core"]),
+    ("dump-kdump", &["dump-core", "dump-deflate"]),
     ("dump-flat", &["dump-core"]),
     ("dump-raw", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
