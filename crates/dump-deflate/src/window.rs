@@ -37,10 +37,6 @@ impl Window {
             to.copy_from_slice(block);
             self.filled += block.len();
         }
-        // The last words of a block are hashed with what lies behind it: nothing may be left there of a page before.
-        if let Some(behind) = self.bytes.get_mut(LEAD + self.filled..LEAD + self.filled + 8) {
-            behind.fill(0);
-        }
         if start == 0 {
             self.close_lead();
         }
