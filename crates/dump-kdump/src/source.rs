@@ -92,6 +92,19 @@ impl<R: ReadAt> KdumpFile<R> {
         self.header.sub.split.then_some(self.part)
     }
 
+    /// What the headers say that cannot be so, beyond what keeps a file from being opened.
+    pub fn check_headers(&self) -> Vec<Error> {
+        let sub = &self.header.sub;
+        let mut wrong = Vec::new();
+        if !(0..=31).contains(&sub.dump_level) {
+            wrong.push(Error::corrupt(format!("dump_level {} is not from 0 to 31", sub.dump_level)));
+        }
+        for (what, at) in [("vmcoreinfo", sub.vmcoreinfo), ("eraseinfo", sub.erase_info)] {
+            wrong.extend(read_stretch(&self.file, self.file_len, at, MAX_TEXT, what).err());
+        }
+        wrong.into_iter().map(|e| e.within("sub header")).collect()
+    }
+
     /// Looks at all pages of `run` as reading would, and reports each that cannot be had.
     ///
     /// # Errors

@@ -52,6 +52,11 @@ impl<R: ReadAt> KdumpSet<R> {
         &self.parts
     }
 
+    /// As [`KdumpFile::check_headers`], of all parts.
+    pub fn check_headers(&self) -> Vec<Error> {
+        self.parts.iter().flat_map(KdumpFile::check_headers).collect()
+    }
+
     /// As [`KdumpFile::check`], over all parts.
     ///
     /// # Errors

@@ -133,6 +133,31 @@ fn every_shape_and_version() {
     }
 }
 
+/// What no reader needs still must be so: it is looked at and said, and the file stays readable.
+#[test]
+fn headers_that_cannot_be_are_said() {
+    let notes = Notes::new(Endian::Little).vmcoreinfo(TEXT).into_bytes();
+    let mut synth = small().abi(Width::W64, Endian::Little, Packing::Padded).version(6).notes(notes, TEXT);
+    synth.eraseinfo = b"erase x size 1\n".to_vec();
+    let whole = synth.to_bytes();
+    assert!(open(whole.clone()).unwrap().check_headers().is_empty());
+    // offsets within the 64-bit sub header
+    for (offset, len, said) in [
+        (8, 4, "dump_level -1"),
+        (32, 8, "vmcoreinfo"),
+        (40, 8, "vmcoreinfo"),
+        (64, 8, "eraseinfo"),
+        (72, 8, "eraseinfo"),
+    ] {
+        let mut bytes = whole.clone();
+        bytes[4096 + offset..][..len].fill(0xff);
+        let file = open(bytes).unwrap();
+        check_small(&file);
+        let wrong = file.check_headers();
+        assert!(wrong.len() == 1 && wrong[0].to_string().contains(said), "{offset}: {wrong:?}");
+    }
+}
+
 #[test]
 fn packed_and_padded_are_told_apart_without_notes() {
     for (width, endian, packing) in SHAPES {

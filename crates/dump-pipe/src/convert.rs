@@ -58,6 +58,8 @@ pub struct Outcome {
     pub lengths: Vec<u64>,
     /// What stopped it before its end; the output is then flagged incomplete, and what landed can be read.
     pub stopped: Option<Error>,
+    /// Why the output is not even flagged incomplete, although it is.
+    pub unflagged: Option<Error>,
 }
 
 impl Outcome {
@@ -70,8 +72,8 @@ impl Outcome {
 /// Writes the dumpable pages of a source, on all workers of the current rayon pool.
 ///
 /// # Errors
-/// Where not even the headers could be written, or an output that was stopped could not be flagged incomplete. All that
-/// happens between is in the [`Outcome`].
+/// Where not even the headers could be written. All that happens after that is in the [`Outcome`], for there may be pages
+/// in the output.
 pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
     let outputs = Outputs::new(job.outputs);
     writer.prepare(job.meta, job.ram, job.dumpable, &mut Direct(&outputs))?;
@@ -79,16 +81,13 @@ pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
     let tally = AtomicCounts::default();
     let stopped = run(job, writer, &outputs, &tally);
     job.watch.end();
-    let mut outcome = Outcome { counts: tally.get(), written: 0, lengths: Vec::new(), stopped };
-    let ending = if outcome.is_complete() { Ending::Complete } else { Ending::Incomplete };
-    match (writer.finish(ending, &mut Direct(&outputs)), &outcome.stopped) {
-        (Ok(()), _) => {}
-        (Err(e), None) if ending == Ending::Complete => {
-            // what comes last did not fit: the pages are all there, but the file is not what it should be
-            writer.finish(Ending::Incomplete, &mut Direct(&outputs))?;
-            outcome.stopped = Some(e);
-        }
-        (Err(e), _) => return Err(e),
+    let mut outcome = Outcome { counts: tally.get(), written: 0, lengths: Vec::new(), stopped, unflagged: None };
+    if outcome.is_complete() {
+        // what comes last may not fit: the pages are all there then, but the file is not what it should be
+        outcome.stopped = writer.finish(Ending::Complete, &mut Direct(&outputs)).err();
+    }
+    if !outcome.is_complete() {
+        outcome.unflagged = writer.finish(Ending::Incomplete, &mut Direct(&outputs)).err();
     }
     outcome.written = outputs.written();
     outcome.lengths = outputs.lengths();

@@ -9,7 +9,7 @@ use dump_core::{
 };
 use dump_pipe::{Job, Outcome, convert};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Page `pfn` holds its number again and again; every 7th is zero, pages from `bad` on cannot be read.
 struct Numbers {
@@ -117,18 +117,25 @@ struct Memory {
     bytes: Mutex<Vec<u8>>,
     room: u64,
     stream: bool,
+    /// Once something did not fit, nothing is taken any more: a pipe that is closed, a disk that is gone.
+    breaks: bool,
+    broken: AtomicBool,
 }
 
 impl Memory {
     fn new(room: u64, stream: bool) -> Memory {
-        Memory { bytes: Mutex::default(), room, stream }
+        Memory { bytes: Mutex::default(), room, stream, breaks: false, broken: AtomicBool::new(false) }
     }
 }
 
 impl WriteAt for Memory {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let end = offset as usize + bytes.len();
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Io, "broken earlier"));
+        }
         if offset < INDEX && end as u64 > self.room {
+            self.broken.store(self.breaks, Ordering::Relaxed);
             return Err(Error::new(ErrorKind::NoSpace, "full"));
         }
         let mut all = self.bytes.lock().unwrap();
@@ -233,6 +240,18 @@ fn no_space_leaves_what_landed() {
         assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::NoSpace);
         let there = check_part(&output.bytes.into_inner().unwrap());
         assert!((4000..6250).contains(&there), "{there}");
+    }
+}
+
+/// The first error is the cause; that the output cannot even be flagged comes second, and takes nothing away.
+#[test]
+fn an_output_that_breaks_keeps_its_cause_and_its_pages() {
+    for (threads, stream) in [(1, false), (3, true)] {
+        let output = Memory { breaks: true, ..Memory::new(50_000, stream) };
+        let outcome = run(threads, &output, END, u64::MAX);
+        assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::NoSpace);
+        assert!(outcome.unflagged.unwrap().to_string().contains("broken earlier"));
+        assert!(outcome.counts.raw > 1000);
     }
 }
 

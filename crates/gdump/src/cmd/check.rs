@@ -29,6 +29,12 @@ pub fn run(look: &Look) -> Result<Exit> {
 
 fn on_dump(look: &Look, dump: &Dump) -> Result<Vec<String>> {
     let mut lines: Vec<String> = dump.damage.iter().map(|damage| damage.to_string()).collect();
+    let headers = match &dump.container {
+        Container::Kdump(file) => file.check_headers(),
+        Container::Split(set) => set.check_headers(),
+        _ => Vec::new(),
+    };
+    lines.extend(headers.iter().map(|wrong| wrong.to_string()));
     let meta = dump.source().meta();
     if meta.incomplete {
         lines.push("flagged incomplete: it was cut off when it was made".to_owned());

@@ -328,8 +328,10 @@ impl Attempt<'_> {
         messages.report(&report.stats());
         messages.common(&report.table());
         let complete = outcome.is_complete() && self.subject.damage.is_none();
-        if !outcome.is_complete() && !self.plan.dry_run {
-            messages.error(&format!("{output}: flagged incomplete; what it holds can be read"));
+        match &outcome.unflagged {
+            Some(e) => messages.error(&format!("{output}: cut off, and not flagged incomplete: {e}")),
+            None if outcome.is_complete() || self.plan.dry_run => {}
+            None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run {
             let plural = if self.plan.outputs.len() > 1 { "dumpfiles are" } else { "dumpfile is" };
