@@ -11,29 +11,64 @@
 //! scanning run over whole words, here and nowhere else.
 
 use crate::addr::{Pfn, PfnRange};
+use crate::error::Result;
 use bitvec::prelude::Lsb0;
 use bitvec::view::BitView;
+use std::ops::Deref;
+use std::sync::Arc;
 
 const WORD: u64 = 64;
 const WORDS: usize = 512;
 
 /// Pages of a chunk: 128 MiB of 4 KiB pages, 4 KiB of bits.
-const CHUNK: u64 = WORD * WORDS as u64;
+const CHUNK: u64 = PageBitmap::CHUNK_PAGES;
 
-/// The largest window that a bitmap may span, in pages: 256 TiB of 4 KiB pages, 32 MiB of empty chunks.
-const MAX_PAGES: u64 = 1 << 36;
-
-/// Page frames as the writers see them: counted, or copied window by window.
+/// Page frames as the pipeline and the writers see them: counted, or looked at window by window.
 ///
-/// A [`PageBitmap`] holds them all; something that recomputes them on demand can give the same answers in less memory.
+/// A [`PageBitmap`] holds them all; something that finds them out again whenever it is asked can give the same answers in
+/// less memory. Such a set is best asked in ascending order.
 pub trait PageSet: Sync {
     /// The window in which pages can lie.
     fn span(&self) -> PfnRange;
+
     /// How many pages of `run` are in the set.
-    fn count(&self, run: PfnRange) -> u64;
+    ///
+    /// # Errors
+    /// What finding it out meets; a held set has none. So in the others.
+    fn count(&self, run: PfnRange) -> Result<u64>;
+
     /// Writes the bits of `run` (its start a multiple of 8) to `out`, 8 pages a byte, lowest first; all of `out` is
     /// written, bits past the run or the window as 0.
-    fn write_bytes(&self, run: PfnRange, out: &mut [u8]);
+    ///
+    /// # Errors
+    /// As [`count`](PageSet::count).
+    fn write_bytes(&self, run: PfnRange, out: &mut [u8]) -> Result<()>;
+
+    /// The part of the set around `pfn`, from a multiple of [`PageBitmap::CHUNK_PAGES`] to another or to an end of the set.
+    /// To be dropped before another is asked for, since two may be more than there is memory for.
+    ///
+    /// # Errors
+    /// As [`count`](PageSet::count).
+    fn window(&self, pfn: Pfn) -> Result<PageWindow<'_>>;
+}
+
+/// A part of a [`PageSet`], held.
+pub enum PageWindow<'a> {
+    /// All of a set that is held anyway.
+    All(&'a PageBitmap),
+    /// A part that was made to be looked at.
+    Part(Arc<PageBitmap>),
+}
+
+impl Deref for PageWindow<'_> {
+    type Target = PageBitmap;
+
+    fn deref(&self) -> &PageBitmap {
+        match self {
+            PageWindow::All(bits) => bits,
+            PageWindow::Part(bits) => bits,
+        }
+    }
 }
 
 /// A stretch of the bitmap: its words, or one word for all of them. Bits past the window's end are never looked at.
@@ -100,6 +135,17 @@ pub struct PageBitmap {
 }
 
 impl PageBitmap {
+    /// Pages that share a chunk of memory: boundaries between parts of a set are multiples of this.
+    pub const CHUNK_PAGES: u64 = WORD * WORDS as u64;
+
+    /// The largest window that a bitmap may span, in pages: 256 TiB of 4 KiB pages, 32 MiB of empty chunks.
+    pub const MAX_PAGES: u64 = 1 << 36;
+
+    /// Bytes on the heap that a set over `pages` pages takes at most: a bit a page, and 16 bytes for each chunk.
+    pub fn most_bytes(pages: u64) -> u64 {
+        pages.div_ceil(8).saturating_add(pages.div_ceil(Self::CHUNK_PAGES).saturating_mul(size_of::<Chunk>() as u64))
+    }
+
     /// An empty set over `0..end`; `None` where that is more than any machine has (2^36 pages).
     pub fn new(end: Pfn) -> Option<PageBitmap> {
         PageBitmap::windowed(PfnRange::new(Pfn(0), end))
@@ -108,17 +154,44 @@ impl PageBitmap {
     /// An empty set over `span`, its start rounded down to a multiple of 64.
     pub fn windowed(span: PfnRange) -> Option<PageBitmap> {
         let span = PfnRange::new(Pfn(span.start.0 / WORD * WORD), span.end);
-        if span.len() > MAX_PAGES {
+        if span.len() > Self::MAX_PAGES {
             return None;
         }
         let chunks = usize::try_from(span.len().div_ceil(CHUNK)).ok()?;
         Some(PageBitmap { span, chunks: vec![Chunk::uniform(false); chunks] })
     }
 
+    /// The window in which pages can lie.
+    pub fn span(&self) -> PfnRange {
+        self.span
+    }
+
     /// Whether `pfn` is in the set.
     pub fn get(&self, pfn: Pfn) -> bool {
         let at = pfn - self.span.start;
         self.span.contains(pfn) && self.word(at / WORD) >> (at % WORD) & 1 != 0
+    }
+
+    /// How many pages of `run` are in the set.
+    pub fn count(&self, run: PfnRange) -> u64 {
+        let run = run.intersect(self.span);
+        let count = |i: usize| {
+            let span = chunk_span(self.span, i);
+            let here = run.intersect(span);
+            self.chunks[i].count((here.start - span.start) as usize, (here.end - span.start) as usize)
+        };
+        self.chunks_of(run).map(count).sum()
+    }
+
+    /// Writes the bits of `run` (its start a multiple of 8) to `out`, 8 pages a byte, lowest first; all of `out` is
+    /// written, bits past the run or the window as 0.
+    pub fn write_bytes(&self, run: PfnRange, out: &mut [u8]) {
+        let mut pfn = run.start;
+        for bytes in out.chunks_mut(8) {
+            let word = self.bits_at(pfn, run.end).to_le_bytes();
+            bytes.copy_from_slice(&word[..bytes.len()]);
+            pfn = pfn + WORD;
+        }
     }
 
     /// Puts the pages of `run` that lie in the window into the set.
@@ -251,23 +324,17 @@ impl PageSet for PageBitmap {
         self.span
     }
 
-    fn count(&self, run: PfnRange) -> u64 {
-        let run = run.intersect(self.span);
-        let count = |i: usize| {
-            let span = chunk_span(self.span, i);
-            let here = run.intersect(span);
-            self.chunks[i].count((here.start - span.start) as usize, (here.end - span.start) as usize)
-        };
-        self.chunks_of(run).map(count).sum()
+    fn count(&self, run: PfnRange) -> Result<u64> {
+        Ok(PageBitmap::count(self, run))
     }
 
-    fn write_bytes(&self, run: PfnRange, out: &mut [u8]) {
-        let mut pfn = run.start;
-        for bytes in out.chunks_mut(8) {
-            let word = self.bits_at(pfn, run.end).to_le_bytes();
-            bytes.copy_from_slice(&word[..bytes.len()]);
-            pfn = pfn + WORD;
-        }
+    fn write_bytes(&self, run: PfnRange, out: &mut [u8]) -> Result<()> {
+        PageBitmap::write_bytes(self, run, out);
+        Ok(())
+    }
+
+    fn window(&self, _: Pfn) -> Result<PageWindow<'_>> {
+        Ok(PageWindow::All(self))
     }
 }
 

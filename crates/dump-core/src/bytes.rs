@@ -1,18 +1,25 @@
 //! Bytes by offset, in and out.
 
 use crate::error::{Error, Result};
+use crate::map::MappedWindow;
+use crate::stretch::Stretch;
 
-/// Reusable memory of one worker, grown to the largest piece it was asked for.
+/// Reusable memory of one worker, grown to the largest piece it was asked for, and its window into a mapped file.
 #[derive(Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
+    pub(crate) window: Option<MappedWindow>,
 }
+
+/// Bytes that a scratch has at least: a few page tables.
+const LEAST: usize = 16 << 10;
 
 impl Scratch {
     /// `len` bytes of unspecified content.
     pub fn take(&mut self, len: usize) -> &mut [u8] {
         if self.bytes.len() < len {
-            self.bytes.resize(len, 0);
+            self.bytes = Vec::new(); // first: growing would hold both, and leave the smaller one's room behind
+            self.bytes = vec![0; len.max(LEAST).next_power_of_two()];
         }
         &mut self.bytes[..len]
     }
@@ -48,6 +55,11 @@ pub trait ReadAt: Send + Sync {
         let buf = scratch.take(len);
         self.read_exact_at(offset, buf)?;
         Ok(buf)
+    }
+
+    /// What lies at `offset`: data, as far as is known without reading, or a hole, which reads as zeros.
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        Stretch::Data(u64::MAX - offset)
     }
 }
 
@@ -106,6 +118,14 @@ impl<R: ReadAt + ?Sized> ReadAt for &R {
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         (**self).read_exact_at(offset, buf)
     }
+
+    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
+        (**self).view(offset, len, scratch)
+    }
+
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        (**self).stretch_at(offset)
+    }
 }
 
 impl<R: ReadAt + ?Sized> ReadAt for Box<R> {
@@ -115,6 +135,14 @@ impl<R: ReadAt + ?Sized> ReadAt for Box<R> {
 
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         (**self).read_exact_at(offset, buf)
+    }
+
+    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
+        (**self).view(offset, len, scratch)
+    }
+
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        (**self).stretch_at(offset)
     }
 }
 

@@ -1,24 +1,44 @@
 //! Files read and written by offset.
 
-use crate::bytes::{ReadAt, WriteAt};
+use crate::bytes::{ReadAt, Scratch, WriteAt};
 use crate::error::{Error, Result};
+use crate::map::MappedWindow;
+use crate::stretch::{Stretch, Stretches};
+use rustix::fs::{PROC_SUPER_MAGIC, fstatfs};
 use std::fs::File;
 use std::io::{self, ErrorKind as IoKind};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file read with `pread`, which any number of workers may do at once.
-///
-/// Not mapped: a mapped page that cannot be read (memory pulled from under `/proc/vmcore`, a file cut short meanwhile)
-/// kills the process with SIGBUS and loses the dump, where `pread` returns an error for that page alone.
+/// A file read by any number of workers at once: with `pread`, holes of sparse files not at all, `/proc/vmcore` through
+/// mapped windows where the kernel lets it be mapped. See `map.rs` for why no other file is.
 pub struct InputFile {
     file: File,
     len: u64,
+    /// The number that windows of this file carry; `None` where it is read.
+    mapped: Option<u64>,
+    /// `None` where the file has no holes.
+    stretches: Option<Stretches>,
 }
+
+/// Fewer bytes than this are read rather than mapped, unless a window has them anyway: page tables, wherever they lie.
+const MAPPED_FROM: usize = 16 << 10;
+
+/// The number of the next file that is mapped.
+static NEXT_MAPPED: AtomicU64 = AtomicU64::new(0);
 
 impl InputFile {
     /// Takes an open file of `len` bytes; the length is the caller's to find, since `/proc` files may not tell it.
     pub fn new(file: File, len: u64) -> InputFile {
-        InputFile { file, len }
+        let mapped = fstatfs(&file).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC);
+        InputFile::with(file, len, mapped)
+    }
+
+    fn with(file: File, len: u64, mapped: bool) -> InputFile {
+        let sparse = file.metadata().is_ok_and(|meta| meta.is_file() && meta.blocks().saturating_mul(512) < meta.len());
+        let mapped = mapped.then(|| NEXT_MAPPED.fetch_add(1, Ordering::Relaxed));
+        let stretches = (sparse && mapped.is_none()).then(|| Stretches::new(len));
+        InputFile { file, len, mapped, stretches }
     }
 }
 
@@ -39,6 +59,29 @@ impl ReadAt for InputFile {
             }
         }
         Ok(())
+    }
+
+    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
+        if let Some(owner) = self.mapped {
+            let held = |scratch: &Scratch| scratch.window.as_ref().is_some_and(|w| w.get(owner, offset, len).is_some());
+            let end = offset.saturating_add(len as u64);
+            if !held(scratch) && len >= MAPPED_FROM && end <= self.len {
+                scratch.window = None; // two windows at a time would be one too many
+                scratch.window = MappedWindow::new(&self.file, owner, offset, len, self.len).ok();
+            }
+            if held(scratch) {
+                let bytes = scratch.window.as_ref().and_then(|window| window.get(owner, offset, len));
+                return Ok(bytes.unwrap_or_default());
+            }
+        }
+        let buf = scratch.take(len);
+        self.read_exact_at(offset, buf)?;
+        Ok(buf)
+    }
+
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        let all = Stretch::Data(u64::MAX - offset);
+        self.stretches.as_ref().map_or(all, |stretches| stretches.at(&self.file, offset))
     }
 }
 
@@ -101,12 +144,11 @@ fn located(e: io::Error, offset: u64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bytes::Scratch;
     use crate::error::ErrorKind;
 
     #[test]
     fn a_short_file_is_truncated_not_a_panic() {
-        let file = tempfile();
+        let file = tempfile::tempfile().unwrap();
         let out = OutputFile::new(file.try_clone().unwrap());
         out.write_at(4, b"abcd").unwrap();
         out.zeros(8, 8).unwrap();
@@ -117,10 +159,37 @@ mod tests {
         assert_eq!(input.view(10, 7, &mut scratch).unwrap_err().kind(), ErrorKind::Truncated);
     }
 
-    fn tempfile() -> File {
-        let path = std::env::temp_dir().join(format!("dump-core-file-{}", std::process::id()));
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
-        std::fs::remove_file(path).unwrap();
-        file
+    /// Any file stands in for `/proc/vmcore` here: what windows give is what reads give, wherever they begin and end.
+    #[test]
+    fn mapped_windows_hold_what_reads_give() {
+        let len = (9 << 20) + 5000;
+        let bytes: Vec<u8> = (0..len).map(|i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        let [one, other] = [true, false].map(|mapped| InputFile::with(file.try_clone().unwrap(), len, mapped));
+        let mut scratch = Scratch::default();
+        for (at, n) in
+            [(0, 16 << 10), (100, 20_000), (4096, 10), (3 << 20, 2 << 20), (len - 20_000, 20_000), (7, 5 << 20)]
+        {
+            assert!(one.view(at, n, &mut scratch).unwrap() == &bytes[at as usize..][..n], "{at} {n}");
+            assert!(scratch.window.is_some());
+            assert!(other.view(at, 100, &mut scratch).unwrap() == &bytes[at as usize..][..100]);
+        }
+        // windows of another file are not mistaken for this one's
+        let zeros = tempfile::tempfile().unwrap();
+        zeros.set_len(len).unwrap();
+        let third = InputFile::with(zeros, len, true);
+        assert!(crate::is_zero(third.view(7, 100, &mut scratch).unwrap()));
+        let e = one.view(len - 10, 20_000, &mut scratch).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Truncated);
+    }
+
+    #[test]
+    fn procfs_alone_is_mapped() {
+        let maps = |file: File| InputFile::new(file, 1).mapped.is_some();
+        assert!(!maps(tempfile::tempfile().unwrap()));
+        if let Ok(file) = File::open("/proc/self/status") {
+            assert!(maps(file));
+        }
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! Nothing here knows a container format, a kernel, a terminal or a path.
 
-#![forbid(unsafe_code)]
+// `map.rs` alone may.
+#![deny(unsafe_code)]
 
 mod addr;
 mod bitmap;
@@ -16,23 +17,28 @@ mod bytes;
 mod codec;
 mod error;
 mod file;
+mod map;
 mod meta;
 mod repage;
+mod share;
 mod source;
+mod stretch;
 mod watch;
 mod wire;
 mod writer;
 mod zero;
 
 pub use addr::{PageSize, Pfn, PfnRange, PhysAddr, VirtAddr};
-pub use bitmap::{PageBitmap, PageSet, Runs, WindowMut};
+pub use bitmap::{PageBitmap, PageSet, PageWindow, Runs, WindowMut};
 pub use bytes::{ReadAt, Scratch, WriteAt};
 pub use codec::{CodecId, CodecSet};
 pub use error::{Error, ErrorKind, Result};
 pub use file::{InputFile, OutputFile};
 pub use meta::{ByteOrder, DumpMeta, Machine, Segment, UtsName, WordSize};
 pub use repage::Repaged;
+pub use share::share_out;
 pub use source::{Absence, Content, PageSource, Span, read_pages};
+pub use stretch::Stretch;
 pub use watch::{NoWatch, Phase, Watch};
 pub use wire::{Fields, FieldsMut};
 pub use writer::{BlockEncoder, DumpWriter, EncodedBlock, EncodedSpan, Ending, Placer, SpanData};

@@ -1,7 +1,7 @@
 //! The pages of a source as smaller pages: QEMU writes 64 KiB pages for every arm64 guest, whatever the guest's own are.
 
 use crate::addr::{PageSize, Pfn, PfnRange};
-use crate::bitmap::{PageBitmap, PageSet};
+use crate::bitmap::PageBitmap;
 use crate::bytes::Scratch;
 use crate::codec::CodecSet;
 use crate::error::Result;

@@ -81,8 +81,8 @@ impl Layout {
         let segments = segments(meta, ram)?;
         let loads = cut(size, dumpable, &segments, exact)?;
         let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0 };
-        let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum();
-        let total = dumpable.count(dumpable.span());
+        let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum::<Result<u64>>()?;
+        let total = dumpable.count(dumpable.span())?;
         if held != total {
             return Err(Error::corrupt(format!("{} pages to dump lie in no RAM", total - held)));
         }

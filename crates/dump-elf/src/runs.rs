@@ -19,13 +19,13 @@ pub(crate) fn visit(set: &dyn PageSet, within: PfnRange, each: &mut dyn FnMut(Pf
     while at < within.end {
         let end = Pfn((at.0 / WINDOW + 1) * WINDOW).min(within.end);
         let window = PfnRange::new(at, end);
-        match set.count(window) {
+        match set.count(window)? {
             0 => {}
             all if all == window.len() => each(window)?,
             _ => {
                 let aligned = PfnRange::new(Pfn(at.0 & !7), end); // bits come in whole bytes
                 bits.resize(aligned.len().div_ceil(8) as usize, 0);
-                set.write_bytes(aligned, &mut bits);
+                set.write_bytes(aligned, &mut bits)?;
                 scan(&bits, aligned.start, window, each)?;
             }
         }

@@ -233,14 +233,20 @@ impl<R: ReadAt> ElfSource<R> {
         (pages > 0).then(|| (pages, extent.offset + (start - extent.start)))
     }
 
-    /// Pushes `pages` pages at `offset`; page by page where they cannot be read at once.
-    fn push_whole(&self, run: PfnRange, offset: u64, scratch: &mut Scratch, push: Push<'_>) -> Result<()> {
+    /// Pushes pages of `run` that lie at `offset` of the file, as many as are alike there: in a hole or not. Returns how many.
+    fn push_whole(&self, run: PfnRange, offset: u64, scratch: &mut Scratch, push: Push<'_>) -> Result<u64> {
         let size = self.meta.page_size;
-        let bytes = size.bytes_of(run.len()) as usize;
-        match self.input.view(offset, bytes, scratch) {
-            Ok(bytes) => push(Span { pages: run, content: Content::Bytes(bytes) }),
-            Err(_) => self.push_in_part(run, offset, scratch, push),
+        let (pages, hole) = self.input.stretch_at(offset).pages(size, run.len());
+        let run = PfnRange::at(run.start, pages);
+        if hole {
+            return push(Span { pages: run, content: Content::Zero }).map(|()| pages);
         }
+        let bytes = size.bytes_of(pages) as usize;
+        match self.input.view(offset, bytes, scratch) {
+            Ok(bytes) => push(Span { pages: run, content: Content::Bytes(bytes) })?,
+            Err(_) => self.push_in_part(run, offset, scratch, push)?,
+        }
+        Ok(pages)
     }
 
     /// Pushes pages of which some cannot be read: those past the end of the file at once, others one by one.
@@ -305,10 +311,7 @@ impl<R: ReadAt> PageSource for ElfSource<R> {
         let mut rest = run;
         while !rest.is_empty() {
             let pages = match self.whole_pages(rest) {
-                Some((pages, offset)) => {
-                    self.push_whole(PfnRange::at(rest.start, pages), offset, scratch, push)?;
-                    pages
-                }
+                Some((pages, offset)) => self.push_whole(PfnRange::at(rest.start, pages), offset, scratch, push)?,
                 None => {
                     self.push_pieces(rest.start, scratch, push)?;
                     1

@@ -131,7 +131,7 @@ impl Plan {
             page_size: meta.page_size,
             incomplete: meta.incomplete,
             notes,
-            dumpable: dumpable.count(dumpable.span()),
+            dumpable: dumpable.count(dumpable.span())?,
             next: Pfn(0),
             area: 0,
             settled: layout.data_at,

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use dump_core::{
-    Absence, ByteOrder, CodecSet, Content, ErrorKind, PageBitmap, PageSet, PageSize, PageSource, Pfn, PfnRange,
-    Scratch, WordSize, read_pages,
+    Absence, ByteOrder, CodecSet, Content, ErrorKind, PageBitmap, PageSize, PageSource, Pfn, PfnRange, Scratch,
+    WordSize, read_pages,
 };
 use dump_elf::{ElfCore, ElfSource};
 use dump_synth::elf::{ElfCore as Core, HeaderPlace, Load};

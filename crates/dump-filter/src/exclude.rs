@@ -2,13 +2,16 @@
 //!
 //! Memory is cut into windows of 128 MiB (for 4 KiB pages), whose struct pages any worker reads; a compound page or free
 //! block that goes on past its window is finished afterwards, when no window is open any more. Every struct page is read
-//! once, and the result does not depend on who read it: bits are only ever cleared, and counts are sums.
+//! once, and the result does not depend on who read it: bits are only ever cleared, and counts are sums. What goes on past
+//! the whole bitmap is handed back, for whoever holds the bits that follow.
+//!
+//! A struct page is looked at only if its page is still in the bitmap and no head before it has settled it: a free block of
+//! 1024 pages costs one look.
 
-use crate::level::{DumpLevel, Reason, judge};
+use crate::level::{DumpLevel, Judge, Reason};
 use crate::tally::Tally;
-use dump_core::{Error, ErrorKind, PageBitmap, PfnRange, Phase, Result, Watch, WindowMut};
-use dump_kernel::{Kernel, MemMap, PageFacts, PageRules, PageScanner, PhysMemory};
-use rayon::prelude::*;
+use dump_core::{Error, ErrorKind, PageBitmap, Pfn, PfnRange, Phase, Result, Watch, WindowMut, share_out};
+use dump_kernel::{Kernel, MemMap, PageFacts, PageRules, PageScanner, PhysMemory, StructPages};
 
 /// What the scan needs to know.
 pub struct Exclusion<'a> {
@@ -24,39 +27,53 @@ pub struct Exclusion<'a> {
     pub level: DumpLevel,
 }
 
+/// The part of a compound page or free block that lies past the pages that were looked at.
+pub type Rest = (Reason, PfnRange);
+
+/// What was left out of a bitmap.
+#[derive(Debug, Default)]
+pub struct Excluded {
+    /// How many pages, and why.
+    pub tally: Tally,
+    /// What goes on past the bitmap's end.
+    pub beyond: Vec<Rest>,
+}
+
 /// Clears the bits of pages that are left out and counts why, on all workers of the current rayon pool.
+///
+/// `before` is what went on past the pages below the bitmap's first.
 ///
 /// # Errors
 /// `Interrupted` where the watcher asked to stop.
-pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, watch: &dyn Watch) -> Result<Tally> {
+pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], watch: &dyn Watch) -> Result<Excluded> {
+    let span = dumpable.span();
+    let judge = Judge::new(job.level);
     let windows = dumpable.windows_mut();
-    watch.begin(Phase::Exclude, windows.iter().map(|window| window.span().len()).sum());
-    let found: Vec<Found> = windows
-        .into_par_iter()
-        .map_init(
-            || PageScanner::new(job.rules, job.map, job.memory, job.kernel.xlat()),
-            |scanner, mut window| {
-                let mut found = Found::default();
-                if !watch.stopped() {
-                    scan(job.level, scanner, &mut window, &mut found);
-                    watch.advance(window.span().len());
-                }
-                found
-            },
-        )
-        .collect();
+    watch.begin(Phase::Exclude, span.len());
+    let scanner = || PageScanner::new(job.rules, job.map, job.memory, job.kernel.xlat());
+    let found = share_out(windows.into_iter(), scanner, |scanner, mut window| {
+        let mut found = Found::default();
+        if !watch.stopped() {
+            scan(&judge, scanner, &mut window, &mut found);
+            watch.advance(window.span().len());
+        }
+        found
+    });
     watch.end();
     if watch.stopped() {
         return Err(Error::new(ErrorKind::Interrupted, "interrupted while struct pages were read"));
     }
-    let mut tally = Tally::default();
+    let mut excluded = Excluded::default();
     for part in &found {
-        tally.merge(&part.tally);
+        excluded.tally.merge(&part.tally);
     }
-    for (reason, rest) in found.iter().filter_map(|part| part.rest) {
-        tally.add(reason, dumpable.clear(rest));
+    for (reason, rest) in before.iter().copied().chain(found.iter().filter_map(|part| part.rest)) {
+        excluded.tally.add(reason, dumpable.clear(rest));
+        if rest.end > span.end {
+            excluded.beyond.push((reason, PfnRange::new(span.end, rest.end)));
+        }
     }
-    Ok(tally)
+    Ok(excluded)
 }
 
 /// What the scan of one window found.
@@ -64,39 +81,50 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, watch: &dyn Watch
 struct Found {
     tally: Tally,
     /// The part of its last compound page that lies past its end.
-    rest: Option<(Reason, PfnRange)>,
+    rest: Option<Rest>,
 }
 
-fn scan(level: DumpLevel, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Found) {
+fn scan(judge: &Judge, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Found) {
     let span = window.span();
     let mut done = span.start; // pages below are settled by the head of their compound page
     for piece in scanner.windows(span) {
-        let todo = PfnRange::new(piece.start.max(done), piece.end);
-        if window.count(todo) == 0 {
-            continue;
-        }
-        let facts = scanner.read(piece);
-        while done < piece.end {
-            let pfn = done.max(piece.start);
-            let here = facts[(pfn - piece.start) as usize];
-            done = pfn + 1;
-            // a hole's struct page may hold anything (RAM that was never there); one that is left out already, too
-            if !window.get(pfn) {
-                continue;
-            }
-            match judge(level, here) {
-                Some((reason, pages)) => {
-                    let run = PfnRange::at(pfn, pages);
-                    found.tally.add(reason, window.clear(run));
-                    done = run.end;
-                    if run.end > span.end {
-                        found.rest = Some((reason, PfnRange::new(span.end, run.end)));
-                    }
-                }
-                None if here.any(PageFacts::UNREAD) => found.tally.unread += 1,
-                None if level.any(DumpLevel::FREE) && here.any(PageFacts::BAD_ORDER) => found.tally.add_bad_order(pfn),
-                None => {}
-            }
+        done = done.max(piece.start);
+        if done < piece.end && window.count(PfnRange::new(done, piece.end)) != 0 {
+            scanner.show(piece, &mut |pages| done = scan_piece(judge, pages, done, window, found));
         }
     }
+}
+
+/// Judges the pages of a piece from `done` on; returns the first page that is not settled by what stands in it.
+fn scan_piece(
+    judge: &Judge,
+    pages: StructPages<'_>,
+    mut done: Pfn,
+    window: &mut WindowMut<'_>,
+    found: &mut Found,
+) -> Pfn {
+    let (span, end) = (window.span(), pages.window().end);
+    while done < end {
+        let pfn = done;
+        done = pfn + 1;
+        // a hole's struct page may hold anything (RAM that was never there); one that is left out already, too
+        if !window.get(pfn) {
+            continue;
+        }
+        let facts = pages.facts(pfn);
+        match judge.of(facts) {
+            Some((reason, pages)) => {
+                let run = PfnRange::at(pfn, pages);
+                found.tally.add(reason, window.clear(run));
+                done = run.end;
+                if run.end > span.end {
+                    found.rest = Some((reason, PfnRange::new(span.end, run.end)));
+                }
+            }
+            None if facts.any(PageFacts::UNREAD) => found.tally.unread += 1,
+            None if judge.asks_free() && facts.any(PageFacts::BAD_ORDER) => found.tally.add_bad_order(pfn),
+            None => {}
+        }
+    }
+    done
 }

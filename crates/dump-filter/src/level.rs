@@ -120,17 +120,56 @@ impl Rule {
     }
 }
 
+/// The policy of one level, decided beforehand for every set of facts: a look-up a page, where the rows of the policy are a
+/// dozen branches each.
+pub struct Judge {
+    level: DumpLevel,
+    verdicts: Box<[Option<Reason>; F::ALL_BITS as usize + 1]>,
+}
+
+impl Judge {
+    /// The policy of `level`.
+    pub fn new(level: DumpLevel) -> Judge {
+        let mut verdicts = Box::new([None; F::ALL_BITS as usize + 1]);
+        for (bits, verdict) in (0..=F::ALL_BITS).zip(verdicts.iter_mut()) {
+            *verdict = judge(level, PageFacts::new(bits, 0, 0)).map(|(reason, _)| reason);
+        }
+        Judge { level, verdicts }
+    }
+
+    /// Whether free pages are left out.
+    pub fn asks_free(&self) -> bool {
+        self.level.any(DumpLevel::FREE)
+    }
+
+    /// As [`judge`].
+    #[inline]
+    pub fn of(&self, facts: PageFacts) -> Option<(Reason, u64)> {
+        let reason = self.verdicts.get(usize::from(facts.bits())).copied().flatten()?;
+        Some((reason, pages(reason, facts)))
+    }
+}
+
+/// How many pages go with one that is left out for `reason`.
+#[inline]
+fn pages(reason: Reason, facts: PageFacts) -> u64 {
+    match reason {
+        Reason::Free | Reason::Unaccepted => 1 << facts.free_order,
+        Reason::Hwpoison if facts.any(F::TAIL) => 1,
+        _ => 1 << facts.order,
+    }
+}
+
 /// Whether a page with these facts is left out at `level`: why, and how many pages from it on.
 pub fn judge(level: DumpLevel, facts: PageFacts) -> Option<(Reason, u64)> {
     if facts.any(F::TAIL) {
-        return facts.any(F::HWPOISON).then_some((Reason::Hwpoison, 1));
+        return facts.any(F::HWPOISON).then(|| (Reason::Hwpoison, pages(Reason::Hwpoison, facts)));
     }
     if level.any(DumpLevel::FREE) && facts.any(F::BUDDY | F::BAD_ORDER) {
-        return facts.any(F::BUDDY).then_some((Reason::Free, 1 << facts.free_order));
+        return facts.any(F::BUDDY).then(|| (Reason::Free, pages(Reason::Free, facts)));
     }
     let rule = POLICY.iter().find(|rule| rule.fits(level, facts))?;
-    let order = if rule.reason == Reason::Unaccepted { facts.free_order } else { facts.order };
-    Some((rule.reason, 1 << order))
+    Some((rule.reason, pages(rule.reason, facts)))
 }
 
 #[cfg(test)]
@@ -159,6 +198,17 @@ mod tests {
             assert_eq!(judge(DumpLevel(level), PageFacts::new(F::UNACCEPTED, 0, 10)), Some((Reason::Unaccepted, 1024)));
             assert_eq!(judge(DumpLevel(level), PageFacts::new(F::TAIL, 0, 0)), None);
             assert_eq!(judge(DumpLevel(level), PageFacts::new(F::UNREAD, 0, 0)), None);
+        }
+    }
+
+    #[test]
+    fn what_is_decided_beforehand_is_what_the_policy_says() {
+        for level in (0..32).map(DumpLevel) {
+            let judged = Judge::new(level);
+            for bits in 0..=F::ALL_BITS {
+                let facts = PageFacts::new(bits, 3, 5);
+                assert_eq!(judged.of(facts), judge(level, facts), "facts {bits:#x} at level {level:?}");
+            }
         }
     }
 

@@ -8,6 +8,6 @@ mod exclude;
 mod level;
 mod tally;
 
-pub use exclude::{Exclusion, exclude};
-pub use level::{DumpLevel, Reason, judge};
+pub use exclude::{Excluded, Exclusion, Rest, exclude};
+pub use level::{DumpLevel, Judge, Reason, judge};
 pub use tally::Tally;

@@ -2,8 +2,7 @@
 //!
 //! Each page stands on its own, so a page becomes the same bytes whatever worker packs it and whatever came before it.
 //!
-//! Zero pages are looked for in every span, even where the dump keeps them: one is packed once and copied from then on,
-//! which is a hundred times faster than packing each.
+//! Zero pages are looked for in every span: they share one in the file, so that they cost neither packing nor room.
 
 use dump_core::{
     BlockEncoder, CodecId, Content, EncodedBlock, EncodedSpan, Error, PageSize, Pfn, PfnRange, Result, Span, SpanData,
@@ -12,32 +11,24 @@ use dump_core::{
 
 use crate::codec::{self, PageCodec};
 
-/// What a page is stored as.
-struct Stored {
-    codec: Option<CodecId>,
-    bytes: Vec<u8>,
-}
-
 /// Packs pages of one size with one codec, or with none.
 pub(crate) struct Encoder {
     page: usize,
-    /// Whether zero pages become [`SpanData::Zero`], for which the file holds one page.
-    share_zero: bool,
     codec: Option<(CodecId, Box<dyn PageCodec>)>,
     /// Room for a packed page, then for one unpacked to be looked at.
     packed: Vec<u8>,
     unpacked: Vec<u8>,
-    /// A zero page as it is stored; made when first wanted.
-    zero: Option<Stored>,
+    /// How many bytes of a packed page are looked at for a zero page; found out when first wanted.
+    zero_len: Option<usize>,
 }
 
 impl Encoder {
     /// An encoder for pages of `page_size`; `codec` without support in this build stores pages as they are.
-    pub(crate) fn new(page_size: PageSize, codec: Option<CodecId>, share_zero: bool) -> Encoder {
+    pub(crate) fn new(page_size: PageSize, codec: Option<CodecId>) -> Encoder {
         let codec = codec.and_then(|id| Some((id, codec::create(id)?)));
         let page = page_size.bytes();
         let room = codec.as_ref().map_or(0, |(_, codec)| codec.room(page));
-        Encoder { page, share_zero, codec, packed: vec![0; room], unpacked: Vec::new(), zero: None }
+        Encoder { page, codec, packed: vec![0; room], unpacked: Vec::new(), zero_len: None }
     }
 
     fn bytes(&mut self, pages: PfnRange, bytes: &[u8], out: &mut EncodedBlock) -> Result<()> {
@@ -47,7 +38,7 @@ impl Encoder {
         for (i, page) in bytes.chunks_exact(self.page).enumerate() {
             let pfn = pages.start + i as u64;
             if is_zero(page) {
-                self.zeros(PfnRange::at(pfn, 1), out)?;
+                note_zeros(PfnRange::at(pfn, 1), out);
             } else {
                 self.page(pfn, page, out)?;
             }
@@ -69,40 +60,21 @@ impl Encoder {
         Ok(())
     }
 
-    fn zeros(&mut self, pages: PfnRange, out: &mut EncodedBlock) -> Result<()> {
-        if self.share_zero {
-            note_zeros(pages, out);
-            return Ok(());
-        }
-        let zero = self.zero_page()?;
-        for pfn in pages.start.0..pages.end.0 {
-            match zero.codec {
-                None => store_raw(Pfn(pfn), &zero.bytes, out),
-                codec => out.store(PfnRange::at(Pfn(pfn), 1), codec, &zero.bytes),
+    /// How many bytes a packed page may have to be looked at for zeros: twice what a zero page packs to, and 64.
+    fn zero_len(&mut self) -> Result<usize> {
+        let len = match (self.zero_len, &mut self.codec) {
+            (Some(len), _) => len,
+            (None, Some((_, codec))) => {
+                2 * codec.pack(&vec![0; self.page], &mut self.packed)?.unwrap_or(self.page) + 64
             }
-        }
-        Ok(())
-    }
-
-    fn zero_page(&mut self) -> Result<&Stored> {
-        let zero = match self.zero.take() {
-            Some(zero) => zero,
-            None => {
-                let mut block = EncodedBlock::default();
-                self.page(Pfn(0), &vec![0; self.page], &mut block)?;
-                let codec = match block.spans.first() {
-                    Some(EncodedSpan { data: SpanData::Stored { codec, .. }, .. }) => *codec,
-                    _ => None,
-                };
-                Stored { codec, bytes: block.data }
-            }
+            (None, None) => 0,
         };
-        Ok(self.zero.insert(zero))
+        Ok(*self.zero_len.insert(len))
     }
 
     /// Stores a page that comes packed: as it is where it is our codec's, so that filtering a dump again packs nothing.
     ///
-    /// It might be a zero page that the file is to share. Unpacking tells, but unpacking all would cost as much as
+    /// It might be a zero page, which the file is to share. Unpacking tells, but unpacking all would cost as much as
     /// reading them does; only pages about as small as a zero page packs to are unpacked. That finds every zero page,
     /// whatever implementation packed it: a codec has one cheapest way to say "zeros", and 64 bytes on top of twice its
     /// length leave room for a worse one. A zero page missed would be stored twice, never wrong.
@@ -112,7 +84,7 @@ impl Encoder {
             let what = format!("{} bytes of {} for pages {pages}: not what was asked for", bytes.len(), id.name());
             return Err(Error::corrupt(what));
         }
-        if self.share_zero && bytes.len() <= 2 * self.zero_page()?.bytes.len() + 64 && self.unpacks_to_zero(bytes) {
+        if bytes.len() <= self.zero_len()? && self.unpacks_to_zero(bytes) {
             note_zeros(pages, out);
             return Ok(());
         }
@@ -133,7 +105,10 @@ impl BlockEncoder for Encoder {
     fn push(&mut self, span: Span<'_>, out: &mut EncodedBlock) -> Result<()> {
         match span.content {
             Content::Bytes(bytes) => self.bytes(span.pages, bytes, out),
-            Content::Zero => self.zeros(span.pages, out),
+            Content::Zero => {
+                note_zeros(span.pages, out);
+                Ok(())
+            }
             Content::Packed { codec, bytes } => self.packed(span.pages, codec, bytes, out),
             Content::Absent(why) => {
                 out.note(span.pages, SpanData::Absent(why));
@@ -194,23 +169,20 @@ mod tests {
     fn without_a_codec_pages_join() {
         let bytes = [vec![1; 8192], vec![0; 8192], vec![2; 4096]].concat();
         let spans = [at(4, 5, Content::Bytes(&bytes)), at(9, 2, Content::Zero), at(11, 1, Content::Bytes(&[3; 4096]))];
-        let sharing = encode(&mut Encoder::new(PageSize::K4, None, true), &spans);
+        let sharing = encode(&mut Encoder::new(PageSize::K4, None), &spans);
         assert_eq!(kinds(&sharing), [(4, 2, "raw"), (6, 2, "zero"), (8, 1, "raw"), (9, 2, "zero"), (11, 1, "raw")]);
         assert_eq!(sharing.data.len(), 4 * 4096);
-        let keeping = encode(&mut Encoder::new(PageSize::K4, None, false), &spans);
-        assert_eq!(kinds(&keeping), [(4, 8, "raw")]);
-        assert_eq!(keeping.data, [bytes, vec![0; 8192], vec![3; 4096]].concat());
     }
 
     #[test]
     fn absent_pages_keep_their_reason() {
-        let out = encode(&mut Encoder::new(PageSize::K4, None, true), &[at(1, 3, Content::Absent(Absence::Lost))]);
+        let out = encode(&mut Encoder::new(PageSize::K4, None), &[at(1, 3, Content::Absent(Absence::Lost))]);
         assert_eq!(out.spans, [EncodedSpan { pages: PfnRange::at(Pfn(1), 3), data: SpanData::Absent(Absence::Lost) }]);
     }
 
     #[test]
     fn spans_that_lie_are_refused() {
-        let mut encoder = Encoder::new(PageSize::K4, None, true);
+        let mut encoder = Encoder::new(PageSize::K4, None);
         let mut out = EncodedBlock::default();
         let packed = Content::Packed { codec: CodecId::Zlib, bytes: &[1] };
         for span in [at(0, 2, Content::Bytes(&[0; 4096])), at(0, 1, packed)] {
@@ -235,15 +207,12 @@ mod tests {
                     at(0, 1, Content::Packed { codec: id, bytes: &zero }),
                     at(1, 1, Content::Packed { codec: id, bytes: &full }),
                 ];
-                let sharing = encode(&mut Encoder::new(page_size, Some(id), true), &spans);
-                assert_eq!(kinds(&sharing), [(0, 1, "zero"), (1, 1, "packed")], "{id:?}");
-                assert_eq!(sharing.data, full);
-                let keeping = encode(&mut Encoder::new(page_size, Some(id), false), &spans);
-                assert_eq!(keeping.data, [zero.clone(), full.clone()].concat(), "{id:?}");
-                // A zero page is the same bytes, whether it was known, found or packed before.
-                let bytes = vec![0; size];
-                for content in [Content::Zero, Content::Bytes(&bytes)] {
-                    assert_eq!(encode(&mut Encoder::new(page_size, Some(id), false), &[at(0, 1, content)]).data, zero);
+                let out = encode(&mut Encoder::new(page_size, Some(id)), &spans);
+                assert_eq!(kinds(&out), [(0, 1, "zero"), (1, 1, "packed")], "{id:?}");
+                assert_eq!(out.data, full);
+                for content in [Content::Zero, Content::Bytes(&vec![0; size])] {
+                    let out = encode(&mut Encoder::new(page_size, Some(id)), &[at(0, 1, content)]);
+                    assert_eq!(kinds(&out), [(0, 1, "zero")]);
                 }
             }
         }

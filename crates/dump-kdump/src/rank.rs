@@ -1,6 +1,6 @@
 //! Bitmaps of a file: as runs read in pieces, and held with the rank of each page.
 
-use dump_core::{Error, PageBitmap, PageSet, Pfn, PfnRange, ReadAt, Result, Scratch};
+use dump_core::{Error, PageBitmap, Pfn, PfnRange, ReadAt, Result, Scratch};
 
 /// Bytes of a bitmap read at once, and how far apart the counts of a [`Ranked`] are: 2^15 pages of its 512 words.
 const PIECE: usize = 64 << 10;

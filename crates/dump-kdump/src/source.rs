@@ -12,8 +12,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dump_core::{
-    Absence, CodecSet, Content, DumpMeta, Error, Machine, PageBitmap, PageSet, PageSource, Pfn, PfnRange, ReadAt,
-    Result, Scratch, Span, is_zero,
+    Absence, CodecSet, Content, DumpMeta, Error, Machine, PageBitmap, PageSource, Pfn, PfnRange, ReadAt, Result,
+    Scratch, Span, is_zero,
 };
 
 use crate::damage::Fault;

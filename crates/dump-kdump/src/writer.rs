@@ -1,13 +1,18 @@
 //! Writing kdump files: one, or the parts of a split dump.
 //!
 //! ```text
-//! prepare  both headers, notes, bitmaps; offsets of everything else follow from the number of dumped pages
+//! prepare  both headers, notes, bitmaps, then a page of zeros that all zero pages share; offsets of everything else follow
+//!          from the number of dumped pages
 //! place    a block's data behind the data before it, then its descriptors at the rank reached
 //! finish   the flag, where pages are missing
 //! ```
 //!
 //! Data is placed before the descriptors that name it, and a descriptor never written reads as zeros, which means
 //! "lost": cut off anywhere, the file stays readable up to there.
+//!
+//! Zero pages share one at every dump level, also where they are not left out: makedumpfile writes 4 KiB for each then, or as
+//! many bytes as that packs to. Half of an idle machine's memory is zeros, and no reader minds descriptors that share an
+//! offset, which they know from dumps of level 1.
 //!
 //! A split dump is several such files: each has the headers and both bitmaps in full and holds the pages of one range,
 //! its descriptors counted from the range's first page. Data begins where it would in a single file, in all of them
@@ -30,9 +35,6 @@ use crate::header::{Abi, MainHeader, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE,
 use crate::layout::Layout;
 use crate::parts::Part;
 use crate::{machine, utsname};
-
-/// Bit of the dump level: zero pages are not kept, so all share one.
-const LEVEL_ZERO: u32 = 1;
 
 /// Bitmaps are written in pieces of this many bytes, each 2 GiB of 4 KiB pages; a piece without pages is left a hole.
 const BITMAP_PIECE: usize = 64 << 10;
@@ -94,16 +96,20 @@ impl DumpWriter for KdumpWriter {
         dumpable: &dyn PageSet,
         out: &mut dyn Placer,
     ) -> Result<()> {
-        let plan = Plan::new(&self.options, meta, dumpable).map_err(|e| e.within("kdump output"))?;
+        let mut plan = Plan::new(&self.options, meta).map_err(|e| e.within("kdump output"))?;
+        let (bitmap1, descriptors) = (plan.layout.bitmap1(), plan.layout.descriptors());
         for part in 0..plan.parts.len() {
-            // bitmaps have holes, and a descriptor that is never written says that its page is lost
-            out.zeros(part, 0, plan.data_at)?;
+            out.zeros(part, 0, descriptors)?; // bitmaps have holes
             plan.place_head(part, meta, out)?;
-            plan.place_bitmap(part, plan.layout.bitmap1(), ram, out)?;
-            plan.place_bitmap(part, plan.layout.bitmap2(), dumpable, out)?;
-            if plan.share_zero {
-                out.index(part, plan.data_at, &vec![0; plan.page_size.bytes()])?;
-            }
+        }
+        plan.place_bitmap(bitmap1, ram, out)?;
+        plan.place_bitmap(plan.layout.bitmap2(), dumpable, out)?;
+        // counted now, for a set that is found out window by window has counted itself by then
+        plan.count(dumpable).map_err(|e| e.within("kdump output"))?;
+        for part in 0..plan.parts.len() {
+            // a descriptor that is never written says that its page is lost
+            out.zeros(part, descriptors, plan.data_at - descriptors)?;
+            out.index(part, plan.data_at, &vec![0; plan.page_size.bytes()])?;
         }
         self.plan = Some(plan);
         Ok(())
@@ -111,9 +117,8 @@ impl DumpWriter for KdumpWriter {
 
     /// To be called once the dump is [prepared](DumpWriter::prepare), which tells the page size.
     fn encoder(&self) -> Box<dyn BlockEncoder> {
-        let (page_size, share_zero) =
-            self.plan.as_ref().map_or((PageSize::K4, false), |plan| (plan.page_size, plan.share_zero));
-        Box::new(Encoder::new(page_size, self.options.codec, share_zero))
+        let page_size = self.plan.as_ref().map_or(PageSize::K4, |plan| plan.page_size);
+        Box::new(Encoder::new(page_size, self.options.codec))
     }
 
     fn accepts(&self) -> CodecSet {
@@ -140,9 +145,8 @@ struct Plan {
     main: MainHeader,
     sub: SubHeader,
     layout: Layout,
-    /// Where data begins, in each part: behind a table for all dumped pages.
+    /// Where data begins, in each part, with the page of zeros: behind a table for all dumped pages.
     data_at: u64,
-    share_zero: bool,
     split: bool,
     parts: Vec<Part>,
     /// The page frame after the last one placed.
@@ -152,37 +156,44 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(options: &Options, meta: &DumpMeta, dumpable: &dyn PageSet) -> Result<Plan> {
+    /// The plan of all that comes before the pages; those are yet to be counted.
+    fn new(options: &Options, meta: &DumpMeta) -> Result<Plan> {
         let (word, order) = (meta.machine.word, meta.machine.order);
         let abi = Abi { order, word, padded: machine::aligns_to_8(meta.machine) };
         let head = (abi.sub_len() + meta.notes.len() + meta.erase_info.len()) as u64;
         let layout = Layout::for_new(meta.page_size, head, meta.end_pfn);
-        let total = dumpable.count(PfnRange::new(Pfn(0), meta.end_pfn));
-        if total != dumpable.count(dumpable.span()) {
-            return Err(Error::corrupt(format!("pages to dump lie at or past the end, pfn {}", meta.end_pfn)));
-        }
-        let too_large = || Error::unsupported(format!("{} pages below pfn {} are too many", total, meta.end_pfn));
-        let table_end = layout.descriptor(total).ok_or_else(too_large)?;
-        let dump_level = options.dump_level | meta.dump_level;
-        let share_zero = dump_level & LEVEL_ZERO != 0;
-        let shared = if share_zero { meta.page_size.bytes() as u64 } else { 0 };
-        let first_data = table_end.checked_add(shared).ok_or_else(too_large)?;
+        let part = |pages: &PfnRange| Part::new(meta.end_pfn, *pages);
         Ok(Plan {
             abi,
             page_size: meta.page_size,
             main: main_header(options, meta, &layout)?,
-            sub: sub_header(meta, abi, dump_level),
+            sub: sub_header(meta, abi, options.dump_level | meta.dump_level),
             layout,
-            data_at: table_end,
-            share_zero,
+            data_at: 0,
             split: !options.parts.is_empty(),
             parts: match options.parts.as_slice() {
-                [] => vec![Part::new(dumpable, meta.end_pfn, PfnRange::new(Pfn(0), meta.end_pfn), first_data)],
-                parts => parts.iter().map(|pages| Part::new(dumpable, meta.end_pfn, *pages, first_data)).collect(),
+                [] => vec![part(&PfnRange::new(Pfn(0), meta.end_pfn))],
+                parts => parts.iter().map(part).collect(),
             },
             next: Pfn(0),
             lost: 0,
         })
+    }
+
+    /// Counts the pages to come, which tells where data begins.
+    fn count(&mut self, dumpable: &dyn PageSet) -> Result<()> {
+        let end = Pfn(self.sub.max_mapnr);
+        let total = dumpable.count(PfnRange::new(Pfn(0), end))?;
+        if total != dumpable.count(dumpable.span())? {
+            return Err(Error::corrupt(format!("pages to dump lie at or past the end, pfn {end}")));
+        }
+        let too_large = || Error::unsupported(format!("{total} pages below pfn {end} are too many"));
+        self.data_at = self.layout.descriptor(total).ok_or_else(too_large)?;
+        let first_data = self.data_at.checked_add(self.page_size.bytes() as u64).ok_or_else(too_large)?;
+        for part in &mut self.parts {
+            (part.dumpable, part.data_end) = (dumpable.count(part.pages)?, first_data);
+        }
+        Ok(())
     }
 
     /// The main header padded to its block, the sub header, notes and erase text.
@@ -210,15 +221,16 @@ impl Plan {
         SubHeader { split: true, old_pfns: [start_pfn, end_pfn], start_pfn, end_pfn, ..self.sub }
     }
 
-    fn place_bitmap(&self, part: usize, at: u64, pages: &dyn PageSet, out: &mut dyn Placer) -> Result<()> {
+    /// A bitmap, the same in all parts.
+    fn place_bitmap(&self, at: u64, pages: &dyn PageSet, out: &mut dyn Placer) -> Result<()> {
         let end = Pfn(self.sub.max_mapnr);
         let mut piece = vec![0; BITMAP_PIECE];
         for first in (0..end.0).step_by(8 * BITMAP_PIECE) {
             let run = PfnRange::new(Pfn(first), end.min(Pfn(first) + 8 * BITMAP_PIECE as u64));
             let bytes = &mut piece[..run.len().div_ceil(8) as usize];
-            pages.write_bytes(run, bytes);
+            pages.write_bytes(run, bytes)?;
             if !is_zero(bytes) {
-                out.index(part, at + first / 8, bytes)?;
+                (0..self.parts.len()).try_for_each(|part| out.index(part, at + first / 8, bytes))?;
             }
         }
         Ok(())
@@ -259,7 +271,6 @@ impl Plan {
             SpanData::Stored { codec: None, data } if span.pages.len().checked_mul(page) != Some(data.len() as u64) => {
                 Err(Error::corrupt(format!("{} bytes", data.len())))
             }
-            SpanData::Zero if !self.share_zero => Err(Error::corrupt("there is no zero page to share")),
             _ => Ok(()),
         }
     }

@@ -85,6 +85,9 @@ impl TypeMark {
         TypeMark { mask: if top_byte_alone { 0xff00_0000 } else { u32::MAX }, value }
     }
 
+    /// The type that no page has.
+    const NEVER: TypeMark = TypeMark { mask: 0, value: 1 };
+
     /// Whether a page whose `_mapcount` is this has the type.
     #[inline]
     pub fn matches(self, mapcount: u32) -> bool {
@@ -94,7 +97,7 @@ impl TypeMark {
 
 /// How a slab page is known: its `mapping` is no mapping (since 6.2 `struct slab` lies over it, 130d4df57390).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SlabMark {
+enum SlabMark {
     Type(TypeMark),
     Flag(u64),
     None,
@@ -120,23 +123,30 @@ pub struct Unknown {
     pub key: &'static str,
 }
 
-/// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks.
+/// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks, 0 where the kernel has none;
+/// types are [`TypeMark::NEVER`] where it has none, and offsets that belong to such marks 0.
 #[derive(Clone, Debug)]
 pub struct PageRules {
     pub(crate) size: usize,
     pub(crate) flags: usize,
     pub(crate) mapping: usize,
-    pub(crate) mapcount: Option<usize>,
-    pub(crate) private: Option<usize>,
+    pub(crate) mapcount: usize,
+    pub(crate) private: usize,
+    pub(crate) tail_at: usize,
+    pub(crate) tail_bit: u64,
     pub(crate) head: u64,
     pub(crate) lru: u64,
     pub(crate) has_private: u64,
     pub(crate) swapcache: u64,
     pub(crate) swapbacked: u64,
     pub(crate) hwpoison: u64,
-    pub(crate) slab: SlabMark,
-    pub(crate) offline: Option<TypeMark>,
-    pub(crate) unaccepted: Option<TypeMark>,
+    pub(crate) slab_type: TypeMark,
+    pub(crate) slab_flag: u64,
+    /// Whether slab pages can be told.
+    pub(crate) slab_told: bool,
+    pub(crate) buddy_type: TypeMark,
+    pub(crate) offline: TypeMark,
+    pub(crate) unaccepted: TypeMark,
     pub(crate) orders: u64,
     tail: TailMark,
     compound: CompoundMark,
@@ -173,28 +183,40 @@ impl PageRules {
             (Some(mark), Some(_)) => BuddyMark::Type(mark),
             _ => BuddyMark::Lists,
         };
+        let slab = match (type_mark("PAGE_SLAB_MAPCOUNT_VALUE"), flag("PG_slab")) {
+            (Some(mark), _) => SlabMark::Type(mark),
+            (None, 0) if mapcount.is_none() => SlabMark::Flag(SLAB_BEFORE_3_9),
+            (None, 0) => SlabMark::None,
+            (None, mask) => SlabMark::Flag(mask),
+        };
+        let tail = TAIL_MARKS.iter().find_map(|rule| rule(info, size)).unwrap_or(TailMark::None);
+        let (tail_at, tail_bit) = match tail {
+            TailMark::Bit0 { offset } => (offset, 1),
+            TailMark::None => (0, 0),
+        };
+        let type_or_never = |name: &str| type_mark(name).unwrap_or(TypeMark::NEVER);
         let mut rules = PageRules {
             size,
             flags: needed("page.flags")?,
             mapping: needed("page.mapping")?,
-            mapcount,
-            private,
+            mapcount: mapcount.unwrap_or(0),
+            private: private.unwrap_or(0),
+            tail_at,
+            tail_bit,
             head: head_mask(info),
             lru: flag("PG_lru"),
             has_private: flag("PG_private"),
             swapcache: flag("PG_swapcache"),
             swapbacked: swapbacked(info),
             hwpoison: flag("PG_hwpoison"),
-            slab: match (type_mark("PAGE_SLAB_MAPCOUNT_VALUE"), flag("PG_slab")) {
-                (Some(mark), _) => SlabMark::Type(mark),
-                (None, 0) if mapcount.is_none() => SlabMark::Flag(SLAB_BEFORE_3_9),
-                (None, 0) => SlabMark::None,
-                (None, mask) => SlabMark::Flag(mask),
-            },
-            offline: type_mark("PAGE_OFFLINE_MAPCOUNT_VALUE"),
-            unaccepted: type_mark("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
+            slab_type: if let SlabMark::Type(mark) = slab { mark } else { TypeMark::NEVER },
+            slab_flag: if let SlabMark::Flag(mask) = slab { mask } else { 0 },
+            slab_told: slab != SlabMark::None,
+            buddy_type: if let BuddyMark::Type(mark) = buddy { mark } else { TypeMark::NEVER },
+            offline: type_or_never("PAGE_OFFLINE_MAPCOUNT_VALUE"),
+            unaccepted: type_or_never("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
             orders: info.length_of("zone.free_area").filter(|n| (1..=32).contains(n)).unwrap_or(32),
-            tail: TAIL_MARKS.iter().find_map(|rule| rule(info, size)).unwrap_or(TailMark::None),
+            tail,
             compound: COMPOUND_MARKS.iter().find_map(|rule| rule(info, size)).unwrap_or(CompoundMark::Unknown),
             buddy,
             unknown: Vec::new(),
@@ -225,7 +247,7 @@ impl PageRules {
 
     /// Whether a scan can find pages that are always left out, whatever the level.
     pub fn finds_always_excluded(&self) -> bool {
-        self.hwpoison != 0 || self.offline.is_some() || self.unaccepted.is_some()
+        self.hwpoison != 0 || self.offline != TypeMark::NEVER || self.unaccepted != TypeMark::NEVER
     }
 
     /// What the dump does not tell, of what some dump level asks for.
@@ -241,7 +263,7 @@ impl PageRules {
             (self.lru == 0, 2 | 4, "page cache", "NUMBER(PG_lru)"),
             (self.has_private == 0, 2, "page cache with or without private data", "NUMBER(PG_private)"),
             (self.swapcache == 0, 2 | 4, "swap cache", "NUMBER(PG_swapcache)"),
-            (self.slab == SlabMark::None, 2 | 4 | 8, "slab pages among user data", "NUMBER(PG_slab)"),
+            (!self.slab_told, 2 | 4 | 8, "slab pages among user data", "NUMBER(PG_slab)"),
             (huge, 2 | 4 | 8, "huge pages beyond their first", huge_key),
             (no_hugetlb && !huge, 8, "hugetlb pages", "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"),
         ];

@@ -28,7 +28,7 @@ pub use free_list::FreeLists;
 pub use kernel::Kernel;
 pub use mem_map::{MemMap, MemMapRun, MemoryModel};
 pub use memory::{PhysMemory, SourceMemory};
-pub use page::{PageFacts, PageScanner};
+pub use page::{PageFacts, PageScanner, StructPages};
 pub use search::vmcoreinfo_at;
 pub use symbols::KernelSymbols;
 pub use vmcoreinfo::Vmcoreinfo;

@@ -10,10 +10,21 @@ pub trait PhysMemory: Send + Sync {
     /// # Errors
     /// Where a byte of it is not in the dump or cannot be read.
     fn read(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()>;
+
+    /// Shows `len` bytes from `at` on to `see`, once, where they lie if that can be done, else copied to `scratch`.
+    ///
+    /// # Errors
+    /// As [`read`](PhysMemory::read); `see` is not called then.
+    fn show(&self, at: PhysAddr, len: usize, scratch: &mut Scratch, see: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let buf = scratch.take(len);
+        self.read(at, buf)?;
+        see(buf);
+        Ok(())
+    }
 }
 
-/// Pages asked of the source at a time: bounds its scratch memory to 256 KiB for 4 KiB pages.
-const PAGES_AT_ONCE: u64 = 64;
+/// Pages asked of the source at a time: bounds its scratch memory to 64 KiB for 4 KiB pages.
+const PAGES_AT_ONCE: u64 = 16;
 
 /// The pages of a source as physical memory.
 pub struct SourceMemory<'a> {
@@ -72,6 +83,32 @@ impl PhysMemory for SourceMemory<'_> {
         }
         if let Ok(mut pool) = self.scratches.lock() {
             pool.push(scratch);
+        }
+        Ok(())
+    }
+
+    fn show(&self, at: PhysAddr, len: usize, scratch: &mut Scratch, see: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let size = self.source.meta().page_size;
+        let first = size.pfn_of(at);
+        let skip = (at.0 - size.addr_of(first).0) as usize;
+        let run = PfnRange::at(first, size.pages_for((skip + len) as u64));
+        let mut seen = false;
+        if run.len() <= PAGES_AT_ONCE {
+            self.source.visit(run, CodecSet::NONE, scratch, &mut |span| {
+                if let (Content::Bytes(bytes), true) = (span.content, span.pages == run) {
+                    if let Some(bytes) = bytes.get(skip..skip + len) {
+                        see(bytes);
+                        seen = true;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        if !seen {
+            // in pieces, or not all there
+            let buf = scratch.take(len);
+            self.read(at, buf)?;
+            see(buf);
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! What one struct page says of its page frame.
 
-use crate::era::{BuddyMark, CompoundMark, Field, PageRules, SlabMark, TailMark};
+use crate::era::{CompoundMark, Field, PageRules};
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
 use crate::xlat::{KernelMemory, Translate};
-use dump_core::{Pfn, PfnRange};
+use dump_core::{Pfn, PfnRange, Scratch};
 
 /// Facts of a page frame, before any dump level judges them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,15 @@ impl PageFacts {
     /// Its struct page cannot be read: nothing is known.
     pub const UNREAD: u16 = 1 << 10;
 
+    /// All of them.
+    pub const ALL_BITS: u16 = (1 << 11) - 1;
+
+    /// The facts that hold, ORed.
+    #[inline]
+    pub fn bits(self) -> u16 {
+        self.bits
+    }
+
     /// Whether any of `facts` hold.
     #[inline]
     pub fn any(self, facts: u16) -> bool {
@@ -57,53 +66,48 @@ const MAX_COMPOUND_ORDER: u64 = 30;
 
 impl PageRules {
     /// What the struct page `page` says, `next` being the one after it (the first tail, if `page` is a head).
-    pub(crate) fn facts(&self, pfn: Pfn, page: &[u8], next: Option<&[u8]>) -> PageFacts {
-        if let TailMark::Bit0 { offset } = self.tail() {
-            if word(page, offset) & 1 != 0 {
-                // broken memory is marked page by page, whatever the head says
-                let broken = if word(page, self.flags) & self.hwpoison != 0 { PageFacts::HWPOISON } else { 0 };
-                return PageFacts::new(PageFacts::TAIL | broken, 0, 0);
+    ///
+    /// Nearly all struct pages are read for a handful of bits, so those are computed without a branch, whatever this kernel
+    /// has or lacks: rules that it lacks are masks that never match. Only what is rare (heads, free blocks) branches.
+    #[inline]
+    pub(crate) fn facts<'p>(&self, pfn: Pfn, page: &[u8], next: impl FnOnce() -> Option<&'p [u8]>) -> PageFacts {
+        let flags = word(page, self.flags);
+        if word(page, self.tail_at) & self.tail_bit != 0 {
+            // broken memory is marked page by page, whatever the head says
+            return PageFacts::new(PageFacts::TAIL | fact(PageFacts::HWPOISON, flags & self.hwpoison != 0), 0, 0);
+        }
+        let mapcount = word32(page, self.mapcount);
+        let slab = self.slab_type.matches(mapcount) | (flags & self.slab_flag != 0);
+        let anon = word(page, self.mapping) & 1 != 0;
+        // where nothing tells slab pages, a mapping cannot be trusted: what looks anonymous may be anything, and is kept
+        let told = self.slab_told | !anon;
+        let swap = (flags & self.swapcache != 0) & (flags & self.swapbacked == self.swapbacked);
+        let unaccepted = self.unaccepted.matches(mapcount);
+        let bits = fact(PageFacts::CACHE, told & ((flags & self.lru != 0) | swap))
+            | fact(PageFacts::PRIVATE, flags & self.has_private != 0)
+            | fact(PageFacts::ANON, told & anon & !slab)
+            | fact(PageFacts::HWPOISON, flags & self.hwpoison != 0)
+            | fact(PageFacts::OFFLINE, !slab & self.offline.matches(mapcount))
+            | fact(PageFacts::UNACCEPTED, unaccepted);
+        let mut facts = PageFacts::new(bits, 0, 0);
+        if flags & self.head != 0 {
+            if let Some(next) = next() {
+                let (order, hugetlb) = self.compound_facts(pfn, mapcount, next);
+                facts.order = order;
+                facts.bits |= fact(PageFacts::HUGETLB, hugetlb);
             }
         }
-        let flags = word(page, self.flags);
-        let mapcount = self.mapcount.map_or(0, |offset| word32(page, offset));
-        let slab = match self.slab {
-            SlabMark::Type(mark) => mark.matches(mapcount),
-            SlabMark::Flag(mask) => flags & mask != 0,
-            SlabMark::None => false,
-        };
-        let (order, hugetlb) = match next {
-            Some(next) if flags & self.head != 0 => self.compound_facts(pfn, mapcount, next),
-            _ => (0, false),
-        };
-        let low_bit = word(page, self.mapping) & 1 != 0;
-        // where nothing tells slab pages, a mapping cannot be trusted: what looks anonymous may be anything, and is kept
-        let told = self.slab != SlabMark::None || !low_bit;
-        let mut facts = PageFacts::new(0, order, 0);
-        let mut note = |fact: u16, holds: bool| facts.bits |= if holds { fact } else { 0 };
-        let swap = flags & self.swapcache != 0 && (self.swapbacked == 0 || flags & self.swapbacked != 0);
-        note(PageFacts::CACHE, told && (flags & self.lru != 0 || swap));
-        note(PageFacts::PRIVATE, flags & self.has_private != 0);
-        note(PageFacts::ANON, told && low_bit && !slab);
-        note(PageFacts::HUGETLB, hugetlb);
-        note(PageFacts::HWPOISON, flags & self.hwpoison != 0);
-        note(PageFacts::OFFLINE, !slab && self.offline.is_some_and(|mark| mark.matches(mapcount)));
-        note(PageFacts::UNACCEPTED, self.unaccepted.is_some_and(|mark| mark.matches(mapcount)));
-        if self.is_buddy(mapcount, slab) {
-            let order = self.private.map_or(u64::MAX, |offset| word(page, offset));
-            note(PageFacts::BUDDY, order < self.orders);
-            note(PageFacts::BAD_ORDER, order >= self.orders);
-            facts.free_order = if order < self.orders { order as u8 } else { 0 };
+        if self.buddy_type.matches(mapcount) & !slab {
+            let order = word(page, self.private);
+            let sane = order < self.orders;
+            facts.bits |= if sane { PageFacts::BUDDY } else { PageFacts::BAD_ORDER };
+            facts.free_order = if sane { order as u8 } else { 0 };
         }
-        if self.unaccepted.is_some() && facts.any(PageFacts::UNACCEPTED) {
+        if unaccepted {
             // by convention only blocks of the largest order are left unaccepted (Linux mm/page_alloc.c)
             facts.free_order = (self.orders - 1) as u8;
         }
         facts
-    }
-
-    fn is_buddy(&self, mapcount: u32, slab: bool) -> bool {
-        matches!(self.buddy(), BuddyMark::Type(mark) if !slab && mark.matches(mapcount))
     }
 
     /// Order and hugetlb of a head, the order 0 where it is garbage: too large, or the head not aligned to it.
@@ -124,6 +128,11 @@ impl PageRules {
     }
 }
 
+#[inline]
+fn fact(bit: u16, holds: bool) -> u16 {
+    bit * u16::from(holds)
+}
+
 /// The little-endian word at `offset`, which the rules have checked against the size of a struct page.
 #[inline]
 fn word(page: &[u8], offset: usize) -> u64 {
@@ -140,13 +149,43 @@ fn field(page: &[u8], field: Field) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
+/// The struct pages of a window, as they lie.
+#[derive(Clone, Copy)]
+pub struct StructPages<'a> {
+    rules: &'a PageRules,
+    window: PfnRange,
+    bytes: &'a [u8],
+    /// Bit by bit which of them could be read, where not all could.
+    there: Option<&'a [bool]>,
+}
+
+impl StructPages<'_> {
+    /// The page frames that they stand for.
+    pub fn window(&self) -> PfnRange {
+        self.window
+    }
+
+    /// The facts of one page of the window. Where its struct page cannot be read they are [`PageFacts::UNREAD`].
+    #[inline]
+    pub fn facts(&self, pfn: Pfn) -> PageFacts {
+        let (i, size) = ((pfn - self.window.start) as usize, self.rules.size);
+        let there = |i: usize| self.there.is_none_or(|there| there.get(i).copied().unwrap_or(false));
+        match self.bytes.get(i * size..(i + 1) * size) {
+            Some(page) if there(i) => {
+                let next = || self.bytes.get((i + 1) * size..(i + 2) * size).filter(|_| there(i + 1));
+                self.rules.facts(pfn, page, next)
+            }
+            _ => PageFacts::new(PageFacts::UNREAD, 0, 0),
+        }
+    }
+}
+
 /// Reads struct pages, window after window; one for each worker.
 pub struct PageScanner<'a> {
     rules: &'a PageRules,
     map: &'a MemMap,
     memory: KernelMemory<'a>,
-    bytes: Vec<u8>,
-    facts: Vec<PageFacts>,
+    scratch: Scratch,
 }
 
 impl<'a> PageScanner<'a> {
@@ -161,7 +200,7 @@ impl<'a> PageScanner<'a> {
         phys: &'a dyn PhysMemory,
         xlat: &'a dyn Translate,
     ) -> PageScanner<'a> {
-        PageScanner { rules, map, memory: KernelMemory::new(phys, xlat), bytes: Vec::new(), facts: Vec::new() }
+        PageScanner { rules, map, memory: KernelMemory::new(phys, xlat), scratch: Scratch::default() }
     }
 
     /// The windows of `run`: pieces that do not cross a multiple of [`WINDOW`](Self::WINDOW) and have struct pages.
@@ -178,39 +217,87 @@ impl<'a> PageScanner<'a> {
         })
     }
 
-    /// The facts of each page of a window. Where a struct page cannot be read they are [`PageFacts::UNREAD`].
-    pub fn read(&mut self, window: PfnRange) -> &[PageFacts] {
-        let size = self.rules.size;
-        self.facts.clear();
-        self.bytes.resize(window.len() as usize * size, 0);
-        let first = self.map.struct_page(window.start);
-        if first.is_some_and(|first| self.memory.read(first, &mut self.bytes).is_ok()) {
-            for (i, page) in self.bytes.chunks_exact(size).enumerate() {
-                let next = self.bytes.get((i + 1) * size..(i + 2) * size);
-                self.facts.push(self.rules.facts(window.start + i as u64, page, next));
-            }
-        } else {
-            self.read_one_by_one(window);
+    /// Shows the struct pages of a window to `see`, once: those that could be read.
+    pub fn show(&mut self, window: PfnRange, see: &mut dyn FnMut(StructPages<'_>)) {
+        let rules = self.rules;
+        let len = window.len() as usize * rules.size;
+        let shown = self.map.struct_page(window.start).is_some_and(|first| {
+            let mut see = |bytes: &[u8]| see(StructPages { rules, window, bytes, there: None });
+            self.memory.show(first, len, &mut self.scratch, &mut see).is_ok()
+        });
+        if !shown {
+            let (bytes, there) = self.read_one_by_one(window);
+            see(StructPages { rules, window, bytes: &bytes, there: Some(&there) });
         }
-        &self.facts
     }
 
-    fn read_one_by_one(&mut self, window: PfnRange) {
+    fn read_one_by_one(&mut self, window: PfnRange) -> (Vec<u8>, Vec<bool>) {
         let size = self.rules.size;
-        let mut pair = vec![0; 2 * size];
-        for i in 0..window.len() {
-            let pfn = window.start + i;
-            let (page, next) = pair.split_at_mut(size);
-            let at = self.map.struct_page(pfn);
-            let facts = match at {
-                Some(at) if self.memory.read(at, page).is_ok() => {
-                    let after = at.checked_add(size as u64).filter(|_| i + 1 < window.len());
-                    let next = after.filter(|at| self.memory.read(*at, next).is_ok()).map(|_| &*next);
-                    self.rules.facts(pfn, page, next)
-                }
-                _ => PageFacts::new(PageFacts::UNREAD, 0, 0),
-            };
-            self.facts.push(facts);
+        let mut bytes = vec![0; window.len() as usize * size];
+        let there = bytes.chunks_exact_mut(size).enumerate().map(|(i, page)| {
+            let at = self.map.struct_page(window.start + i as u64);
+            at.is_some_and(|at| self.memory.read(at, page).is_ok())
+        });
+        let there = there.collect();
+        (bytes, there)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vmcoreinfo::Vmcoreinfo;
+    use dump_core::{Error, PhysAddr, Result};
+
+    /// Struct pages from 0x1000 on, of which some bytes cannot be read.
+    struct Broken(std::ops::Range<u64>);
+
+    impl PhysMemory for Broken {
+        fn read(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
+            let end = at.0 + buf.len() as u64;
+            if at.0 < self.0.end && end > self.0.start {
+                return Err(Error::missing("not there"));
+            }
+            buf.fill(0);
+            Ok(())
         }
+    }
+
+    /// Virtual is physical.
+    struct Flat;
+
+    impl Translate for Flat {
+        fn translate(
+            &self,
+            _: &dyn PhysMemory,
+            _: &mut crate::xlat::TableCache,
+            at: dump_core::VirtAddr,
+        ) -> Result<crate::xlat::Mapping> {
+            Ok(crate::xlat::Mapping { virt: at, phys: PhysAddr(at.0), bytes: 0x1000 - at.0 % 0x1000 })
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_unread_and_its_neighbours_are_not() {
+        let keys =
+            b"OSRELEASE=6.1.0\nSIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page.lru)=8\n\
+            SYMBOL(mem_map)=9000\n";
+        let info = Vmcoreinfo::parse(keys);
+        let rules = PageRules::new(&info).unwrap();
+        // mem_map reads as the pointer 0: struct pages begin at physical address 0
+        let all = Broken(0..0);
+        let mut memory = KernelMemory::new(&all, &Flat);
+        let map = MemMap::find(&info, &mut memory, dump_core::PageSize::K4, Pfn(1000)).unwrap();
+        let broken = Broken(64 * 100..64 * 101 + 1);
+        let mut scanner = PageScanner::new(&rules, &map, &broken, &Flat);
+        let mut unread = Vec::new();
+        for window in scanner.windows(PfnRange::new(Pfn(0), Pfn(1000))).collect::<Vec<_>>() {
+            scanner.show(window, &mut |pages| {
+                assert_eq!(pages.window(), window);
+                let pfns = (window.start.0..window.end.0).map(Pfn);
+                unread.extend(pfns.filter(|pfn| pages.facts(*pfn).any(PageFacts::UNREAD)));
+            });
+        }
+        assert_eq!(unread, [Pfn(100), Pfn(101)]);
     }
 }

@@ -1,16 +1,20 @@
 //! From a source to a writer.
 
-use crate::ordered::Ordered;
+use crate::ordered::{Cut, Ordered, Parcel};
 use crate::output::{Direct, Outputs};
 use dump_core::{
-    Absence, BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, PageBitmap, PageSet,
-    PageSource, PfnRange, Phase, Result, Scratch, SpanData, Watch, WriteAt,
+    Absence, BlockEncoder, CodecSet, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, PageBitmap, PageSet,
+    PageSource, PfnRange, Phase, Result, Scratch, Span, SpanData, Watch, WriteAt,
 };
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of memory in a block: large enough that a lock and a write a block cost nothing, small enough that a worker's
-/// buffers (the pages read and what they become) fit into half a MiB.
-const BLOCK_BYTES: u64 = 256 << 10;
+/// Bytes of memory in a block: large enough that a lock and a write a block cost little, small enough that a worker's buffers
+/// (the pages read, and what two blocks become) stay in its cache and in 256 KiB.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// Blocks in flight for each worker: one in hand, and one more that waits for its turn to be placed.
+const IN_FLIGHT: u64 = 2;
 
 /// What is to be written, and where to.
 pub struct Job<'a> {
@@ -19,9 +23,9 @@ pub struct Job<'a> {
     /// What the output says of the machine: the source's, completed by who knows more.
     pub meta: &'a DumpMeta,
     /// Page frames that are RAM.
-    pub ram: &'a PageBitmap,
+    pub ram: &'a dyn PageSet,
     /// Page frames to write.
-    pub dumpable: &'a PageBitmap,
+    pub dumpable: &'a dyn PageSet,
     /// Those of them that are written now; another run may write the others.
     pub pages: PfnRange,
     /// Where the bytes go, a part each.
@@ -77,11 +81,10 @@ impl Outcome {
 pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
     let outputs = Outputs::new(job.outputs);
     writer.prepare(job.meta, job.ram, job.dumpable, &mut Direct(&outputs))?;
-    job.watch.begin(Phase::Copy, job.dumpable.count(job.pages));
-    let tally = AtomicCounts::default();
-    let stopped = run(job, writer, &outputs, &tally);
-    job.watch.end();
-    let mut outcome = Outcome { counts: tally.get(), written: 0, lengths: Vec::new(), stopped, unflagged: None };
+    let mut crew = Crew::new(job, writer, &outputs);
+    let stopped = crew.run(writer).err();
+    let counts = crew.tally.get();
+    let mut outcome = Outcome { counts, written: 0, lengths: Vec::new(), stopped, unflagged: None };
     if outcome.is_complete() {
         // what comes last may not fit: the pages are all there then, but the file is not what it should be
         outcome.stopped = writer.finish(Ending::Complete, &mut Direct(&outputs)).err();
@@ -94,22 +97,84 @@ pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn run(job: &Job<'_>, writer: &mut dyn DumpWriter, outputs: &Outputs<'_>, tally: &AtomicCounts) -> Option<Error> {
-    let workers = rayon::current_num_threads();
-    let accepts = writer.accepts();
-    let encoders: Vec<_> = (0..workers).map(|_| std::sync::Mutex::new(Some(writer.encoder()))).collect();
-    let pages = (BLOCK_BYTES / job.meta.page_size.bytes() as u64).max(1);
-    let ordered = Ordered::new(job.dumpable, job.pages, writer, outputs, pages, 2 * workers as u64 + 2);
-    rayon::broadcast(|worker| {
-        let encoder = encoders.get(worker.index()).and_then(|slot| slot.lock().ok()?.take());
-        let Some(mut encoder) = encoder else { return };
-        let guard = StopOnUnwind(&ordered);
-        if let Err(e) = work(job, &ordered, encoder.as_mut(), accepts, tally) {
-            ordered.stop(e);
+/// All workers, with what they keep from window to window.
+struct Crew<'a> {
+    job: &'a Job<'a>,
+    outputs: &'a Outputs<'a>,
+    hands: Vec<Mutex<Hand>>,
+    spare: Vec<Parcel>,
+    tally: AtomicCounts,
+}
+
+/// What belongs to one worker.
+struct Hand {
+    encoder: Box<dyn BlockEncoder>,
+    accepts: CodecSet,
+    scratch: Scratch,
+}
+
+impl<'a> Crew<'a> {
+    fn new(job: &'a Job<'a>, writer: &dyn DumpWriter, outputs: &'a Outputs<'a>) -> Crew<'a> {
+        let hand = |_| Hand { encoder: writer.encoder(), accepts: writer.accepts(), scratch: Scratch::default() };
+        let hands = (0..rayon::current_num_threads()).map(hand).map(Mutex::new).collect();
+        Crew { job, outputs, hands, spare: Vec::new(), tally: AtomicCounts::default() }
+    }
+
+    /// Writes window after window of the dumpable pages; most often there is one.
+    fn run(&mut self, writer: &mut dyn DumpWriter) -> Result<()> {
+        let pages = self.job.pages.intersect(self.job.dumpable.span());
+        let mut at = pages.start;
+        while at < pages.end {
+            let window = self.job.dumpable.window(at)?;
+            let run = PfnRange::new(at, window.span().end.min(pages.end));
+            self.run_window(&window, run, writer)?;
+            at = run.end.max(at + 1);
         }
-        std::mem::forget(guard);
-    });
-    ordered.into_stop()
+        Ok(())
+    }
+
+    /// Writes the dumpable pages of `run`, for which `window` has the bits.
+    fn run_window(&mut self, window: &PageBitmap, run: PfnRange, writer: &mut dyn DumpWriter) -> Result<()> {
+        let total = window.count(run);
+        if total == 0 {
+            return Ok(());
+        }
+        self.job.watch.begin(Phase::Copy, total);
+        let size = self.job.meta.page_size.bytes();
+        let pages = (BLOCK_BYTES / size).max(1);
+        let cut = Cut { pages: pages as u64, bytes: pages * size, in_flight: IN_FLIGHT * self.hands.len() as u64 };
+        let ordered = Ordered::new(window, run, writer, self.outputs, cut, std::mem::take(&mut self.spare));
+        rayon::broadcast(|worker| {
+            let Some(Ok(mut hand)) = self.hands.get(worker.index()).map(|hand| hand.lock()) else { return };
+            let guard = StopOnUnwind(&ordered);
+            if let Err(e) = self.work(&ordered, window, &mut hand) {
+                ordered.stop(e);
+            }
+            std::mem::forget(guard);
+        });
+        self.job.watch.end();
+        let (stop, spare) = ordered.into_parts();
+        self.spare = spare;
+        stop.map_or(Ok(()), Err)
+    }
+
+    fn work(&self, ordered: &Ordered<'_>, window: &PageBitmap, hand: &mut Hand) -> Result<()> {
+        let Hand { encoder, accepts, scratch } = hand;
+        while let Some((number, run, mut parcel)) = ordered.take() {
+            if self.job.watch.stopped() {
+                return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+            }
+            for pages in window.runs(run) {
+                let push = &mut |span: Span<'_>| encoder.push(span, &mut parcel.block);
+                self.job.source.visit(pages, *accepts, scratch, push)?;
+            }
+            let counts = Counts::of(&parcel.block);
+            ordered.give_back(number, parcel)?;
+            self.tally.add(counts);
+            self.job.watch.advance(window.count(run));
+        }
+        Ok(())
+    }
 }
 
 /// A worker that unwinds must not leave the others waiting for its block.
@@ -119,29 +184,6 @@ impl Drop for StopOnUnwind<'_, '_> {
     fn drop(&mut self) {
         self.0.stop(Error::corrupt("a worker failed unexpectedly"));
     }
-}
-
-fn work(
-    job: &Job<'_>,
-    ordered: &Ordered<'_>,
-    encoder: &mut dyn BlockEncoder,
-    accepts: dump_core::CodecSet,
-    tally: &AtomicCounts,
-) -> Result<()> {
-    let mut scratch = Scratch::default();
-    while let Some((number, run, mut parcel)) = ordered.take() {
-        if job.watch.stopped() {
-            return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
-        }
-        for pages in job.dumpable.runs(run) {
-            job.source.visit(pages, accepts, &mut scratch, &mut |span| encoder.push(span, &mut parcel.block))?;
-        }
-        let counts = Counts::of(&parcel.block);
-        ordered.give_back(number, parcel)?;
-        tally.add(counts);
-        job.watch.advance(job.dumpable.count(run));
-    }
-    Ok(())
 }
 
 impl Counts {

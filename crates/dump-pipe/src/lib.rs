@@ -15,8 +15,10 @@
 mod convert;
 mod ordered;
 mod output;
+mod weight;
 mod zero;
 
 pub use convert::{Counts, Job, Outcome, convert};
 pub use output::NullOutput;
+pub use weight::Weights;
 pub use zero::exclude_zero;

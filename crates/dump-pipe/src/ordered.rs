@@ -6,10 +6,26 @@ use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// A block with the memory that it needs on its way; used again and again.
-#[derive(Default)]
 pub(crate) struct Parcel {
     pub block: EncodedBlock,
     placement: Placement,
+}
+
+impl Parcel {
+    /// Room for `bytes` bytes of pages, all at once: growing would leave pieces of half and a quarter behind.
+    fn new(bytes: usize) -> Parcel {
+        let block = EncodedBlock { spans: Vec::new(), data: Vec::with_capacity(bytes) };
+        Parcel { block, placement: Placement::default() }
+    }
+}
+
+/// How blocks are cut: how many dumpable pages they hold, how many bytes those are, and how many blocks may be between giving
+/// out and having been written.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut {
+    pub pages: u64,
+    pub bytes: usize,
+    pub in_flight: u64,
 }
 
 /// The one place where workers meet: a lock a block, none a page.
@@ -17,8 +33,7 @@ pub(crate) struct Ordered<'a> {
     dumpable: &'a PageBitmap,
     end: Pfn,
     outputs: &'a Outputs<'a>,
-    pages: u64,
-    in_flight: u64,
+    cut: Cut,
     state: Mutex<State<'a>>,
     moved: Condvar,
 }
@@ -30,6 +45,8 @@ struct State<'a> {
     given: u64,
     /// Blocks placed.
     placed: u64,
+    /// Blocks given out whose bytes are not written yet.
+    in_flight: u64,
     /// Encoded blocks that wait for an earlier one.
     waiting: BTreeMap<u64, Parcel>,
     spare: Vec<Parcel>,
@@ -38,46 +55,50 @@ struct State<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    /// Blocks of `pages` dumpable pages of `run`, no more than `in_flight` of them between giving out and placing.
+    /// Blocks of the dumpable pages of `run`. A block
+    /// ends at a multiple of [`PageBitmap::CHUNK_PAGES`] too, so that blocks are the same in whatever windows they come.
     pub fn new(
         dumpable: &'a PageBitmap,
         run: PfnRange,
         writer: &'a mut dyn DumpWriter,
         outputs: &'a Outputs<'a>,
-        pages: u64,
-        in_flight: u64,
+        cut: Cut,
+        spare: Vec<Parcel>,
     ) -> Ordered<'a> {
         let state = State {
             writer,
             cursor: run.start,
             given: 0,
             placed: 0,
+            in_flight: 0,
             waiting: BTreeMap::new(),
-            spare: Vec::new(),
+            spare,
             stop: None,
         };
-        Ordered { dumpable, end: run.end, outputs, pages, in_flight, state: Mutex::new(state), moved: Condvar::new() }
+        Ordered { dumpable, end: run.end, outputs, cut, state: Mutex::new(state), moved: Condvar::new() }
     }
 
     /// The next block: its number, its pages, and memory for it. `None` when there is none left, or when something stopped
     /// the work.
     pub fn take(&self) -> Option<(u64, PfnRange, Parcel)> {
         let mut state = self.lock();
-        while state.stop.is_none() && state.given - state.placed >= self.in_flight {
+        while state.stop.is_none() && state.in_flight >= self.cut.in_flight {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.stop.is_some() {
             return None;
         }
-        let run = self.dumpable.take(state.cursor, self.pages);
-        let run = PfnRange::new(run.start, run.end.min(self.end));
+        let run = self.dumpable.take(state.cursor, self.cut.pages);
+        let chunk = Pfn((run.start.0 / PageBitmap::CHUNK_PAGES + 1) * PageBitmap::CHUNK_PAGES);
+        let run = PfnRange::new(run.start, run.end.min(self.end).min(chunk));
         if run.is_empty() {
             return None;
         }
         let number = state.given;
         state.cursor = run.end;
         state.given += 1;
-        Some((number, run, state.spare.pop().unwrap_or_default()))
+        state.in_flight += 1;
+        Some((number, run, state.spare.pop().unwrap_or_else(|| Parcel::new(self.cut.bytes))))
     }
 
     /// Takes an encoded block back; places it and those that waited for it, and writes them.
@@ -107,6 +128,7 @@ impl<'a> Ordered<'a> {
         for parcel in mine {
             parcel.placement.carry_out(&parcel.block, self.outputs)?;
             self.lock().recycle(parcel);
+            self.moved.notify_one();
         }
         Ok(())
     }
@@ -118,9 +140,10 @@ impl<'a> Ordered<'a> {
         self.moved.notify_all();
     }
 
-    /// What stopped the work, if anything did.
-    pub fn into_stop(self) -> Option<Error> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).stop
+    /// What stopped the work, if anything did, and memory for further blocks.
+    pub fn into_parts(self) -> (Option<Error>, Vec<Parcel>) {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (state.stop, state.spare)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<'a>> {
@@ -132,5 +155,6 @@ impl State<'_> {
     fn recycle(&mut self, mut parcel: Parcel) {
         parcel.block.clear();
         self.spare.push(parcel);
+        self.in_flight -= 1;
     }
 }

@@ -2,14 +2,13 @@
 //! out. Reads every page of the set, so a dump of such a kind reads its input twice.
 
 use dump_core::{
-    CodecSet, Content, Error, ErrorKind, PageBitmap, PageSet, PageSource, PfnRange, Phase, Result, Scratch, Watch,
-    is_zero,
+    CodecSet, Content, Error, ErrorKind, PageBitmap, PageSource, PfnRange, Phase, Result, Scratch, Watch, is_zero,
+    share_out,
 };
-use rayon::prelude::*;
 
 /// Pages that a worker takes at a time, and that a source is asked for at once.
 const WINDOW: u64 = 1 << 12;
-const AT_ONCE: u64 = 64;
+const AT_ONCE: u64 = 16;
 
 /// Clears the pages of `dumpable` whose bytes are all zero, on all workers of the current rayon pool; returns how many.
 ///
@@ -19,16 +18,13 @@ pub fn exclude_zero(source: &dyn PageSource, dumpable: &mut PageBitmap, watch: &
     let span = dumpable.span();
     watch.begin(Phase::Zero, dumpable.count(span));
     let pages = &*dumpable;
-    let found: Vec<Result<Vec<PfnRange>>> = (0..span.len().div_ceil(WINDOW))
-        .into_par_iter()
-        .filter(|i| pages.count(PfnRange::at(span.start + i * WINDOW, WINDOW)) != 0)
-        .map_init(Scratch::default, |scratch, i| {
-            let window = PfnRange::at(span.start + i * WINDOW, WINDOW);
-            let found = zero_runs(source, pages, window, scratch, watch);
-            watch.advance(pages.count(window));
-            found
-        })
-        .collect();
+    let windows = (0..span.len().div_ceil(WINDOW)).map(|i| PfnRange::at(span.start + i * WINDOW, WINDOW));
+    let windows = windows.filter(|window| pages.count(*window) != 0);
+    let found = share_out(windows, Scratch::default, |scratch, window| {
+        let found = zero_runs(source, pages, window, scratch, watch);
+        watch.advance(pages.count(window));
+        found
+    });
     watch.end();
     if watch.stopped() {
         return Err(Error::new(ErrorKind::Interrupted, "interrupted while zero pages were looked for"));

@@ -169,7 +169,7 @@ fn copy(pages: &dyn PageSet) -> Result<PageBitmap> {
     let mut first = Pfn(span.start.0 / 64 * 64);
     while first < span.end {
         let run = PfnRange::at(first, 8 * COPY as u64);
-        pages.write_bytes(run, &mut bytes);
+        pages.write_bytes(run, &mut bytes)?;
         out.load(first, &bytes);
         first = run.end;
     }

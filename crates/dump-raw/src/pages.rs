@@ -1,7 +1,9 @@
 //! Pages out of ranges of memory, whatever the ranges are made of.
 
 use crate::extents::{Extent, Extents};
-use dump_core::{Absence, Content, PageBitmap, PageSize, Pfn, PfnRange, PhysAddr, ReadAt, Result, Scratch, Span};
+use dump_core::{
+    Absence, Content, PageBitmap, PageSize, Pfn, PfnRange, PhysAddr, ReadAt, Result, Scratch, Span, Stretch,
+};
 
 /// Memory that a file holds in ranges.
 pub(crate) trait Memory {
@@ -23,6 +25,11 @@ pub(crate) trait Memory {
         self.read(extent, addr, out)?;
         Ok(out)
     }
+
+    /// What the file has at address `addr`, which lies in `extent`.
+    fn stretch_at(&self, _: &Extent, addr: u64) -> Stretch {
+        Stretch::Data(u64::MAX - addr)
+    }
 }
 
 /// Memory that lies in the file as it is.
@@ -42,6 +49,10 @@ impl<R: ReadAt> Memory for Plain<R> {
 
     fn view<'a>(&'a self, extent: &Extent, addr: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
         self.input.view(extent.offset + (addr - extent.start), len, scratch)
+    }
+
+    fn stretch_at(&self, extent: &Extent, addr: u64) -> Stretch {
+        self.input.stretch_at(extent.offset + (addr - extent.start))
     }
 }
 
@@ -86,8 +97,21 @@ impl Pages<'_> {
         let whole = if extent.start <= start { (extent.end - start) >> self.size.shift() } else { 0 };
         match whole.min(run.len()) {
             0 => self.push_pieces(run.start, scratch, push).map(|()| 1),
-            pages => self.push_whole(extent, PfnRange::at(run.start, pages), scratch, push).map(|()| pages),
+            pages => self.push_alike(extent, PfnRange::at(run.start, pages), scratch, push),
         }
+    }
+
+    /// Pushes pages of `run`, which lies whole in `extent`, as many as are alike: in a hole of the file or not. Returns how
+    /// many.
+    fn push_alike(&self, extent: &Extent, run: PfnRange, scratch: &mut Scratch, push: Push<'_>) -> Result<u64> {
+        let stretch = self.memory.stretch_at(extent, self.size.addr_of(run.start).0);
+        let (pages, hole) = stretch.pages(self.size, run.len());
+        let run = PfnRange::at(run.start, pages);
+        match hole {
+            true => push(Span { pages: run, content: Content::Zero })?,
+            false => self.push_whole(extent, run, scratch, push)?,
+        }
+        Ok(pages)
     }
 
     /// Pushes pages that lie whole in `extent`; page by page where they cannot be read at once.

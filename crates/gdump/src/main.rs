@@ -1,13 +1,15 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
 //! `args` is what was typed, `plan` what it means, `cmd` does it; the rest is what they need of the outside: `open` and
-//! `unpack` for inputs, `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals. All
+//! `unpack` for inputs, `ram` and `dumpable` for what is in a dump, `budget` for memory, `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals. All
 //! that is known of formats and kernels is in the libraries; terminals, paths and exit statuses are here and nowhere else.
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod budget;
 mod cmd;
+mod dumpable;
 mod exit;
 mod interrupt;
 mod messages;
@@ -15,6 +17,7 @@ mod open;
 mod plan;
 mod probe;
 mod progress;
+mod ram;
 mod report;
 mod subject;
 mod target;

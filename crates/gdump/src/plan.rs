@@ -66,6 +66,8 @@ pub struct Conversion {
     pub strict: bool,
     /// Worker threads.
     pub threads: usize,
+    /// Bytes of memory that the work may take; where none are named, what the machine can spare.
+    pub max_memory: Option<u64>,
     /// What is printed, and where.
     pub messages: Messages,
 }
@@ -143,6 +145,7 @@ impl Plan {
             dry_run: args.dry_run,
             strict: args.strict,
             threads: threads(args.num_threads.as_deref(), messages)?,
+            max_memory: args.max_memory.as_deref().map(max_memory).transpose()?,
             messages,
         };
         conversion.check().map(|()| Plan::Convert(Box::new(conversion)))
@@ -265,6 +268,22 @@ fn split_block(text: Option<&str>) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("--splitblock-size {text}: expected a number of KiB"))
 }
 
+/// A number of bytes, or with K, M, G or T behind it of units of 1024 times as many. Numbers too small to be meant as bytes are
+/// refused: the kernel's own `crashkernel=` takes a suffix too, and somebody will forget it.
+fn max_memory(text: &str) -> Result<u64, String> {
+    let wrong = || format!("--max-memory {text}: expected a size such as 64M (K, M, G or T)");
+    let shift = match text.chars().last().map(|c| c.to_ascii_uppercase()) {
+        Some('K') => 10,
+        Some('M') => 20,
+        Some('G') => 30,
+        Some('T') => 40,
+        _ => 0,
+    };
+    let digits = if shift == 0 { text } else { text.get(..text.len() - 1).unwrap_or_default() };
+    let bytes = number(digits).and_then(|n| n.checked_mul(1 << shift)).ok_or_else(wrong)?;
+    if bytes < 1 << 20 { Err(format!("{}; {bytes} bytes are not enough for anything", wrong())) } else { Ok(bytes) }
+}
+
 fn pfn_range(text: &str) -> Result<PfnRange, String> {
     let parse = || {
         let (start, end) = text.split_once("..")?;
@@ -326,6 +345,19 @@ mod tests {
         assert_eq!(threads(Some("8"), quiet), Ok(8));
         assert!(threads(Some("5223023572093018873"), quiet).unwrap() >= 16);
         assert!(threads(Some("many"), quiet).is_err());
+    }
+
+    #[test]
+    fn memory_sizes() {
+        for (text, bytes) in
+            [("64M", 64 << 20), ("64m", 64 << 20), ("1G", 1 << 30), ("2T", 2 << 40), ("20480K", 20 << 20)]
+        {
+            assert_eq!(max_memory(text), Ok(bytes));
+        }
+        assert_eq!(max_memory("67108864"), Ok(64 << 20));
+        for bad in ["", "M", "64", "64X", "-1M", "64MB", "99999999999T", "1 G"] {
+            assert!(max_memory(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -4,12 +4,11 @@
 use crate::open::{Container, Dump};
 use crate::plan::Inputs;
 use dump_core::{
-    CodecId, CodecSet, Content, DumpMeta, Error, FieldsMut, Machine, PageBitmap, PageSet, PageSource, Pfn, PfnRange,
-    Repaged, Result, Scratch, UtsName, Watch, WordSize,
+    CodecId, CodecSet, Content, DumpMeta, Error, FieldsMut, Machine, PageBitmap, PageSource, Pfn, PfnRange, Repaged,
+    Result, Scratch, UtsName, Watch, WordSize, share_out,
 };
 use dump_kdump::desc::flags_of;
 use dump_kernel::{Kernel, KernelSymbols, MemMap, PageRules, PhysMemory, SourceMemory, Vmcoreinfo, vmcoreinfo_at};
-use rayon::prelude::*;
 
 /// `e_machine` of architectures with names of their own here.
 const EM_X86_64: u16 = 62;
@@ -191,7 +190,7 @@ fn add_note(meta: &mut DumpMeta, text: &[u8]) {
 
 /// Pages that a worker takes at a time in the search, and that a source is asked for at once.
 const WINDOW: u64 = 1 << 12;
-const AT_ONCE: u64 = 64;
+const AT_ONCE: u64 = 16;
 
 /// Every page of the kernel begins at a multiple of this, whatever the container's pages are.
 const STEP: usize = 4096;
@@ -231,22 +230,20 @@ fn candidates(source: &dyn PageSource, watch: &dyn Watch) -> Result<Vec<Candidat
     let end = source.meta().end_pfn;
     let Some(mut held) = PageBitmap::new(end) else { return Ok(Vec::new()) };
     source.mark_held(&mut held)?;
-    let windows = (0..end.0.div_ceil(WINDOW)).into_par_iter();
-    let found: Vec<Result<Vec<Candidate>>> = windows
-        .filter(|i| held.count(PfnRange::at(Pfn(i * WINDOW), WINDOW)) != 0)
-        .map_init(Scratch::default, |scratch, i| {
-            let mut found = Vec::new();
-            for run in held.runs(PfnRange::at(Pfn(i * WINDOW), WINDOW)) {
-                let mut at = run.start;
-                while at < run.end && !watch.stopped() {
-                    let piece = PfnRange::new(at, run.end.min(at + AT_ONCE));
-                    search_run(source, piece, scratch, &mut found)?;
-                    at = piece.end;
-                }
+    let windows = (0..end.0.div_ceil(WINDOW)).map(|i| PfnRange::at(Pfn(i * WINDOW), WINDOW));
+    let windows = windows.filter(|window| held.count(*window) != 0);
+    let found = share_out(windows, Scratch::default, |scratch, window| {
+        let mut found = Vec::new();
+        for run in held.runs(window) {
+            let mut at = run.start;
+            while at < run.end && !watch.stopped() {
+                let piece = PfnRange::new(at, run.end.min(at + AT_ONCE));
+                search_run(source, piece, scratch, &mut found)?;
+                at = piece.end;
             }
-            Ok(found)
-        })
-        .collect();
+        }
+        Ok(found)
+    });
     Ok(found.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 

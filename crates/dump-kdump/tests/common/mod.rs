@@ -89,7 +89,7 @@ impl Toy {
     /// Page ranges of `count` parts.
     #[allow(dead_code)] // by some of the tests that share this file
     pub fn split(&self, count: usize, block: u64) -> Vec<PfnRange> {
-        dump_kdump::split_evenly(&self.dumpable, self.meta.end_pfn, count, block)
+        dump_kdump::split_evenly(&|run| self.dumpable.count(run), self.meta.end_pfn, count, block)
     }
 
     pub fn new(shape: (WordSize, ByteOrder, u16), page: u64, end: u64, gap: u64) -> Toy {

@@ -5,7 +5,7 @@ mod x86_64;
 pub use x86_64::X86_64;
 
 use crate::memory::PhysMemory;
-use dump_core::{Error, PhysAddr, Result, VirtAddr};
+use dump_core::{Error, PhysAddr, Result, Scratch, VirtAddr};
 
 /// Virtual memory that is mapped to consecutive physical memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +106,22 @@ impl<'a> KernelMemory<'a> {
                 at = at.checked_add(here as u64).ok_or_else(|| Error::corrupt(format!("{at} + {here} passes 2^64")))?;
             }
         }
+        Ok(())
+    }
+
+    /// Shows `len` bytes from `at` on to `see`, in place where they lie in one mapping.
+    ///
+    /// # Errors
+    /// As [`read`](KernelMemory::read); `see` is not called then.
+    pub fn show(&mut self, at: VirtAddr, len: usize, scratch: &mut Scratch, see: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mapping = self.translate(at)?;
+        if mapping.bytes >= len as u64 {
+            let shown = self.phys.show(mapping.phys, len, scratch, see);
+            return shown.map_err(|e| e.within(format_args!("virtual address {at}")));
+        }
+        let buf = scratch.take(len);
+        self.read(at, buf)?;
+        see(buf);
         Ok(())
     }
 

@@ -4,9 +4,8 @@ use crate::exit::Exit;
 use crate::messages::print;
 use crate::open::{Container, Dump};
 use crate::plan::Look;
-use dump_core::{Absence, CodecSet, Content, PageBitmap, PageSet, Pfn, PfnRange, Result, Scratch};
+use dump_core::{Absence, CodecSet, Content, PageBitmap, Pfn, PfnRange, Result, Scratch, share_out};
 use dump_kdump::{Damage, Fault};
-use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Pages that a worker takes at a time, and that are asked for at once.
@@ -55,20 +54,18 @@ fn on_dump(look: &Look, dump: &Dump) -> Result<Vec<String>> {
 type Faults = BTreeMap<&'static str, (u64, String)>;
 
 fn faults(dump: &Dump, held: &PageBitmap) -> Result<Faults> {
-    let windows = (0..held.span().end.0.div_ceil(WINDOW)).into_par_iter();
-    let parts: Vec<Result<Faults>> = windows
-        .filter(|i| held.count(PfnRange::at(Pfn(i * WINDOW), WINDOW)) != 0)
-        .map_init(Scratch::default, |scratch, i| {
-            let mut faults = Faults::new();
-            for run in held.runs(PfnRange::at(Pfn(i * WINDOW), WINDOW)) {
-                for start in (run.start.0..run.end.0).step_by(AT_ONCE as usize) {
-                    let piece = PfnRange::at(Pfn(start), AT_ONCE).intersect(run);
-                    check_run(dump, piece, scratch, &mut faults)?;
-                }
+    let windows = (0..held.span().end.0.div_ceil(WINDOW)).map(|i| PfnRange::at(Pfn(i * WINDOW), WINDOW));
+    let windows = windows.filter(|window| held.count(*window) != 0);
+    let parts: Vec<Result<Faults>> = share_out(windows, Scratch::default, |scratch, window| {
+        let mut faults = Faults::new();
+        for run in held.runs(window) {
+            for start in (run.start.0..run.end.0).step_by(AT_ONCE as usize) {
+                let piece = PfnRange::at(Pfn(start), AT_ONCE).intersect(run);
+                check_run(dump, piece, scratch, &mut faults)?;
             }
-            Ok(faults)
-        })
-        .collect();
+        }
+        Ok(faults)
+    });
     let mut all = Faults::new();
     for part in parts {
         for (kind, (count, first)) in part? {

@@ -1,20 +1,23 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and packed.
 
+use crate::budget::Budget;
+use crate::dumpable::{Criteria, Dumpable, OnUnknown};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::messages::Messages;
 use crate::open;
 use crate::plan::{Conversion, Format};
 use crate::progress::Progress;
+use crate::ram::Ram;
 use crate::report::Report;
 use crate::subject::{KernelView, Subject};
 use crate::target::{self, Target};
-use dump_core::{DumpMeta, DumpWriter, Error, ErrorKind, PageBitmap, PageSet, PageSize, PfnRange, Result};
+use dump_core::{DumpMeta, DumpWriter, Error, ErrorKind, PageSet, PageSize, PfnRange, Result};
 use dump_elf::ElfWriter;
-use dump_filter::{DumpLevel, Exclusion, Reason, Tally, exclude};
+use dump_filter::DumpLevel;
 use dump_kdump::{KdumpWriter, Options, split_evenly};
-use dump_kernel::{BuddyMark, Kernel, MemMap, PhysMemory};
-use dump_pipe::{Job, Outcome, convert, exclude_zero};
+use dump_kernel::PhysMemory;
+use dump_pipe::{Job, Outcome, Weights, convert};
 use dump_raw::{LimeWriter, RawWriter};
 
 /// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be believed: struct pages alone, which no
@@ -32,18 +35,23 @@ const EXACT_LOADS: usize = 1024;
 pub fn run(plan: &Conversion) -> Result<Exit> {
     target::check(plan)?;
     let interrupt = Interrupt::listen();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(plan.threads).build();
-    let pool =
-        pool.map_err(|e| Error::new(ErrorKind::Io, format!("{} threads cannot be started: {e}", plan.threads)))?;
+    let budget = Budget::new(plan.max_memory);
+    if budget.bytes() < Budget::least() {
+        let (given, least) = (budget.bytes() >> 10, Budget::least().div_ceil(1024));
+        plan.messages.warning(&format!("{given} KiB of memory are too little: working with {least} KiB"));
+    }
+    let threads = budget.threads(plan.threads);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|e| Error::new(ErrorKind::Io, format!("{threads} threads cannot be started: {e}")))?;
     pool.install(|| {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
         let dump = open::open(&plan.inputs, &progress)?;
         let subject = Subject::new(dump, &plan.inputs, &progress)?;
-        convert_subject(plan, &subject, &interrupt)
+        convert_subject(plan, &subject, budget, &interrupt)
     })
 }
 
-fn convert_subject(plan: &Conversion, subject: &Subject, interrupt: &Interrupt) -> Result<Exit> {
+fn convert_subject(plan: &Conversion, subject: &Subject, budget: Budget, interrupt: &Interrupt) -> Result<Exit> {
     if let Some(pages) = subject.lone_part {
         let text = format!("one part of a split dump, with page frames {pages}; the others were not given");
         if plan.keep_codec {
@@ -62,7 +70,7 @@ fn convert_subject(plan: &Conversion, subject: &Subject, interrupt: &Interrupt) 
         plan.messages.warning(&text);
     }
     print_debug(plan.messages, view.as_ref(), subject);
-    let attempt = Attempt { plan, subject, memory: &memory, view: view.as_ref(), interrupt };
+    let attempt = Attempt { plan, subject, budget, memory: &memory, view: view.as_ref(), interrupt };
     let mut levels = plan.levels.iter().peekable();
     while let Some(level) = levels.next() {
         match attempt.run(*level, levels.peek().copied())? {
@@ -109,6 +117,7 @@ enum Next {
 struct Attempt<'a> {
     plan: &'a Conversion,
     subject: &'a Subject,
+    budget: Budget,
     memory: &'a dyn PhysMemory,
     view: Option<&'a KernelView>,
     interrupt: &'a Interrupt,
@@ -117,16 +126,16 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn run(&self, level: DumpLevel, next: Option<&DumpLevel>) -> Result<Next> {
         let progress = Progress::new(self.plan.messages, self.subject.meta.page_size, self.interrupt.clone());
-        let (ram, held) = self.bitmaps()?;
-        let mut dumpable = held.clone();
-        let tally = self.exclude(level, &mut dumpable, &progress).map_err(|e| e.within(&self.subject.name))?;
+        let unknown = |class: &str, why: &str| self.unknown(class, why);
         let meta = self.meta(level);
-        let zero = self.exclude_zero(&meta, &mut dumpable, &progress)?;
+        let ram = self.ram()?;
+        let dumpable = self.dumpable(level, &meta, &unknown, &progress)?;
         let parts = self.parts(&meta, &dumpable, &progress)?;
         let mut writer = self.writer(level, parts)?;
         let targets = Target::create_all(self.plan)?;
         let outputs: Vec<_> = targets.iter().map(Target::output).collect();
         let all = dumpable.span();
+        let held = ram.count_held()?;
         let job = Job {
             source: self.subject.source.as_ref(),
             meta: &meta,
@@ -147,18 +156,18 @@ impl Attempt<'_> {
             target::remove(&self.plan.outputs);
             return Ok(self.retry(retry));
         }
-        let not_held = ram.count(ram.span()) - held.count(held.span());
+        let (all_ram, findings) = (ram.count(ram.span())?, dumpable.findings()?);
         let mut counts = outcome.counts;
-        counts.zero += zero;
+        counts.zero += findings.zero;
         let report = Report {
             meta: &meta,
             total: meta.end_pfn.0,
-            ram: ram.count(ram.span()),
-            not_held,
-            tally: &tally,
+            ram: all_ram,
+            not_held: all_ram - held.min(all_ram),
+            tally: &findings.tally,
             counts,
             zero_excluded: meta.dump_level & DumpLevel::ZERO != 0,
-            dumpable: dumpable.count(job.pages) + zero,
+            dumpable: dumpable.count(job.pages)? + findings.zero,
             file_len: outcome.lengths.iter().sum::<u64>().min(outcome.written), // holes take no room
             written: outcome.written,
         };
@@ -178,21 +187,37 @@ impl Attempt<'_> {
         DumpMeta { dump_level: both, ..self.subject.meta.clone() }
     }
 
+    /// The pages to dump, as many at a time as the memory budget allows.
+    fn dumpable<'b>(
+        &'b self,
+        level: DumpLevel,
+        meta: &DumpMeta,
+        unknown: OnUnknown<'b>,
+        progress: &'b Progress,
+    ) -> Result<Dumpable<'b>> {
+        // LiME has the lengths of ranges before their pages, for which its writer keeps a set of its own
+        let bitmaps = if self.plan.format == Format::Lime { 2 } else { 1 };
+        let window = self.budget.window(rayon::current_num_threads(), bitmaps, meta.end_pfn.0);
+        // the containers that have no word for zero pages but to leave them out
+        let cannot_say_zero = matches!(self.plan.format, Format::Elf | Format::Lime);
+        let without_zeros = cannot_say_zero && meta.dump_level & DumpLevel::ZERO != 0;
+        let criteria = Criteria { subject: self.subject, memory: self.memory, view: self.view, level, without_zeros };
+        let made = Dumpable::new(criteria, meta.end_pfn, window, unknown, progress);
+        made.map_err(|e| e.within(&self.subject.name))
+    }
+
     /// The page frames that each file of a split dump holds; none for a dump that is not split.
-    fn parts(&self, meta: &DumpMeta, dumpable: &PageBitmap, progress: &Progress) -> Result<Vec<PfnRange>> {
+    fn parts(&self, meta: &DumpMeta, dumpable: &Dumpable<'_>, progress: &Progress) -> Result<Vec<PfnRange>> {
         if let Some(range) = self.plan.pfn_range {
             return Ok(vec![range]);
         }
         if self.plan.outputs.len() < 2 {
             return Ok(Vec::new());
         }
-        // pages that cost bytes are what is shared out; zero pages are found quickly, several GB in a second
-        let mut weights = dumpable.clone();
-        if meta.dump_level & DumpLevel::ZERO != 0 {
-            exclude_zero(self.subject.source.as_ref(), &mut weights, progress)?;
-        }
+        // pages that cost bytes are what is shared out
+        let weights = Weights::new(self.subject.source.as_ref(), dumpable, progress)?;
         let block = self.plan.split_block.div_ceil(meta.page_size.bytes() as u64);
-        Ok(split_evenly(&weights, meta.end_pfn, self.plan.outputs.len(), block))
+        Ok(split_evenly(&|run| weights.of(run), meta.end_pfn, self.plan.outputs.len(), block))
     }
 
     fn writer(&self, level: DumpLevel, parts: Vec<PfnRange>) -> Result<Box<dyn DumpWriter>> {
@@ -204,15 +229,6 @@ impl Attempt<'_> {
             Format::Raw => Box::new(RawWriter::new()),
             Format::Lime => Box::new(LimeWriter::new()),
         })
-    }
-
-    /// Takes zero pages out for containers that have no word for them but to leave them out; how many there were.
-    fn exclude_zero(&self, meta: &DumpMeta, dumpable: &mut PageBitmap, progress: &Progress) -> Result<u64> {
-        let wanted = meta.dump_level & DumpLevel::ZERO != 0;
-        match self.plan.format {
-            Format::Elf | Format::Lime if wanted => exclude_zero(self.subject.source.as_ref(), dumpable, progress),
-            _ => Ok(0),
-        }
     }
 
     /// Not even the headers were written: tries the next level, where there is one and room is what was missing.
@@ -241,65 +257,18 @@ impl Attempt<'_> {
         if names.is_empty() { "STDOUT".to_owned() } else { names.join(", ") }
     }
 
-    /// RAM, and what of it the source holds.
-    fn bitmaps(&self) -> Result<(PageBitmap, PageBitmap)> {
-        let source = &self.subject.source;
-        let end = self.subject.meta.end_pfn;
-        let too_far = || Error::corrupt(format!("memory up to page frame {end}, more than any machine has"));
-        let mut ram = PageBitmap::new(end).ok_or_else(too_far)?;
-        let mut held = PageBitmap::new(end).ok_or_else(too_far)?;
-        source.mark_ram(&mut ram)?;
-        source.mark_held(&mut held)?;
-        // a page that is held is RAM, whatever the 1st bitmap of a damaged file says
-        held.runs(held.span()).for_each(|run: PfnRange| ram.set(run));
-        let (claimed, there) = (ram.count(ram.span()), held.count(held.span()));
-        if claimed > PLAUSIBLE_RAM && there < claimed >> 16 {
-            let text = format!("headers claim {claimed} pages of RAM, of which the dump holds {there}");
-            return Err(Error::corrupt(text).within(&self.subject.name));
+    /// RAM, where it is to be believed.
+    fn ram(&self) -> Result<Ram<'_>> {
+        let ram = Ram::new(self.subject.source.as_ref(), self.subject.meta.end_pfn)?;
+        let claimed = ram.count(ram.span())?;
+        if claimed > PLAUSIBLE_RAM {
+            let there = ram.count_held()?;
+            if there < claimed >> 16 {
+                let text = format!("headers claim {claimed} pages of RAM, of which the dump holds {there}");
+                return Err(Error::corrupt(text).within(&self.subject.name));
+            }
         }
-        Ok((ram, held))
-    }
-
-    /// Clears the pages that `level` leaves out.
-    fn exclude(&self, level: DumpLevel, dumpable: &mut PageBitmap, progress: &Progress) -> Result<Tally> {
-        let Some(KernelView { kernel, map, rules }) = self.view else { return Ok(Tally::default()) };
-        if !level.needs_kernel() && !rules.finds_always_excluded() {
-            return Ok(Tally::default());
-        }
-        for unknown in level.unknown(rules) {
-            self.unknown(unknown.class, &format!("vmcoreinfo has no {}", unknown.key))?;
-        }
-        let job = Exclusion { kernel, memory: self.memory, map, rules, level };
-        let mut tally = exclude(&job, dumpable, progress)?;
-        if level.any(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
-            self.exclude_free_lists(kernel, map, dumpable, &mut tally)?;
-        }
-        if tally.unread != 0 {
-            self.unknown("some pages", &format!("the struct pages of {} pages cannot be read", tally.unread))?;
-        }
-        if let Some(pfn) = tally.first_bad_order {
-            let text =
-                format!("{} pages call themselves free with an impossible order, the first {pfn}", tally.bad_orders);
-            self.unknown("some free pages", &text)?;
-        }
-        Ok(tally)
-    }
-
-    fn exclude_free_lists(
-        &self,
-        kernel: &Kernel,
-        map: &MemMap,
-        dumpable: &mut PageBitmap,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let limit = self.subject.meta.end_pfn.0;
-        // twice: a broken list may lead anywhere, so that nothing is believed before all of them were seen to be whole
-        let walked = kernel.free_lists(self.memory).and_then(|lists| {
-            lists.walk(&mut kernel.memory(self.memory), map, limit, &mut |_| {})?;
-            let mut free = |run| tally.add(Reason::Free, dumpable.clear(run));
-            lists.walk(&mut kernel.memory(self.memory), map, limit, &mut free)
-        });
-        walked.or_else(|e| self.unknown("free pages", &e.to_string()))
+        Ok(ram)
     }
 
     /// A class that cannot be told: its pages are kept, unless that is an error.

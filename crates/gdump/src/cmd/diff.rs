@@ -11,10 +11,9 @@ use crate::messages::print;
 use crate::open::open;
 use crate::plan::{Inputs, Look};
 use dump_core::{
-    Absence, CodecSet, Content, NoWatch, PageBitmap, PageSet, PageSource, Pfn, PfnRange, Repaged, Result, Scratch,
-    is_zero,
+    Absence, CodecSet, Content, NoWatch, PageBitmap, PageSource, Pfn, PfnRange, Repaged, Result, Scratch, is_zero,
+    share_out,
 };
-use rayon::prelude::*;
 
 /// Pages that a worker takes at a time, and that are held in memory at once.
 const WINDOW: u64 = 1 << 12;
@@ -101,25 +100,23 @@ fn compare(left: &dyn PageSource, right: &dyn PageSource) -> Result<Counts> {
     for bits in [&held_a, &held_b] {
         bits.runs(bits.span()).for_each(|run| union.set(run));
     }
-    let windows = (0..end.0.div_ceil(WINDOW)).into_par_iter();
-    let parts: Vec<Result<Counts>> = windows
-        .filter(|i| union.count(PfnRange::at(Pfn(i * WINDOW), WINDOW)) != 0)
-        .map_init(Default::default, |(a, b): &mut (Side, Side), i| {
-            let mut counts = Counts::default();
-            for run in union.runs(PfnRange::at(Pfn(i * WINDOW), WINDOW)) {
-                let mut at = run.start;
-                while at < run.end {
-                    let piece = PfnRange::new(at, run.end.min(at + AT_ONCE));
-                    a.read(left, piece)?;
-                    b.read(right, piece)?;
-                    (0..piece.len() as usize)
-                        .for_each(|i| judge(piece.start + i as u64, a.page(i), b.page(i), &mut counts));
-                    at = piece.end;
-                }
+    let windows = (0..end.0.div_ceil(WINDOW)).map(|i| PfnRange::at(Pfn(i * WINDOW), WINDOW));
+    let windows = windows.filter(|window| union.count(*window) != 0);
+    let parts: Vec<Result<Counts>> = share_out(windows, Default::default, |(a, b): &mut (Side, Side), window| {
+        let mut counts = Counts::default();
+        for run in union.runs(window) {
+            let mut at = run.start;
+            while at < run.end {
+                let piece = PfnRange::new(at, run.end.min(at + AT_ONCE));
+                a.read(left, piece)?;
+                b.read(right, piece)?;
+                (0..piece.len() as usize)
+                    .for_each(|i| judge(piece.start + i as u64, a.page(i), b.page(i), &mut counts));
+                at = piece.end;
             }
-            Ok(counts)
-        })
-        .collect();
+        }
+        Ok(counts)
+    });
     parts.into_iter().try_fold(Counts::default(), |sum, part| part.map(|part| sum.merge(part)))
 }
 

@@ -5,7 +5,7 @@ use crate::messages::print;
 use crate::open::{Container, Dump};
 use crate::plan::Look;
 use crate::subject::machine_name;
-use dump_core::{ByteOrder, DumpMeta, PageSet, Result, WordSize};
+use dump_core::{ByteOrder, DumpMeta, Result, WordSize};
 use dump_kernel::{KernelSymbols, Vmcoreinfo};
 use serde::Serialize;
 use std::fmt::Write;
