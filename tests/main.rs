@@ -9,6 +9,7 @@ mod damage;
 mod eras;
 mod layering;
 mod matrix;
+mod memory;
 mod readers;
 mod rearrange;
 mod support;

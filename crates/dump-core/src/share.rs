@@ -16,11 +16,9 @@ where
     T: Send,
     R: Send,
 {
-    let items = Mutex::new(items.enumerate());
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let done = rayon::broadcast(|_| {
-        let mut done = Vec::new();
-        let mut held = None;
+    // the state dies with its worker: it may hold what cannot be sent to another
+    let done = each_worker(items.enumerate(), &|next| {
+        let (mut done, mut held) = (Vec::new(), None);
         while let Some((i, item)) = next() {
             done.push((i, work(held.get_or_insert_with(&state), item)));
         }
@@ -29,6 +27,17 @@ where
     let mut done: Vec<(usize, R)> = done.into_iter().flatten().collect();
     done.sort_unstable_by_key(|(i, _)| *i);
     done.into_iter().map(|(_, made)| made).collect()
+}
+
+/// Lets each worker of the current rayon pool take items, in order, until there are no more; returns what each worker made of
+/// all of its items.
+pub fn each_worker<T: Send, R: Send>(
+    items: impl Iterator<Item = T> + Send,
+    work: &(dyn Fn(&mut dyn FnMut() -> Option<T>) -> R + Sync),
+) -> Vec<R> {
+    let items = Mutex::new(items);
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    rayon::broadcast(|_| work(&mut || next()))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 use crate::level::{DumpLevel, Judge, Reason};
 use crate::tally::Tally;
-use dump_core::{Error, ErrorKind, PageBitmap, Pfn, PfnRange, Phase, Result, Watch, WindowMut, share_out};
+use dump_core::{Error, ErrorKind, PageBitmap, Pfn, PfnRange, Phase, Result, Watch, WindowMut, each_worker};
 use dump_kernel::{Kernel, MemMap, PageFacts, PageRules, PageScanner, PhysMemory, StructPages};
 
 /// What the scan needs to know.
@@ -50,11 +50,11 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
     let judge = Judge::new(job.level);
     let windows = dumpable.windows_mut();
     watch.begin(Phase::Exclude, span.len());
-    let scanner = || PageScanner::new(job.rules, job.map, job.memory, job.kernel.xlat());
-    let found = share_out(windows.into_iter(), scanner, |scanner, mut window| {
+    let found = each_worker(windows.into_iter(), &|next| {
+        let mut scanner = PageScanner::new(job.rules, job.map, job.memory, job.kernel.xlat());
         let mut found = Found::default();
-        if !watch.stopped() {
-            scan(&judge, scanner, &mut window, &mut found);
+        while let Some(mut window) = next().filter(|_| !watch.stopped()) {
+            scan(&judge, &mut scanner, &mut window, &mut found);
             watch.advance(window.span().len());
         }
         found
@@ -64,10 +64,11 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
         return Err(Error::new(ErrorKind::Interrupted, "interrupted while struct pages were read"));
     }
     let mut excluded = Excluded::default();
-    for part in &found {
-        excluded.tally.merge(&part.tally);
-    }
-    for (reason, rest) in before.iter().copied().chain(found.iter().filter_map(|part| part.rest)) {
+    found.iter().for_each(|part| excluded.tally.merge(&part.tally));
+    let mut rests: Vec<Rest> = before.iter().copied().chain(found.into_iter().flat_map(|part| part.rests)).collect();
+    // whoever found them: where two claim a page, the first counts
+    rests.sort_unstable_by_key(|(_, rest)| *rest);
+    for (reason, rest) in rests {
         excluded.tally.add(reason, dumpable.clear(rest));
         if rest.end > span.end {
             excluded.beyond.push((reason, PfnRange::new(span.end, rest.end)));
@@ -76,12 +77,12 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
     Ok(excluded)
 }
 
-/// What the scan of one window found.
+/// What one worker found in its windows.
 #[derive(Default)]
 struct Found {
     tally: Tally,
-    /// The part of its last compound page that lies past its end.
-    rest: Option<Rest>,
+    /// The parts of their last compound pages that lie past their ends.
+    rests: Vec<Rest>,
 }
 
 fn scan(judge: &Judge, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Found) {
@@ -118,7 +119,7 @@ fn scan_piece(
                 found.tally.add(reason, window.clear(run));
                 done = run.end;
                 if run.end > span.end {
-                    found.rest = Some((reason, PfnRange::new(span.end, run.end)));
+                    found.rests.push((reason, PfnRange::new(span.end, run.end)));
                 }
             }
             None if facts.any(PageFacts::UNREAD) => found.tally.unread += 1,

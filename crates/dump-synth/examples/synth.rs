@@ -1,6 +1,7 @@
 //! Writes the vmcore of a fake kernel: `synth ERA MODEL OUT [OPTION...]`, then prints what filtering it must give.
 //!
 //! MODEL: flat, sparse, sparse-vmemmap, extreme-array, extreme-pointer, extreme-address, extreme-k4, extreme-direct.
+//! `synth large GIB OUT` writes a machine of any size.
 //! OPTION: kdump, split, flat, lime (the kind of file; a vmcore without), hvo, 5level, kaslr, sme, numa, small (sections of 16 MiB), k4 (direct map of 4 KiB pages), broken, loop.
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
@@ -13,8 +14,13 @@ use dump_synth::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, gib, out] = args.as_slice() {
+        if word == "large" {
+            return large(gib.parse()?, out);
+        }
+    }
     let [era, model, out, options @ ..] = args.as_slice() else {
-        return Err("usage: synth ERA MODEL OUT [OPTION...]".into());
+        return Err("usage: synth ERA MODEL OUT [OPTION...], or synth large GIB OUT".into());
     };
     let era: Era = era.parse()?;
     let mut builder = KernelBuilder::new(era).model(model_named(model)?).recipe(&every_kind(era));
@@ -30,6 +36,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("ram {:x?} phys_base {}", kernel.ram(), kernel.phys_base());
     Ok(())
+}
+
+/// A machine of `gib` GiB as a sparse file, with a struct page for each page: of each 128 MiB a third is free in large blocks, a
+/// third anonymous (half of it in huge pages), a sixth page cache, the rest the kernel's.
+fn large(gib: u64, out: &str) -> Result<(), Box<dyn Error>> {
+    let mut recipe = String::from("ram 0..0x8000\n");
+    let huge = (0x4000..0x5800).step_by(0x200).map(|pfn| format!("thp {pfn:#x} order=9\n"));
+    let free = (0x400..0x2c00).step_by(0x400).map(|pfn| format!("free {pfn:#x} order=10\n"));
+    recipe.extend(free.chain(huge));
+    recipe += "anon 0x2c00..0x4000\ncache 0x5800..0x6c00\nslab 0x6c00..0x7000\n";
+    let kernel = KernelBuilder::new(Era::V6_1).recipe(&recipe).repeated_to(gib << 18).build();
+    Ok(kernel.write_sparse(&fs::File::create(out)?)?)
 }
 
 fn write(kernel: &FakeKernel, out: &str, options: &[String]) -> Result<(), Box<dyn Error>> {

@@ -37,6 +37,7 @@ pub struct KernelBuilder {
     pub(crate) release: Option<String>,
     pub(crate) omitted: Vec<String>,
     pub(crate) extra: Vec<String>,
+    pub(crate) repeated_to: u64,
 }
 
 impl KernelBuilder {
@@ -61,6 +62,7 @@ impl KernelBuilder {
             release: None,
             omitted: Vec::new(),
             extra: Vec::new(),
+            repeated_to: 0,
         }
     }
 
@@ -181,6 +183,15 @@ impl KernelBuilder {
     #[must_use]
     pub fn extra(mut self, line: &str) -> Self {
         self.extra.push(line.to_owned());
+        self
+    }
+
+    /// Adds RAM up to pfn `end`, from the first section behind the kernel's own memory on, whose pages are for what those of
+    /// section 0 are for: its struct pages are mapped again and again, as those of hugetlb pages are since 5.14. A terabyte so
+    /// takes no more of the host's memory than a section does; it reads as zeros.
+    #[must_use]
+    pub fn repeated_to(mut self, end: u64) -> Self {
+        self.repeated_to = end;
         self
     }
 

@@ -19,7 +19,7 @@ use crate::bytes::round_up;
 use crate::era::Era;
 use crate::expect::{Class, Expected};
 use crate::facts::{Facts, PAGE_STRUCT};
-use crate::memmodel::{MemMap, MemModel, Placement, RootSymbol, coded_map, per_root};
+use crate::memmodel::{MemMap, MemModel, Placement, RootSymbol, StructPages, coded_map, per_root};
 use crate::memory::{FakeMemory, PAGE_SIZE, PageBytes};
 use crate::page::{PageWriter, Pointers, StructPage};
 use crate::pgtable::{Leaf, PageTables};
@@ -58,6 +58,7 @@ impl FakeKernel {
         let mut site = Site::new(config);
         site.map_kernel();
         let mut map = site.place_struct_pages();
+        site.repeat_struct_pages(&map);
         site.put_sections(&map);
         site.put_default_pages(&map);
         site.put_lines(&mut map);
@@ -171,6 +172,8 @@ pub(crate) struct Site {
     image: Arena,
     image_phys: u64,
     area: Range<u64>,
+    /// RAM whose struct pages are those of section 0.
+    repeated: Range<u64>,
     tables: PageTables,
     symbols: BTreeMap<&'static str, u64>,
     classes: BTreeMap<u64, Class>,
@@ -184,6 +187,8 @@ impl Site {
         let mut ram = config.recipe.present();
         let area = own_area(&config, &ram);
         ram.push(area.clone());
+        let repeated = repeated(&config, &area);
+        ram.push(repeated.clone());
         let image_phys = area.start * PAGE_SIZE;
         let image_end = image_phys + image_bytes(&config);
         let mut site = Site {
@@ -192,6 +197,7 @@ impl Site {
             image: Arena::new(image_phys + DATA_IN_IMAGE..image_end),
             image_phys,
             area,
+            repeated,
             tables: PageTables { root: 0, levels: if config.five_level { 5 } else { 4 }, encryption: config.sme_mask },
             symbols: BTreeMap::new(),
             classes: BTreeMap::new(),
@@ -236,8 +242,8 @@ impl Site {
         self.map(virt, self.image_phys, image_bytes(&self.config), Leaf::M2);
         let leaf = self.config.direct_leaf;
         let runs = match leaf {
-            Leaf::G1 => vec![0..self.memory.max_pfn(); 1],
-            _ => self.memory.ram().to_vec(),
+            Leaf::G1 => vec![0..self.area.end; 1],
+            _ => self.own_ram(),
         };
         for run in runs {
             let start = run.start * PAGE_SIZE / leaf.size() * leaf.size();
@@ -250,8 +256,22 @@ impl Site {
         self.tables.map(&mut self.memory, &mut self.arena, virt, phys, size, leaf);
     }
 
+    /// RAM without what is repeated.
+    fn own_ram(&self) -> Vec<Range<u64>> {
+        self.memory.ram().iter().filter(|run| run.end <= self.area.end).cloned().collect()
+    }
+
+    /// Maps the struct pages of section 0 as those of each section of the repeated RAM.
+    fn repeat_struct_pages(&mut self, map: &MemMap) {
+        let pages = self.config.sections_or_default().pages();
+        for first in self.repeated.clone().step_by(pages as usize) {
+            let (virt, phys) = map.find(0).expect("section 0 is RAM");
+            self.map(virt + first * PAGE_STRUCT, phys, pages * PAGE_STRUCT, Leaf::M2);
+        }
+    }
+
     fn place_struct_pages(&mut self) -> MemMap {
-        let ram = self.memory.ram().to_vec();
+        let ram = self.own_ram();
         placement(&self.config, &ram).place(&mut self.memory, &mut self.arena, &self.tables)
     }
 
@@ -307,7 +327,9 @@ impl Site {
 
     fn put_section(&mut self, map: &MemMap, number: u64, at: u64) {
         let sections = self.config.sections_or_default();
-        let coded = coded_map(map, sections, number, self.config.facts().section_flags);
+        // in vmemmap, where the struct page of pfn 0 would be is the same for all
+        let like = if self.repeated.contains(&(number * sections.pages())) { 0 } else { number };
+        let coded = coded_map(map, sections, like, self.config.facts().section_flags);
         self.memory.write_u64(at, coded);
         // Second word: pageblock_flags, section usage. Any kernel address.
         self.memory.write_u64(at + 8, self.direct(self.image_phys + 0x40));
@@ -479,12 +501,24 @@ fn own_area(config: &KernelBuilder, ram: &[Range<u64>]) -> Range<u64> {
         with_area.push(area.clone());
         let tables = table_bytes(config.direct_leaf, &with_area);
         let sections = mem_section_bytes(config);
-        let needed = image_bytes(config) + sections + placement(config, &with_area).bytes() + MISCELLANY + tables;
+        let repeated = config.repeated_to / config.sections_or_default().pages() * 64; // a table entry and a section each
+        let own = image_bytes(config) + sections + placement(config, &with_area).bytes();
+        let needed = own + MISCELLANY + tables + repeated;
         if needed <= size {
             return start..start + size / PAGE_SIZE;
         }
         size = round_up(needed + PAGE_STRUCT, PAGE_SIZE);
     }
+}
+
+/// The RAM that is added behind the kernel's own memory.
+fn repeated(config: &KernelBuilder, area: &Range<u64>) -> Range<u64> {
+    let pages = config.sections_or_default().pages();
+    let start = round_up(area.end, pages);
+    let one_leaf =
+        config.model.struct_pages() == StructPages::Vmemmap(Leaf::M2) && pages * PAGE_STRUCT == Leaf::M2.size();
+    assert!(config.repeated_to == 0 || one_leaf, "a section's struct pages must be one large page");
+    start..config.repeated_to.max(start)
 }
 
 /// At least what the tables of a direct map of `leaf` pages take (bytes).

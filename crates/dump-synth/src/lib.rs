@@ -56,6 +56,7 @@ pub mod note;
 mod page;
 pub mod pgtable;
 pub mod recipe;
+mod sparse;
 mod vmcore;
 mod vmcoreinfo;
 mod zones;

@@ -53,6 +53,11 @@ impl FakeMemory {
         self.ram.iter().cloned().flatten()
     }
 
+    /// The pages of `run` that were written, ascending; all others are zero.
+    pub fn written(&self, run: Range<u64>) -> impl Iterator<Item = (u64, &PageBytes)> {
+        self.pages.range(run).map(|(pfn, page)| (*pfn, &**page))
+    }
+
     /// Content of page frame `pfn`, `None` for a hole.
     #[must_use]
     pub fn page(&self, pfn: u64) -> Option<PageBytes> {

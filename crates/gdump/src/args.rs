@@ -74,6 +74,9 @@ pub struct Args {
     /// Work within SIZE bytes of memory (64M, 1G), of which the output does not depend [default: half of what is available]
     #[arg(long, value_name = "SIZE")]
     pub max_memory: Option<String>,
+    /// Hold KB KiB of page bitmap at most, and read struct pages again for each further part
+    #[arg(long, value_name = "KB")]
+    pub cyclic_buffer: Option<String>,
     /// Print 1 progress, 2 common messages, 4 errors, 8 debug messages, 16 the report, or a sum of these [default: 7]
     #[arg(long, value_name = "N")]
     pub message_level: Option<String>,

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What a run takes before it has workers or bitmaps: the program's own pages, notes and headers, one page table walk.
-const BASE: u64 = 7 << 20;
+const BASE: u64 = 6 << 20;
 
 /// What each worker adds: 64 KiB of pages read, two blocks packed, a codec's tables, the part of its stack that it uses.
 const WORKER: u64 = 256 << 10;
@@ -45,15 +45,20 @@ impl Budget {
         usize::try_from(rest / WORKER).unwrap_or(usize::MAX).clamp(1, threads.max(1))
     }
 
-    /// The pages that a bitmap may span where `bitmaps` of them are held at a time beside `threads` workers: all `pages`, or
-    /// as many chunks as fit, at least one.
-    pub fn window(self, threads: usize, bitmaps: u64, pages: u64) -> u64 {
-        let room = self.0.saturating_sub(BASE + threads as u64 * WORKER) / bitmaps.max(1);
+    /// The pages that a bitmap may span where `bitmaps` of them are held at a time beside `threads` workers, in `most` bytes
+    /// if that is less: all `pages`, or as many chunks as fit, at least one.
+    pub fn window(self, threads: usize, bitmaps: u64, most: u64, pages: u64) -> u64 {
+        let room = self.0.saturating_sub(BASE + threads as u64 * WORKER).min(most) / bitmaps.max(1);
         if PageBitmap::most_bytes(pages) <= room {
             return pages;
         }
         (room / PageBitmap::most_bytes(PageBitmap::CHUNK_PAGES)).max(1) * PageBitmap::CHUNK_PAGES
     }
+}
+
+/// The most memory that this process had at a time so far (bytes), as the kernel counts it.
+pub fn peak() -> Option<u64> {
+    fs::read_to_string("/proc/self/status").ok().and_then(|text| kib(&text, "VmHWM:"))
 }
 
 /// Bytes that this process can still get: what the machine has available, less where a control group allows less.
@@ -64,7 +69,7 @@ fn available() -> Option<u64> {
     machine.into_iter().chain(groups).min()
 }
 
-/// A line of `/proc/meminfo`, in bytes.
+/// A line of `/proc/meminfo` and its like, in bytes.
 fn kib(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
@@ -119,19 +124,20 @@ mod tests {
     fn shares() {
         let tib = (1u64 << 40) / 4096;
         // 1 TiB of 4 KiB pages is 32 MiB of bitmap
-        assert_eq!(Budget(96 * MIB).window(2, 1, tib), tib);
-        assert_eq!(Budget(64 * MIB).window(2, 1, tib), tib);
-        for budget in [12, 24, 32] {
+        assert_eq!(Budget(96 * MIB).window(2, 1, u64::MAX, tib), tib);
+        assert_eq!(Budget(64 * MIB).window(2, 1, u64::MAX, tib), tib);
+        for budget in [8, 24, 32] {
             let budget = Budget(budget * MIB);
-            let window = budget.window(2, 1, tib);
+            let window = budget.window(2, 1, u64::MAX, tib);
             assert!(window < tib && window % PageBitmap::CHUNK_PAGES == 0);
             assert!(BASE + 2 * WORKER + PageBitmap::most_bytes(window) <= budget.bytes());
         }
-        assert!(Budget(64 * MIB).window(2, 2, tib) < tib);
-        assert_eq!(Budget(0).window(2, 1, tib), PageBitmap::CHUNK_PAGES);
-        assert_eq!(Budget(u64::MAX).window(2, 1, tib), tib);
+        assert!(Budget(64 * MIB).window(2, 2, u64::MAX, tib) < tib);
+        assert_eq!(Budget(0).window(2, 1, u64::MAX, tib), PageBitmap::CHUNK_PAGES);
+        assert_eq!(Budget(u64::MAX).window(2, 1, u64::MAX, tib), tib);
         assert_eq!(Budget(u64::MAX).threads(64), 64);
-        assert_eq!(Budget(8 * MIB).threads(64), 3);
+        assert_eq!(Budget(7 * MIB).threads(64), 3);
+        assert_eq!(Budget(u64::MAX).window(2, 1, 4 << 20, tib), 1020 * PageBitmap::CHUNK_PAGES);
         assert_eq!(Budget(0).threads(64), 1);
     }
 

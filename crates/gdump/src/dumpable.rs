@@ -104,6 +104,11 @@ impl<'a> Dumpable<'a> {
         Ok(state.findings.clone())
     }
 
+    /// Pages of a window: all, or a multiple of [`PageBitmap::CHUNK_PAGES`].
+    pub fn window_pages(&self) -> u64 {
+        self.window
+    }
+
     /// The kernel, where its struct pages must be read.
     fn scanned(&self) -> Option<&'a KernelView> {
         let level = self.criteria.level;

@@ -68,6 +68,8 @@ pub struct Conversion {
     pub threads: usize,
     /// Bytes of memory that the work may take; where none are named, what the machine can spare.
     pub max_memory: Option<u64>,
+    /// Bytes of bitmap that are held at most.
+    pub bitmap_bytes: Option<u64>,
     /// What is printed, and where.
     pub messages: Messages,
 }
@@ -139,13 +141,17 @@ impl Plan {
             codec: codec(args),
             keep_codec: args.reassemble,
             levels: levels(&args.dump_level)?,
-            split_block: split_block(args.splitblock_size.as_deref())?,
+            split_block: args
+                .splitblock_size
+                .as_deref()
+                .map_or(Ok(SPLIT_BLOCK), |text| kib("--splitblock-size", text))?,
             pfn_range: args.pfn_range.as_deref().map(pfn_range).transpose()?,
             force: args.force,
             dry_run: args.dry_run,
             strict: args.strict,
             threads: threads(args.num_threads.as_deref(), messages)?,
             max_memory: args.max_memory.as_deref().map(max_memory).transpose()?,
+            bitmap_bytes: args.cyclic_buffer.as_deref().map(|text| kib("--cyclic-buffer", text)).transpose()?,
             messages,
         };
         conversion.check().map(|()| Plan::Convert(Box::new(conversion)))
@@ -262,10 +268,10 @@ fn raw_base(text: Option<&str>) -> Result<Option<PhysAddr>, String> {
     text.map(parse).transpose()
 }
 
-fn split_block(text: Option<&str>) -> Result<u64, String> {
-    let Some(text) = text else { return Ok(SPLIT_BLOCK) };
+/// A number of KiB, in bytes.
+fn kib(option: &str, text: &str) -> Result<u64, String> {
     let bytes = number(text).filter(|kib| *kib > 0).and_then(|kib| kib.checked_mul(1024));
-    bytes.ok_or_else(|| format!("--splitblock-size {text}: expected a number of KiB"))
+    bytes.ok_or_else(|| format!("{option} {text}: expected a number of KiB"))
 }
 
 /// A number of bytes, or with K, M, G or T behind it of units of 1024 times as many. Numbers too small to be meant as bytes are
@@ -395,6 +401,8 @@ mod tests {
             "--pfn-range 1..64 a b",
             "--pfn-range 64..64 a b",
             "--splitblock-size 0 a b",
+            "--cyclic-buffer 0 a b",
+            "--max-memory 64 a b",
             "--raw-base x a b",
             "diff a",
             "info",

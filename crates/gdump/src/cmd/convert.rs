@@ -1,6 +1,6 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and packed.
 
-use crate::budget::Budget;
+use crate::budget::{self, Budget};
 use crate::dumpable::{Criteria, Dumpable, OnUnknown};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -171,7 +171,9 @@ impl Attempt<'_> {
             file_len: outcome.lengths.iter().sum::<u64>().min(outcome.written), // holes take no room
             written: outcome.written,
         };
-        Ok(Next::Done(self.conclude(&outcome, &report)))
+        let exit = self.conclude(&outcome, &report);
+        self.print_memory(&dumpable);
+        Ok(Next::Done(exit))
     }
 
     /// What the output says of the machine: a level is added to the source's.
@@ -197,7 +199,8 @@ impl Attempt<'_> {
     ) -> Result<Dumpable<'b>> {
         // LiME has the lengths of ranges before their pages, for which its writer keeps a set of its own
         let bitmaps = if self.plan.format == Format::Lime { 2 } else { 1 };
-        let window = self.budget.window(rayon::current_num_threads(), bitmaps, meta.end_pfn.0);
+        let most = self.plan.bitmap_bytes.unwrap_or(u64::MAX);
+        let window = self.budget.window(rayon::current_num_threads(), bitmaps, most, meta.end_pfn.0);
         // the containers that have no word for zero pages but to leave them out
         let cannot_say_zero = matches!(self.plan.format, Format::Elf | Format::Lime);
         let without_zeros = cannot_say_zero && meta.dump_level & DumpLevel::ZERO != 0;
@@ -279,6 +282,22 @@ impl Attempt<'_> {
         }
         self.plan.messages.warning(&format!("{}: {text}", self.subject.name));
         Ok(())
+    }
+
+    /// What memory it took, for people who size a capture kernel.
+    fn print_memory(&self, dumpable: &Dumpable<'_>) {
+        let Some(peak) = budget::peak().filter(|_| self.plan.messages.has(Messages::DEBUG)) else { return };
+        let windows = match dumpable.window_pages() {
+            pages if pages < dumpable.span().len() => format!(", windows of {pages} pages"),
+            _ => String::new(),
+        };
+        let text = format!(
+            "peak memory      : {} KiB, of a budget of {} KiB, {} threads{windows}\n",
+            peak >> 10,
+            self.budget.bytes() >> 10,
+            rayon::current_num_threads()
+        );
+        self.plan.messages.debug(&text);
     }
 
     /// Says how it went.
