@@ -242,8 +242,8 @@ mod tests {
     fn help_wins_over_all_and_errors_are_one_line() {
         assert!(matches!(parse(words("gdump -v --help")), Ok(Parsed::Help(_))));
         assert!(matches!(parse(words("gdump check -h")), Ok(Parsed::Help(_))));
-        for line in ["gdump", "gdump --nonsense", "gdump --d a b", "gdump -d", "gdump info --nonsense"] {
-            let e = parse(words(line)).err().unwrap();
+        for line in ["gdump", "gdump --nonsense", "gdump --m 1 a b", "gdump -d", "gdump info --nonsense"] {
+            let e = parse(words(line)).err().unwrap_or_else(|| panic!("{line} is taken"));
             assert_eq!(e.lines().count(), 1, "{line}: {e}");
         }
     }
