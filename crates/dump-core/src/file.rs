@@ -34,6 +34,11 @@ impl InputFile {
         InputFile::with(file, len, mapped)
     }
 
+    /// The same, and never mapped.
+    pub fn unmapped(file: File, len: u64) -> InputFile {
+        InputFile::with(file, len, false)
+    }
+
     fn with(file: File, len: u64, mapped: bool) -> InputFile {
         let sparse = file.metadata().is_ok_and(|meta| meta.is_file() && meta.blocks().saturating_mul(512) < meta.len());
         let mapped = mapped.then(|| NEXT_MAPPED.fetch_add(1, Ordering::Relaxed));

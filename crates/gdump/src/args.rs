@@ -62,6 +62,9 @@ pub struct Args {
     /// Read VMCORE as bare memory that begins at physical address ADDR
     #[arg(long, value_name = "ADDR")]
     pub raw_base: Option<String>,
+    /// Read /proc/vmcore rather than map it
+    #[arg(long)]
+    pub non_mmap: bool,
     /// Overwrite DUMPFILE
     #[arg(short = 'f')]
     pub force: bool,

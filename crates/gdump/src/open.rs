@@ -7,7 +7,7 @@
 use crate::plan::Inputs;
 use crate::probe::{Kind, PREFIX, probe};
 use crate::unpack::{self, Packing};
-use dump_core::{Error, ErrorKind, InputFile, PageSize, PageSource, Pfn, PhysAddr, ReadAt, Result, Watch};
+use dump_core::{Error, ErrorKind, InputFile, PageSize, PageSource, Pfn, ReadAt, Result, Watch};
 use dump_elf::{ElfCore, ElfSource};
 use dump_flat::FlatIndex;
 use dump_kdump::{KdumpFile, KdumpSet};
@@ -93,7 +93,7 @@ impl Dump {
 /// # Errors
 /// One line that names the file and says what it is, where it is nothing that we read.
 pub fn open(inputs: &Inputs, watch: &dyn Watch) -> Result<Dump> {
-    let open = |path: &Path| open_one(path, inputs.raw_base, watch).map_err(|e| e.within(path.display()));
+    let open = |path: &Path| open_one(path, inputs, watch).map_err(|e| e.within(path.display()));
     let [first, others @ ..] = inputs.paths.as_slice() else { return Err(not_a_dump("no file")) };
     let mut dump = open(first)?;
     if others.is_empty() {
@@ -119,16 +119,16 @@ fn part(container: Container) -> Result<KdumpFile<Bytes>> {
     }
 }
 
-fn open_one(path: &Path, raw_base: Option<PhysAddr>, watch: &dyn Watch) -> Result<Dump> {
+fn open_one(path: &Path, inputs: &Inputs, watch: &dyn Watch) -> Result<Dump> {
     let mut layers = Vec::new();
-    let (bytes, damage) = open_bytes(path, &mut layers, watch)?;
+    let (bytes, damage) = open_bytes(path, inputs.mapped, &mut layers, watch)?;
     let (bytes, damage) = rearranged(bytes, damage, &mut layers, watch)?;
     let prefix = prefix(&bytes)?;
     let empty = prefix.is_empty();
     // Until vmcoreinfo is found in memory, nothing tells the page size of such images; 4 KiB divides every other.
     let page_size = PageSize::K4;
     let mut flavor = None;
-    let (container, cut) = match (raw_base, probe(&prefix)) {
+    let (container, cut) = match (inputs.raw_base, probe(&prefix)) {
         // memory may begin with anything, but what says that it is a dump is one: a comparison has one of each
         (Some(base), Kind::Unknown | Kind::Text | Kind::Known(_)) if !empty => {
             (Container::Raw(RawSource::new(bytes, base, page_size)?), None)
@@ -168,7 +168,12 @@ fn open_elf(bytes: Bytes, flavor: &mut Option<&'static str>) -> Result<(Containe
 }
 
 /// The bytes of a file, a device or a pipe, unpacked.
-fn open_bytes(path: &Path, layers: &mut Vec<&'static str>, watch: &dyn Watch) -> Result<(Bytes, Option<Error>)> {
+fn open_bytes(
+    path: &Path,
+    mapped: bool,
+    layers: &mut Vec<&'static str>,
+    watch: &dyn Watch,
+) -> Result<(Bytes, Option<Error>)> {
     if path.as_os_str() == "-" {
         return from_pipe(Box::new(std::io::stdin()), layers, watch);
     }
@@ -184,7 +189,8 @@ fn open_bytes(path: &Path, layers: &mut Vec<&'static str>, watch: &dyn Watch) ->
         return from_pipe(Box::new(file), layers, watch);
     }
     let len = length(&file)?;
-    let bytes: Bytes = Box::new(InputFile::new(file.try_clone()?, len));
+    let make = if mapped { InputFile::new } else { InputFile::unmapped };
+    let bytes: Bytes = Box::new(make(file.try_clone()?, len));
     match probe(&prefix(&bytes)?) {
         Kind::Packed(packing) => unpacked(Box::new(file), packing, len, layers, watch),
         _ => Ok((bytes, None)),

@@ -37,6 +37,8 @@ pub struct Inputs {
     pub paths: Vec<PathBuf>,
     /// Where the bytes of a file without structure begin in memory.
     pub raw_base: Option<PhysAddr>,
+    /// Whether `/proc/vmcore` may be mapped.
+    pub mapped: bool,
 }
 
 /// From dump to dump.
@@ -135,7 +137,7 @@ impl Plan {
             _ => return Err(format!("VMCORE and DUMPFILE are needed, {} file names were given", files.len())),
         };
         let conversion = Conversion {
-            inputs: Inputs { paths: inputs, raw_base: raw_base(args.raw_base.as_deref())? },
+            inputs: Inputs { paths: inputs, raw_base: raw_base(args.raw_base.as_deref())?, mapped: !args.non_mmap },
             outputs,
             format: format(args)?,
             codec: codec(args),
@@ -165,7 +167,7 @@ impl Plan {
         }
         Ok(Plan::Look(Look {
             verb,
-            inputs: Inputs { paths: args.files.clone(), raw_base: raw_base(args.raw_base.as_deref())? },
+            inputs: Inputs { paths: args.files.clone(), raw_base: raw_base(args.raw_base.as_deref())?, mapped: true },
             json: args.json,
             strict: args.strict,
             threads: threads(args.num_threads.as_deref(), Messages::default())?,

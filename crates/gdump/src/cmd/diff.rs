@@ -25,7 +25,7 @@ const AT_ONCE: u64 = 32;
 /// Where one cannot be opened.
 pub fn run(look: &Look) -> Result<Exit> {
     let one = |path: &std::path::PathBuf| {
-        let inputs = Inputs { paths: vec![path.clone()], raw_base: look.inputs.raw_base };
+        let inputs = Inputs { paths: vec![path.clone()], raw_base: look.inputs.raw_base, mapped: true };
         open(&inputs, &NoWatch).map(crate::open::Dump::into_source)
     };
     let [a, b] = look.inputs.paths.as_slice() else { return Ok(Exit::Failed) };
