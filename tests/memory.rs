@@ -79,6 +79,29 @@ fn streams_and_parts_do_not_depend_on_the_budget() {
     assert!(parts("4") == parts("4096"));
 }
 
+/// A sparse dump gives what the same dump gives with its holes filled in, in each container that can be sparse.
+#[test]
+fn holes_are_the_zeros_that_they_read_as() {
+    let dir = scratch();
+    let path = |name: &str| dir.path().join(name);
+    let vmcore = write(&wide(), dir.path());
+    gdump_ok(&["--format", "raw", text(&vmcore), text(&path("raw"))]);
+    gdump_ok(&["--format", "lime", "-d", "2", text(&vmcore), text(&path("lime"))]);
+    for name in ["vmcore", "raw", "lime"] {
+        let bytes = fs::read(path(name)).unwrap();
+        fs::write(path("dense"), &bytes).unwrap();
+        for options in [["-c", "-d", "0"], ["-l", "-d", "1"]] {
+            let run = |input: &str| {
+                let raw = if name == "raw" { &["--raw-base", "0"][..] } else { &[] };
+                let (input, out) = (path(input), path("out"));
+                gdump_ok(&[&options, &["-f", text(&input), text(&out)], raw].concat());
+                fs::read(out).unwrap()
+            };
+            assert!(run(name) == run("dense"), "{name} {options:?}");
+        }
+    }
+}
+
 /// A machine of 1 TiB: 32 MiB of bitmap, 2^28 struct pages.
 #[test]
 fn a_terabyte_fits_the_budget() {

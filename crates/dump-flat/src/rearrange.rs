@@ -1,15 +1,24 @@
 //! A flattened stream, written out as the file that it stands for: what makedumpfile's `-R` does.
 //!
-//! The stream comes from a pipe or a device, once and in order; each piece of data goes to its place at once, so the
-//! memory needed is one buffer, and later records overwrite earlier ones by themselves.
+//! The stream comes from a pipe or a device, once and in order. One thread reads, another writes, in the same order, so that
+//! later records overwrite earlier ones by themselves. A handful of buffers go round between them:
+//!
+//! ```text
+//! reads ── full ──> writes       BUFFERS pieces of PIECE bytes in all
+//!   ^──── empty ──────┘
+//! ```
 
 use crate::header::{self, HEADER_LEN, PREFIX_LEN, RECORD_LEN, Record};
 use dump_core::{Error, ErrorKind, Phase, Result, Watch, WriteAt};
 use std::io::{self, Read};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 /// Bytes read and written at a time. Most records are shorter (makedumpfile's are 64 KiB, QEMU's 16 KiB), so this only
 /// bounds the memory that a long one takes.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
+
+/// Pieces between reading and writing.
+const BUFFERS: usize = 6;
 
 /// What a stream turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,20 +54,46 @@ pub fn rearrange(input: &mut dyn Read, output: &dyn WriteAt, max_len: u64, watch
 }
 
 fn copy(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<Rearranged> {
-    let mut buf = vec![0; PIECE];
-    let mut image = Image { output, len: 0 };
+    std::thread::scope(|scope| {
+        let (full, to_write) = sync_channel(BUFFERS);
+        let (emptied, empty) = channel();
+        (0..BUFFERS).for_each(|_| drop(emptied.send(Vec::new()))); // the other end is still in this hand
+        let writer = std::thread::Builder::new().spawn_scoped(scope, move || write(output, &to_write, &emptied));
+        let writer = writer.map_err(|e| Error::from(e).within("a thread to write with"))?;
+        let read = read(stream, max_len, &full, &empty);
+        drop(full);
+        // what could not be written is why reading stopped, if both failed
+        let len = writer.join().unwrap_or_else(|_| Err(Error::corrupt("the writing thread failed unexpectedly")))?;
+        Ok(Rearranged { len, records: read?, stream_len: stream.at })
+    })
+}
+
+/// Bytes on their way from the stream to the image.
+struct Piece {
+    /// Where they go.
+    at: u64,
+    bytes: Vec<u8>,
+    /// Where in the stream they end, for messages.
+    stream_at: u64,
+}
+
+/// Reads all records; returns how many.
+fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Piece>, empty: &Receiver<Vec<u8>>) -> Result<u64> {
     let mut records = 0;
     while let Record::Data { offset, len } = stream.record()? {
         let end = offset + len; // decoding checked that it is below 2^63
         if end > max_len {
             let what = format!("record of offset {offset:#x} and size {len:#x} passes the limit of {max_len:#x} bytes");
-            return Err(stream.located(Error::new(ErrorKind::NoSpace, what)));
+            return Err(located(stream.at, Error::new(ErrorKind::NoSpace, what)));
         }
         let mut at = offset;
         while at < end {
+            let gone = || Error::corrupt("nobody writes any more"); // whose own failure is what is told
+            let mut bytes = empty.recv().map_err(|_| gone())?;
             let want = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
-            let (got, damage) = stream.data(&mut buf, want);
-            image.write(at, buf.get(..got).unwrap_or_default()).map_err(|e| stream.located(e))?;
+            let (got, damage) = stream.data(&mut bytes, want);
+            bytes.truncate(got);
+            full.send(Piece { at, bytes, stream_at: stream.at }).map_err(|_| gone())?;
             if let Some(damage) = damage {
                 return Err(damage);
             }
@@ -66,7 +101,21 @@ fn copy(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<R
         }
         records += 1;
     }
-    Ok(Rearranged { len: image.len, records, stream_len: stream.at })
+    Ok(records)
+}
+
+/// Writes what comes; returns how long the image is.
+fn write(output: &dyn WriteAt, to_write: &Receiver<Piece>, emptied: &Sender<Vec<u8>>) -> Result<u64> {
+    let mut image = Image { output, len: 0 };
+    for piece in to_write {
+        image.write(piece.at, &piece.bytes).map_err(|e| located(piece.stream_at, e))?;
+        let _ = emptied.send(piece.bytes); // nobody reads any more: the last pieces
+    }
+    Ok(image.len)
+}
+
+fn located(stream_at: u64, e: Error) -> Error {
+    e.within(format_args!("flattened dump: offset {stream_at:#x} of the stream"))
 }
 
 /// The output and how long the image on it is so far.
@@ -121,9 +170,9 @@ impl Stream<'_> {
     }
 
     /// Reads `want` bytes of data; fewer where the stream fails or ends, and then why.
-    fn data(&mut self, buf: &mut [u8], want: usize) -> (usize, Option<Error>) {
+    fn data(&mut self, buf: &mut Vec<u8>, want: usize) -> (usize, Option<Error>) {
         let from = self.at;
-        let buf = buf.get_mut(..want).unwrap_or_default();
+        buf.resize(want, 0);
         let full = self.fill(buf);
         let got = usize::try_from(self.at - from).unwrap_or(want);
         let damage = match full {
@@ -132,10 +181,6 @@ impl Stream<'_> {
             Err(e) => Some(e),
         };
         (got, damage)
-    }
-
-    fn located(&self, e: Error) -> Error {
-        e.within(format_args!("flattened dump: offset {:#x} of the stream", self.at))
     }
 
     fn cut(&self, how: &str) -> Error {
@@ -158,7 +203,7 @@ impl Stream<'_> {
                     self.watch.advance(more as u64);
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(self.located(e.into())),
+                Err(e) => return Err(located(self.at, e.into())),
             }
         }
         Ok(n)

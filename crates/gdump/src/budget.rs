@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// What a run takes before it has workers or bitmaps: the program's own pages, notes and headers, one page table walk.
 const BASE: u64 = 6 << 20;
 
+/// What of it is yet to come when an input has been opened: code that has not run, a page table walk, bitmaps of pieces.
+const REST: u64 = 3 << 20;
+
 /// What each worker adds: 64 KiB of pages read, two blocks packed, a codec's tables, the part of its stack that it uses.
 const WORKER: u64 = 256 << 10;
 
@@ -46,14 +49,21 @@ impl Budget {
     }
 
     /// The pages that a bitmap may span where `bitmaps` of them are held at a time beside `threads` workers, in `most` bytes
-    /// if that is less: all `pages`, or as many chunks as fit, at least one.
-    pub fn window(self, threads: usize, bitmaps: u64, most: u64, pages: u64) -> u64 {
-        let room = self.0.saturating_sub(BASE + threads as u64 * WORKER).min(most) / bitmaps.max(1);
+    /// if that is less: all `pages`, or as many chunks as fit, at least one. `taken` is what the process has by now (bytes): an
+    /// opened input may hold bitmaps and indexes of its own.
+    pub fn window(self, taken: u64, threads: usize, bitmaps: u64, most: u64, pages: u64) -> u64 {
+        let base = BASE.max(taken + REST);
+        let room = self.0.saturating_sub(base + threads as u64 * WORKER).min(most) / bitmaps.max(1);
         if PageBitmap::most_bytes(pages) <= room {
             return pages;
         }
         (room / PageBitmap::most_bytes(PageBitmap::CHUNK_PAGES)).max(1) * PageBitmap::CHUNK_PAGES
     }
+}
+
+/// The memory that this process has (bytes), as the kernel counts it.
+pub fn taken() -> u64 {
+    fs::read_to_string("/proc/self/status").ok().and_then(|text| kib(&text, "VmRSS:")).unwrap_or(0)
 }
 
 /// The most memory that this process had at a time so far (bytes), as the kernel counts it.
@@ -124,20 +134,21 @@ mod tests {
     fn shares() {
         let tib = (1u64 << 40) / 4096;
         // 1 TiB of 4 KiB pages is 32 MiB of bitmap
-        assert_eq!(Budget(96 * MIB).window(2, 1, u64::MAX, tib), tib);
-        assert_eq!(Budget(64 * MIB).window(2, 1, u64::MAX, tib), tib);
+        assert_eq!(Budget(96 * MIB).window(0, 2, 1, u64::MAX, tib), tib);
+        assert_eq!(Budget(64 * MIB).window(0, 2, 1, u64::MAX, tib), tib);
         for budget in [8, 24, 32] {
             let budget = Budget(budget * MIB);
-            let window = budget.window(2, 1, u64::MAX, tib);
+            let window = budget.window(0, 2, 1, u64::MAX, tib);
             assert!(window < tib && window % PageBitmap::CHUNK_PAGES == 0);
             assert!(BASE + 2 * WORKER + PageBitmap::most_bytes(window) <= budget.bytes());
         }
-        assert!(Budget(64 * MIB).window(2, 2, u64::MAX, tib) < tib);
-        assert_eq!(Budget(0).window(2, 1, u64::MAX, tib), PageBitmap::CHUNK_PAGES);
-        assert_eq!(Budget(u64::MAX).window(2, 1, u64::MAX, tib), tib);
+        assert!(Budget(64 * MIB).window(0, 2, 2, u64::MAX, tib) < tib);
+        assert!(Budget(64 * MIB).window(40 * MIB, 2, 1, u64::MAX, tib) < tib);
+        assert_eq!(Budget(0).window(0, 2, 1, u64::MAX, tib), PageBitmap::CHUNK_PAGES);
+        assert_eq!(Budget(u64::MAX).window(0, 2, 1, u64::MAX, tib), tib);
         assert_eq!(Budget(u64::MAX).threads(64), 64);
         assert_eq!(Budget(7 * MIB).threads(64), 3);
-        assert_eq!(Budget(u64::MAX).window(2, 1, 4 << 20, tib), 1020 * PageBitmap::CHUNK_PAGES);
+        assert_eq!(Budget(u64::MAX).window(0, 2, 1, 4 << 20, tib), 1020 * PageBitmap::CHUNK_PAGES);
         assert_eq!(Budget(0).threads(64), 1);
     }
 

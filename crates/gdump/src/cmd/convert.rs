@@ -200,7 +200,7 @@ impl Attempt<'_> {
         // LiME has the lengths of ranges before their pages, for which its writer keeps a set of its own
         let bitmaps = if self.plan.format == Format::Lime { 2 } else { 1 };
         let most = self.plan.bitmap_bytes.unwrap_or(u64::MAX);
-        let window = self.budget.window(rayon::current_num_threads(), bitmaps, most, meta.end_pfn.0);
+        let window = self.budget.window(budget::taken(), rayon::current_num_threads(), bitmaps, most, meta.end_pfn.0);
         // the containers that have no word for zero pages but to leave them out
         let cannot_say_zero = matches!(self.plan.format, Format::Elf | Format::Lime);
         let without_zeros = cannot_say_zero && meta.dump_level & DumpLevel::ZERO != 0;
