@@ -1,8 +1,9 @@
 //! The outcome as a picture: a bar for each row, as long as gdump is times faster, with marks for what it must reach, what
 //! it aims at, and what the limit allows.
 //!
-//! SVG by hand: no fonts but the reader's, no script, colours that can be read on white and on black where the reader's
-//! preference is not known (GitHub shows pictures of a README on either). The same outcome gives the same bytes.
+//! SVG by hand: no fonts but the reader's, no script. One set of colours that can be read on white and on black: GitHub
+//! shows the pictures of a README on either, and its theme is not always the one that the reader's browser would tell the
+//! picture. The same outcome gives the same bytes.
 
 use super::outcome::{Line, Outcome};
 
@@ -10,7 +11,7 @@ use super::outcome::{Line, Outcome};
 const WIDTH: f64 = 760.0;
 /// Where bars begin, and where the longest one ends.
 const LEFT: f64 = 172.0;
-const RIGHT: f64 = 690.0;
+const RIGHT: f64 = 684.0;
 /// Height of a row, and of the bar in it.
 const ROW: f64 = 28.0;
 const BAR: f64 = 14.0;
@@ -20,14 +21,13 @@ const TOP: f64 = 84.0;
 const LONGEST: f64 = 10.0;
 
 const STYLE: &str = "<style>
-text{font:12px ui-sans-serif,system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#57606a}
+text{font:12px ui-sans-serif,system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#6e7781}
 .title{font-size:14px;font-weight:600}
 .row{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .value{font-weight:600}
 .grid{stroke:#8c959f;stroke-opacity:.35}
 .good{fill:#2f81f7}.missed{fill:#d9822b}
-.least{stroke:#57606a;stroke-width:2}.aim{fill:none;stroke:#57606a;stroke-width:1.5}.limit{fill:#1a9e5c}
-@media(prefers-color-scheme:dark){text{fill:#b1bac4}.least,.aim{stroke:#b1bac4}}
+.least,.aim{fill:#fff;stroke:#24292f}.limit{fill:#1a9e5c;stroke:#fff;stroke-width:.75}
 </style>
 ";
 
@@ -121,7 +121,7 @@ fn row(scale: &Scale, top: f64, title: &str, line: &Line) -> String {
     });
     // In a column of their own, where no mark runs through them.
     text += &format!(
-        "<text class=\"value\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{ratio:.1}×</text>\n",
+        "<text class=\"value\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{ratio:.2}×</text>\n",
         WIDTH - 12.0,
         middle + 4.0
     );
@@ -130,7 +130,8 @@ fn row(scale: &Scale, top: f64, title: &str, line: &Line) -> String {
 
 /// A stroke across the bar.
 fn least(x: f64, y: f64) -> String {
-    format!("<path class=\"least\" d=\"M{x:.1} {:.1}v{}\"/>", y - BAR / 2.0 - 3.0, BAR + 6.0)
+    let (left, top, height) = (x - 1.5, y - BAR / 2.0 - 3.0, BAR + 6.0);
+    format!("<rect class=\"least\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"3\" height=\"{height}\"/>")
 }
 
 /// A ring.
@@ -160,7 +161,7 @@ mod tests {
         // The longest is an aim of 5.5, so the scale ends at 6.
         let x = |ratio: f64| LEFT + (RIGHT - LEFT) * ratio / 6.0;
         assert!(text.contains(&format!("width=\"{:.1}\"", x(5.0) - LEFT)), "{text}");
-        assert!(text.contains(&format!("class=\"least\" d=\"M{:.1} ", x(4.0))), "{text}");
+        assert!(text.contains(&format!("class=\"least\" x=\"{:.1}\"", x(4.0) - 1.5)), "{text}");
         assert!(text.contains(&format!("cx=\"{:.1}\"", x(5.5))), "{text}");
         assert!(text.contains(&format!("class=\"limit\" d=\"M{:.1} ", x(10.0 / 1.75))), "{text}");
         // Each once in the legend: rows without what they mark have none.
@@ -173,6 +174,6 @@ mod tests {
         let mut outcome = example();
         outcome.rows[0].gdump.median.wall_s = 0.01;
         let text = svg(&outcome);
-        assert!(text.contains(&format!("width=\"{:.1}\"", RIGHT - LEFT)) && text.contains("1000.0×"), "{text}");
+        assert!(text.contains(&format!("width=\"{:.1}\"", RIGHT - LEFT)) && text.contains("1000.00×"), "{text}");
     }
 }

@@ -130,7 +130,9 @@ impl Contest<'_> {
             return Err(error);
         }
         let error = format!("{error:#}");
-        println!("{}: {} left out: {}", self.task.row.name, shown(runner), error.lines().next().unwrap_or_default());
+        // Without the command line, which is known, and what the program said, which is long.
+        let why = error.lines().next().and_then(|line| line.rsplit(" ended with ").next()).unwrap_or_default();
+        println!("{}: {} left out: {}", self.task.row.name, shown(runner), why.trim_end_matches(':'));
         Ok(())
     }
 
