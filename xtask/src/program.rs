@@ -21,6 +21,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("time", "time"),
+    ("timeout", "coreutils"),
     ("zstd", "zstd"),
 ];
 

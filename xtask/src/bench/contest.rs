@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::limit::{self, Limit, Pages};
 use super::outcome::{Line, Peer, Runs};
-use super::row::{Input, Output};
+use super::row::Input;
 use super::sample::{Sample, median};
-use super::stage::{Runner, Stage, Task, remove};
+use super::stage::{First, Runner, Stage, Task, remove};
 
-/// A setting of makedumpfile whose first run took this many times as long as another's that uses no more threads is not
-/// measured further: it will not be the fastest, and some take minutes.
-const HOPELESS: f64 = 1.5;
+/// A setting of makedumpfile whose first run takes this many times as long as another's that uses no more threads takes no
+/// part: it will not be the fastest. (1.7.9's threads wait for each other in loops; where there are as many of them as CPUs,
+/// `-c -d 1` takes eight times as long as without.)
+const HOPELESS: f64 = 2.0;
 
 /// How a row is run.
 pub struct Contest<'a> {
@@ -70,7 +70,7 @@ impl Contest<'_> {
         let mut first = BTreeMap::new();
         let mut compared = None;
         for runner in self.candidates() {
-            match self.first(runner) {
+            match self.first(runner, at_most(runner, &first)) {
                 Ok(found) => {
                     first.insert(runner, found);
                     self.compare(&mut compared)?;
@@ -79,10 +79,6 @@ impl Contest<'_> {
             }
         }
         remove(compared.as_slice())?;
-        for runner in hopeless(&first) {
-            println!("{}: {} left out: slower by far", self.task.row.name, shown(runner));
-            first.remove(&runner);
-        }
         Ok(first)
     }
 
@@ -98,14 +94,16 @@ impl Contest<'_> {
         ours.chain(std::iter::once(None).chain(peers).map(Runner::Peer)).collect()
     }
 
-    fn first(&self, runner: Runner) -> Result<First> {
-        if self.task.row.output == Output::Stdout {
-            let start = Instant::now();
-            let counted = self.stage.count(self.task, runner)?;
-            return Ok(First { wall_s: start.elapsed().as_secs_f64(), written: counted, counted });
+    /// A first run. Who takes too long gets a second chance: threads that wait in loops suffer most where something else runs.
+    fn first(&self, runner: Runner, at_most: Option<f64>) -> Result<First> {
+        let found = self.stage.first(self.task, runner, at_most);
+        match (&found, at_most) {
+            (Err(error), Some(_)) if reason(error) == KILLED => {
+                self.stage.go_on()?;
+                self.stage.first(self.task, runner, at_most)
+            }
+            _ => found,
         }
-        let sample = self.stage.once(self.task, runner, 0)?;
-        Ok(First { wall_s: sample.wall_s, written: (sample.out_mib * 1_048_576.0) as u64, counted: 0 })
     }
 
     /// What a stream stands for is one file, whoever makes it: the first output stays to be compared with the others.
@@ -129,10 +127,9 @@ impl Contest<'_> {
         if !matches!(runner, Runner::Peer(Some(_))) {
             return Err(error);
         }
-        let error = format!("{error:#}");
-        // Without the command line, which is known, and what the program said, which is long.
-        let why = error.lines().next().and_then(|line| line.rsplit(" ended with ").next()).unwrap_or_default();
-        println!("{}: {} left out: {}", self.task.row.name, shown(runner), why.trim_end_matches(':'));
+        let why = reason(&error);
+        let why = if why == KILLED { "slower by far" } else { &why };
+        println!("{}: {} left out: {why}", self.task.row.name, shown(runner));
         Ok(())
     }
 
@@ -153,14 +150,15 @@ impl Contest<'_> {
     }
 }
 
-/// A run that does not count.
-struct First {
-    wall_s: f64,
-    /// Bytes that it writes,
-    written: u64,
-    /// and how many of them to stdout.
-    counted: u64,
+/// How a run ended: without the command line, which is known, and what the program said, which is long.
+fn reason(error: &anyhow::Error) -> String {
+    let error = format!("{error:#}");
+    let why = error.lines().next().and_then(|line| line.rsplit(" ended with ").next()).unwrap_or_default();
+    why.trim_end_matches(':').to_string()
 }
+
+/// How a run ends that timeout(1) ended.
+const KILLED: &str = "exit status: 137";
 
 fn shown(runner: Runner) -> String {
     match runner {
@@ -178,15 +176,11 @@ fn turns(runners: Vec<Runner>) -> Vec<Runner> {
     pairs.flat_map(|i| [ours.get(i), theirs.get(i)]).flatten().copied().collect()
 }
 
-/// Settings of makedumpfile with threads that another with no more threads leaves far behind.
-fn hopeless(first: &BTreeMap<Runner, First>) -> Vec<Runner> {
-    let walls: Vec<(Runner, f64)> = first.iter().map(|(runner, first)| (*runner, first.wall_s)).collect();
-    let better = |runner: &Runner, wall: f64| {
-        let rivals = walls.iter().filter(|(rival, _)| matches!(rival, Runner::Peer(_)) && rival < runner);
-        rivals.into_iter().any(|(_, rival)| wall > rival * HOPELESS)
-    };
-    let threaded = walls.iter().filter(|(runner, _)| matches!(runner, Runner::Peer(Some(_))));
-    threaded.filter(|(runner, wall)| better(runner, *wall)).map(|(runner, _)| *runner).collect()
+/// Seconds that the first run of a setting of makedumpfile with threads may take.
+fn at_most(runner: Runner, first: &BTreeMap<Runner, First>) -> Option<f64> {
+    let rivals = first.iter().filter(|(rival, _)| matches!(rival, Runner::Peer(_)) && **rival < runner);
+    let best = rivals.map(|(_, first)| first.wall_s).min_by(f64::total_cmp)?;
+    Some((best * HOPELESS).max(1.0))
 }
 
 /// The peer's fastest way to use at most `threads` threads.
@@ -239,13 +233,24 @@ mod tests {
 
     #[test]
     fn who_is_far_behind_takes_no_part() {
-        let left_out = |walls: &[(Option<u32>, f64)]| {
+        let limit = |threads, walls: &[(Option<u32>, f64)]| {
             let first = |wall_s| First { wall_s, written: 0, counted: 0 };
-            hopeless(&peers(walls).into_iter().map(|(runner, wall)| (runner, first(wall))).collect())
+            at_most(
+                Runner::Peer(threads),
+                &peers(walls).into_iter().map(|(runner, wall)| (runner, first(wall))).collect(),
+            )
         };
-        assert_eq!(left_out(&[(None, 4.0), (Some(1), 5.9), (Some(2), 2.0)]), []);
+        assert_eq!(limit(None, &[]), None);
+        assert_eq!(limit(Some(2), &[(None, 4.0), (Some(1), 3.0)]), Some(6.0));
         // One thread may win where gdump has one, however fast two are.
-        assert_eq!(left_out(&[(None, 4.0), (Some(1), 6.1), (Some(2), 6.1)]), [1, 2].map(|n| Runner::Peer(Some(n))));
+        assert_eq!(limit(Some(1), &[(None, 4.0), (Some(2), 3.0)]), Some(8.0));
+        assert_eq!(limit(Some(1), &[(None, 0.01)]), Some(1.0));
+    }
+
+    #[test]
+    fn why_a_run_failed() {
+        assert_eq!(reason(&anyhow::anyhow!("time x out ended with exit status: 137:\nKilled")), KILLED);
+        assert_eq!(reason(&anyhow::anyhow!("time y ended with exit status: 1:")), "exit status: 1");
     }
 
     #[test]

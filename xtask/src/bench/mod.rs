@@ -103,7 +103,7 @@ fn measure(args: &Args) -> Result<(Outcome, Vec<String>)> {
     ensure!(args.scale || args.vmcore.len() < 2, "several dumps are for --scale");
     // Before anything is built or taken.
     let rows: Vec<Row> = args.row.iter().map(|name| Row::parse(name)).collect::<Result<_>>()?;
-    program::need(&["df", "time"])?;
+    program::need(&["df", "time", "timeout"])?;
     if !args.scale {
         program::need(&[&args.peer])?;
     }

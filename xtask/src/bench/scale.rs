@@ -18,7 +18,7 @@ pub fn measure(stage: &Stage<'_>, row: &Row, runs: u32) -> Result<Scale> {
     let pages = Pages::take(stage, row.level)?;
     pages.clear()?;
     let task = stage.prepare(row)?;
-    stage.once(&task, Runner::Gdump(None), 0)?;
+    stage.first(&task, Runner::Gdump(None), None)?;
     let samples: Vec<Sample> = (0..runs).map(|_| stage.once(&task, Runner::Gdump(None), 0)).collect::<Result<_>>()?;
     stage.clear(&task)?;
     Ok(Scale {

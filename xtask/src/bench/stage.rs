@@ -124,26 +124,37 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// One run. `counted` is how much it writes to stdout.
-    pub fn once(&self, task: &Task<'_>, runner: Runner, counted: u64) -> Result<Sample> {
-        let mut command = self.timed(task, runner)?;
-        command.stdout(File::options().write(true).open("/dev/null")?);
+    /// A first run, which does not count: whether it works, about how long it takes, and how much it writes. Fails where it
+    /// takes longer than `at_most` seconds.
+    pub fn first(&self, task: &Task<'_>, runner: Runner, at_most: Option<f64>) -> Result<First> {
+        let mut command = self.timed(task, runner, at_most)?;
         let start = Instant::now();
-        let output = command.output().context("cannot start time")?;
-        let wall_s = start.elapsed().as_secs_f64();
-        self.go_on()?;
-        program::checked(&command, &output)?;
-        let mut size = counted;
-        for path in self.outputs(task.row) {
-            size += std::fs::metadata(&path).with_context(|| path.display().to_string())?.len();
-        }
-        Sample::new(wall_s, &std::fs::read_to_string(self.path(USAGE))?, size)
+        let counted = match task.row.output {
+            Output::Stdout => self.count(&mut command)?,
+            _ => self.finish(&mut command).map(|()| 0)?,
+        };
+        Ok(First { wall_s: start.elapsed().as_secs_f64(), counted, written: counted + self.written(task)? })
     }
 
-    /// A run whose time does not count: returns the bytes that it writes to stdout.
-    pub fn count(&self, task: &Task<'_>, runner: Runner) -> Result<u64> {
-        let mut command = self.timed(task, runner)?;
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    /// A run that counts. `counted` is how much it writes to stdout, as its first run told.
+    pub fn once(&self, task: &Task<'_>, runner: Runner, counted: u64) -> Result<Sample> {
+        let mut command = self.timed(task, runner, None)?;
+        let start = Instant::now();
+        self.finish(&mut command)?;
+        let wall_s = start.elapsed().as_secs_f64();
+        Sample::new(wall_s, &std::fs::read_to_string(self.path(USAGE))?, counted + self.written(task)?)
+    }
+
+    /// Waits for a run whose stdout, if it has any, goes to /dev/null.
+    fn finish(&self, command: &mut Command) -> Result<()> {
+        let output = command.stdout(File::options().write(true).open("/dev/null")?).output().context("time")?;
+        self.go_on()?;
+        program::checked(command, &output)
+    }
+
+    /// Waits for a run and counts the bytes of its stdout.
+    fn count(&self, command: &mut Command) -> Result<u64> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("time")?;
         let mut stdout = child.stdout.take().context("no pipe")?;
         let (mut bytes, mut buffer) = (0, vec![0; 1 << 16]);
         loop {
@@ -155,16 +166,26 @@ impl<'a> Stage<'a> {
         let status = child.wait()?;
         self.go_on()?;
         if !status.success() {
-            bail!("{} ended with {status}", program::shown(&command));
+            bail!("{} ended with {status}", program::shown(command));
         }
         Ok(bytes)
     }
 
+    /// Bytes in the files that a run left.
+    fn written(&self, task: &Task<'_>) -> Result<u64> {
+        let len = |path: PathBuf| Ok(std::fs::metadata(&path).with_context(|| path.display().to_string())?.len());
+        self.outputs(task.row).into_iter().map(len).sum()
+    }
+
     /// The command of a run; what a run before it left is removed here, before the clock starts.
-    fn timed(&self, task: &Task<'_>, runner: Runner) -> Result<Command> {
+    fn timed(&self, task: &Task<'_>, runner: Runner, at_most: Option<f64>) -> Result<Command> {
         remove(&self.outputs(task.row))?;
         let mut command = Command::new("time");
         command.args(["-q", "-f", Sample::TIME_FORMAT, "-o"]).arg(self.path(USAGE));
+        if let Some(seconds) = at_most {
+            // In the foreground, so that Ctrl-C still reaches who runs.
+            command.args(["timeout", "--foreground", "--signal=KILL", &format!("{seconds:.1}")]);
+        }
         command.arg(match runner {
             Runner::Gdump(_) => self.gdump,
             Runner::Peer(_) => self.peer,
@@ -176,6 +197,17 @@ impl<'a> Stage<'a> {
         });
         Ok(command)
     }
+}
+
+/// What a run that does not count tells.
+#[derive(Clone, Copy)]
+pub struct First {
+    /// Seconds.
+    pub wall_s: f64,
+    /// Bytes that it writes,
+    pub written: u64,
+    /// and how many of them to stdout.
+    pub counted: u64,
 }
 
 /// The file that time(1) writes to.
