@@ -147,7 +147,8 @@ def main():
             text = pathlib.Path(serial).read_bytes().decode(errors="replace")
             m = re.search(r"VMCORE SIZE (\d+)", text)
             if m:
-                dst = out / f"{name}.vmcore"; shutil.copy(vmc, dst); os.truncate(dst, int(m.group(1))); print(dst, m.group(1))
+                dst = out / f"{name}.vmcore"; part = out / f"{name}.part"  # a copy cut short is never taken for a dump
+                shutil.copy(vmc, part); os.truncate(part, int(m.group(1))); part.rename(dst); print(dst, m.group(1))
             elif cap: shutil.copy(vmc, out / f"{name}.capture"); print(out / f"{name}.capture")
         shutil.copy(serial, out / f"{name}.serial")
     finally:

@@ -9,7 +9,10 @@ use crate::report::Report;
 use crate::{differ, program, workspace};
 
 /// A kernel to be had: version, Debian suite, pattern of package names.
-const KERNELS: &[(&str, &str, &str)] = &[
+type Release = (&'static str, &'static str, &'static str);
+
+/// The kernels of the lab.
+const KERNELS: &[Release] = &[
     ("5.10", "bullseye", r"^linux-image-5\.10\.0-[0-9]+-cloud-amd64$"),
     ("6.1", "bookworm", r"^linux-image-6\.1\.0-[0-9]+-cloud-amd64$"),
     ("6.12", "trixie", r"^linux-image-6\.12\.[0-9]+\+deb13-cloud-amd64$"),
@@ -63,25 +66,52 @@ pub fn run(args: &Args) -> Result<()> {
     }
     ensure!(args.rich.is_none_or(|rich| rich + 256 <= args.mem), "--rich wants {} MiB less than --mem", 256);
     let gdump = workspace::gdump(args.options.gdump.as_deref())?;
-    let lab = Lab { args, keep: keep(args)?, scripts: workspace::root()?.join("xtask/lab") };
+    let guest = Guest { mem: args.mem, rich: args.rich, debug: args.crash };
+    let lab = Lab { guest, keep: keep(args.keep.as_deref())?, scripts: workspace::root()?.join("xtask/lab") };
     let mut report = Report::default();
-    for (version, suite, pattern) in KERNELS.iter().filter(|kernel| lab.wants(kernel.0)) {
-        let taken = lab.take(version, suite, pattern).with_context(|| format!("kernel {version}"))?;
+    let wanted = |version| args.kernel.is_empty() || args.kernel.iter().any(|wanted| wanted == version);
+    for kernel in KERNELS.iter().filter(|kernel| wanted(kernel.0)) {
+        let taken = lab.take(kernel).with_context(|| format!("kernel {}", kernel.0))?;
         differ::compare(&taken.vmcore, taken.vmlinux.as_deref(), &args.options, &gdump, &mut report)?;
     }
     report.finish()
 }
 
+/// A large dump to measure on: 6.1, 4 GiB, 1500 MiB of it in use. Taken once, and found again in target/lab.
+pub fn bench_vmcore() -> Result<PathBuf> {
+    let guest = Guest { mem: 4096, rich: Some(1500), debug: false };
+    let lab = Lab { guest, keep: keep(None)?, scripts: workspace::root()?.join("xtask/lab") };
+    let kernel = KERNELS.iter().find(|kernel| kernel.0 == "6.1").context("no kernel 6.1")?;
+    let vmcore = lab.vmcore(&lab.name(kernel.0));
+    if vmcore.exists() {
+        return Ok(vmcore);
+    }
+    program::need(PROGRAMS)?;
+    println!("taking a dump of 4 GiB; the guest is emulated where there is no KVM, which takes some minutes");
+    Ok(lab.take(kernel)?.vmcore)
+}
+
 /// The folder for what is kept, made if need be.
-fn keep(args: &Args) -> Result<PathBuf> {
-    let dir = args.keep.clone().map_or_else(|| Ok(workspace::target()?.join("lab")), Ok::<_, anyhow::Error>)?;
+fn keep(given: Option<&Path>) -> Result<PathBuf> {
+    let dir =
+        given.map_or_else(|| Ok(workspace::target()?.join("lab")), |dir| Ok::<_, anyhow::Error>(dir.to_path_buf()))?;
     std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     dir.canonicalize().with_context(|| dir.display().to_string())
 }
 
+/// The machine to be crashed.
+struct Guest {
+    /// Its memory in MiB,
+    mem: u32,
+    /// and how much of it is filled.
+    rich: Option<u32>,
+    /// Whether its kernel's DWARF is wanted.
+    debug: bool,
+}
+
 /// The lab of one run.
-struct Lab<'a> {
-    args: &'a Args,
+struct Lab {
+    guest: Guest,
     keep: PathBuf,
     scripts: PathBuf,
 }
@@ -92,27 +122,32 @@ struct Taken {
     vmlinux: Option<PathBuf>,
 }
 
-impl Lab<'_> {
-    fn wants(&self, version: &str) -> bool {
-        self.args.kernel.is_empty() || self.args.kernel.iter().any(|wanted| wanted == version)
-    }
-
+impl Lab {
     /// Gets a kernel, boots it, crashes it.
-    fn take(&self, version: &str, suite: &str, pattern: &str) -> Result<Taken> {
+    fn take(&self, (version, suite, pattern): &Release) -> Result<Taken> {
         let root = self.keep.join(format!("kernel-{version}"));
         let debug = self.keep.join(format!("kernel-{version}-debug"));
         self.get(suite, pattern, &root, &debug)?;
-        let vmlinux = if self.args.crash { Some(find_vmlinux(&debug)?) } else { None };
-        let name = match self.args.rich {
-            Some(rich) => format!("{version}-{}M-rich{rich}", self.args.mem),
-            None => format!("{version}-{}M", self.args.mem),
-        };
-        Ok(Taken { vmcore: self.boot(&root, &name)?, vmlinux })
+        let vmlinux = if self.guest.debug { Some(find_vmlinux(&debug)?) } else { None };
+        Ok(Taken { vmcore: self.boot(&root, &self.name(version))?, vmlinux })
+    }
+
+    /// What the dump of a kernel is called.
+    fn name(&self, version: &str) -> String {
+        match self.guest.rich {
+            Some(rich) => format!("{version}-{}M-rich{rich}", self.guest.mem),
+            None => format!("{version}-{}M", self.guest.mem),
+        }
+    }
+
+    /// Where the dump of that name goes.
+    fn vmcore(&self, name: &str) -> PathBuf {
+        self.keep.join(format!("{name}.vmcore"))
     }
 
     /// Downloads a kernel unless it is there. With its DWARF it comes anew: both must be of one build.
     fn get(&self, suite: &str, pattern: &str, root: &Path, debug: &Path) -> Result<()> {
-        if complete(root) && (!self.args.crash || complete(debug)) {
+        if complete(root) && (!self.guest.debug || complete(debug)) {
             return Ok(());
         }
         for dir in [root, debug].into_iter().filter(|dir| dir.exists()) {
@@ -120,7 +155,7 @@ impl Lab<'_> {
         }
         let mut script = Command::new("bash");
         script.arg(self.scripts.join("get-kernel.sh")).args([suite, "amd64", pattern]).arg(root);
-        script.args(self.args.crash.then_some("--debug"));
+        script.args(self.guest.debug.then_some("--debug"));
         program::run(&mut script)?;
         for dir in [root, debug].into_iter().filter(|dir| dir.exists()) {
             std::fs::write(dir.join(COMPLETE), "")?;
@@ -130,7 +165,7 @@ impl Lab<'_> {
 
     /// Boots the kernel in `root` and returns the vmcore of its panic.
     fn boot(&self, root: &Path, name: &str) -> Result<PathBuf> {
-        let vmcore = self.keep.join(format!("{name}.vmcore"));
+        let vmcore = self.vmcore(name);
         if vmcore.exists() {
             std::fs::remove_file(&vmcore).with_context(|| vmcore.display().to_string())?;
         }
@@ -147,10 +182,10 @@ impl Lab<'_> {
     fn lab_py(&self, root: &Path, name: &str) -> Command {
         let mut script = Command::new("python3");
         script.arg(self.scripts.join("lab.py")).arg(root).arg(&self.keep);
-        script.args(["--kdump", "--formats", "", "--name", name, "--mem", &self.args.mem.to_string()]);
+        script.args(["--kdump", "--formats", "", "--name", name, "--mem", &self.guest.mem.to_string()]);
         // Copying the memory out takes the emulated capture kernel about a minute for each 4 GiB.
-        script.args(["--timeout", &(240 + self.args.mem / 16).to_string()]);
-        if let Some(rich) = self.args.rich {
+        script.args(["--timeout", &(240 + self.guest.mem / 16).to_string()]);
+        if let Some(rich) = self.guest.rich {
             script.args(["--append", &format!("WORKLOAD_MB={rich} WORKLOAD_KIND=rich")]);
         }
         script

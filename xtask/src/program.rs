@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("crash", "crash"),
+    ("df", "coreutils"),
     ("dpkg-deb", "dpkg"),
     ("gcc", "gcc and libc6-dev"),
     ("kexec", "kexec-tools"),
@@ -20,6 +21,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("time", "time"),
+    ("timeout", "coreutils"),
     ("zstd", "zstd"),
 ];
 
@@ -71,12 +73,17 @@ pub fn output(command: &mut Command) -> Result<Output> {
 /// Runs `command` in silence; an unsuccessful end is an error that quotes the last of what it said.
 pub fn quiet(command: &mut Command) -> Result<String> {
     let output = output(command)?;
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        let said = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
-        bail!("{} ended with {}:\n{}", shown(command), output.status, tail(&said));
+    checked(command, &output)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Fails where `output` is of a `command` that ended without success; quotes the last of what it said.
+pub fn checked(command: &Command, output: &Output) -> Result<()> {
+    if output.status.success() {
+        return Ok(());
     }
-    Ok(stdout)
+    let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
+    bail!("{} ended with {}:\n{}", shown(command), output.status, tail(&said))
 }
 
 /// The last lines of `text`, enough to see why a program gave up.

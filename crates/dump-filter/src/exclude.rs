@@ -105,18 +105,19 @@ fn scan_piece(
     found: &mut Found,
 ) -> Pfn {
     let (span, end) = (window.span(), pages.window().end);
+    let mut leave_out = LeaveOut { window, run: None };
     while done < end {
         let pfn = done;
         done = pfn + 1;
         // a hole's struct page may hold anything (RAM that was never there); one that is left out already, too
-        if !window.get(pfn) {
+        if !leave_out.window.get(pfn) {
             continue;
         }
         let facts = pages.facts(pfn);
         match judge.of(facts) {
             Some((reason, pages)) => {
                 let run = PfnRange::at(pfn, pages);
-                found.tally.add(reason, window.clear(run));
+                leave_out.push(reason, run, &mut found.tally);
                 done = run.end;
                 if run.end > span.end {
                     found.rests.push((reason, PfnRange::new(span.end, run.end)));
@@ -127,5 +128,31 @@ fn scan_piece(
             None => {}
         }
     }
+    leave_out.flush(&mut found.tally);
     done
+}
+
+/// Pages on their way out: neighbours that go for one reason go at once, for small pages of one kind come by the hundred.
+struct LeaveOut<'w, 'b> {
+    window: &'w mut WindowMut<'b>,
+    run: Option<Rest>,
+}
+
+impl LeaveOut<'_, '_> {
+    #[inline]
+    fn push(&mut self, reason: Reason, run: PfnRange, tally: &mut Tally) {
+        match &mut self.run {
+            Some((other, before)) if *other == reason && before.end == run.start => before.end = run.end,
+            _ => {
+                self.flush(tally);
+                self.run = Some((reason, run));
+            }
+        }
+    }
+
+    fn flush(&mut self, tally: &mut Tally) {
+        if let Some((reason, run)) = self.run.take() {
+            tally.add(reason, self.window.clear(run));
+        }
+    }
 }

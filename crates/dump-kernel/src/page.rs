@@ -168,13 +168,10 @@ impl StructPages<'_> {
     /// The facts of one page of the window. Where its struct page cannot be read they are [`PageFacts::UNREAD`].
     #[inline]
     pub fn facts(&self, pfn: Pfn) -> PageFacts {
-        let (i, size) = ((pfn - self.window.start) as usize, self.rules.size);
+        let (i, size) = ((pfn.0 - self.window.start.0) as usize, self.rules.size);
         let there = |i: usize| self.there.is_none_or(|there| there.get(i).copied().unwrap_or(false));
-        match self.bytes.get(i * size..(i + 1) * size) {
-            Some(page) if there(i) => {
-                let next = || self.bytes.get((i + 1) * size..(i + 2) * size).filter(|_| there(i + 1));
-                self.rules.facts(pfn, page, next)
-            }
+        match self.bytes.get(i * size..).and_then(|rest| rest.split_at_checked(size)) {
+            Some((page, rest)) if there(i) => self.rules.facts(pfn, page, || rest.get(..size).filter(|_| there(i + 1))),
             _ => PageFacts::new(PageFacts::UNREAD, 0, 0),
         }
     }
