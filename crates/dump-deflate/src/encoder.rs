@@ -7,7 +7,7 @@ use crate::header::Header;
 use crate::huffman::Code;
 use crate::matcher::Matcher;
 use crate::symbols::{DISTS, LITLENS};
-use crate::window::{BLOCK, Window};
+use crate::window::{BLOCK, Window, zeroed};
 
 /// The longest page that is compressed, in bytes.
 pub const MAX_PAGE: usize = 256 << 10;
@@ -45,7 +45,7 @@ impl PageDeflater {
             header: Header::new(),
             entries: Entries::new(),
             bits: Bits::default(),
-            scratch: [0; BLOCK * 2 + 8],
+            scratch: zeroed(),
         }))
     }
 
@@ -103,7 +103,7 @@ struct State {
     header: Header,
     entries: Entries,
     bits: Bits,
-    scratch: Scratch,
+    scratch: Box<Scratch>,
 }
 
 impl State {

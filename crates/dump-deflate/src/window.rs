@@ -15,13 +15,19 @@ const LEAD: usize = 8;
 /// Copying a page of 4 KiB here takes 100 cycles of 25 000, once it is in the cache, and brings it there.
 pub(crate) struct Window {
     /// A whole word can be read at the last position.
-    bytes: [u8; LEAD + POSITIONS + 8],
+    bytes: Box<[u8; LEAD + POSITIONS + 8]>,
     filled: usize,
+}
+
+/// An array of zeros on the heap, of which only what is written takes memory: made on the stack, and copied from there, all of
+/// it would, twice.
+pub(crate) fn zeroed<T: Clone + Copy + Default, const N: usize>() -> Box<[T; N]> {
+    vec![T::default(); N].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([T::default(); N]))
 }
 
 impl Window {
     pub(crate) fn new() -> Window {
-        Window { bytes: [0; LEAD + POSITIONS + 8], filled: 0 }
+        Window { bytes: zeroed(), filled: 0 }
     }
 
     pub(crate) fn clear(&mut self) {

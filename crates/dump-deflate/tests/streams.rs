@@ -152,7 +152,10 @@ fn matches_at_every_distance() {
     let mut deflater = PageDeflater::new();
     let (key, fill): (Vec<u8>, Vec<u8>) = (noise(6).take(200).collect(), noise(7).take(70_000).collect());
     let near = (1..300usize).chain((300..4096).step_by(61));
-    let far = [4095, 4096, 4097, 8191, 8192, 8193, 8255, 8256, 8257, 16384, 32767, 32768, 32769, 40_000, 65_000];
+    let far = [
+        4095, 4096, 4097, 8191, 8192, 8193, 8255, 8256, 8257, 10303, 10304, 10305, 12287, 12288, 12289, 16384, 32767,
+        32768, 32769, 40_000, 65_000,
+    ];
     for dist in near.chain(far) {
         // the key, then whatever, then the key again at the distance
         let mut page = [&key[..dist.min(key.len())], &fill[..dist.saturating_sub(key.len())]].concat();
