@@ -10,11 +10,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of memory in a block: large enough that a lock and a write a block cost little, small enough that a worker's buffers
-/// (the pages read, and what two blocks become) stay in its cache and in 256 KiB.
+/// (the pages read, and what they become) stay in its cache and in 256 KiB with all else that it takes.
 const BLOCK_BYTES: usize = 64 << 10;
 
-/// Blocks in flight for each worker: one in hand, and one more that waits for its turn to be placed.
-const IN_FLIGHT: u64 = 2;
+/// Blocks in flight beyond the one that each worker has in hand: they wait for a slower one before them to be placed.
+const WAITING: u64 = 2;
 
 /// What is to be written, and where to.
 pub struct Job<'a> {
@@ -142,7 +142,7 @@ impl<'a> Crew<'a> {
         self.job.watch.begin(Phase::Copy, total);
         let size = self.job.meta.page_size.bytes();
         let pages = (BLOCK_BYTES / size).max(1);
-        let cut = Cut { pages: pages as u64, bytes: pages * size, in_flight: IN_FLIGHT * self.hands.len() as u64 };
+        let cut = Cut { pages: pages as u64, bytes: pages * size, in_flight: self.hands.len() as u64 + WAITING };
         let ordered = Ordered::new(window, run, writer, self.outputs, cut, std::mem::take(&mut self.spare));
         rayon::broadcast(|worker| {
             let Some(Ok(mut hand)) = self.hands.get(worker.index()).map(|hand| hand.lock()) else { return };

@@ -18,8 +18,8 @@ const BASE: u64 = 6 << 20;
 /// What of it is yet to come when an input has been opened: code that has not run, a page table walk, bitmaps of pieces.
 const REST: u64 = 3 << 20;
 
-/// What each worker adds: 64 KiB of pages read, two blocks packed, a codec's tables, the part of its stack that it uses.
-const WORKER: u64 = 256 << 10;
+/// What each worker adds: 64 KiB of pages read, a block packed, a codec's tables, the part of its stack that it uses.
+const WORKER: u64 = 288 << 10;
 
 /// Bytes of memory that the work may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
