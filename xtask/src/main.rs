@@ -5,6 +5,7 @@
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `bench`  | how fast is gdump, in what memory, beside makedumpfile?                           |
+//! | `fuzz`   | do the page encoder and the parsers of containers stand any input?                |
 //! | `man`    | does the manual page name the options the program has?                            |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
@@ -24,6 +25,7 @@ mod differ;
 mod drgn;
 mod elf;
 mod exceptions;
+mod fuzz;
 mod kdump;
 mod lab;
 mod man;
@@ -55,6 +57,8 @@ enum Command {
     Differ(differ::Args),
     /// Measure gdump and makedumpfile in turn on one dump
     Bench(bench::Args),
+    /// Feed the page encoder and the parsers with inputs made up by libFuzzer
+    Fuzz(fuzz::Args),
     /// Check that man/gdump.1 and `gdump --help` name the same options
     Man(man::Args),
     /// Run all that a change must pass: tests, formatting, lints, licences, manual page
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Lab(args) => lab::run(&args),
         Command::Differ(args) => differ::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Ci => ci::run(),
     };
