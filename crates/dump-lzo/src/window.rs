@@ -53,10 +53,21 @@ impl Window {
         self.bytes.get(LEAD + from..LEAD + to).unwrap_or_default()
     }
 
-    /// How many bytes at `pos` equal those `dist` before, of which `known` are known to; at most `max`.
+    /// How many bytes at `pos` equal those `dist` before; at most `max`.
     #[inline(always)]
-    pub(crate) fn equal(&self, pos: usize, dist: usize, known: usize, max: usize) -> usize {
-        let mut len = known;
+    pub(crate) fn equal(&self, pos: usize, dist: usize, max: usize) -> usize {
+        let first = self.word::<0>(pos) ^ self.word::<0>(pos - dist);
+        let second = self.word::<0>(pos + 8) ^ self.word::<0>(pos + 8 - dist);
+        let bits = if first == 0 { 64 + second.trailing_zeros() } else { first.trailing_zeros() };
+        if bits == 128 {
+            return self.equal_on(pos, dist, max);
+        }
+        max.min(bits as usize / 8)
+    }
+
+    #[inline(never)]
+    fn equal_on(&self, pos: usize, dist: usize, max: usize) -> usize {
+        let mut len = 16;
         while len < max {
             let differ = self.word::<0>(pos + len) ^ self.word::<0>(pos + len - dist);
             if differ != 0 {

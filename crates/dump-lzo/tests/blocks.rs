@@ -66,8 +66,11 @@ fn blocks_are_as_the_format_has_them() {
         (b"abcd", &[1, b'a', b'b', b'c', b'd', 17, 0, 0]),
         // one literal, then 39 bytes from one back: 33 and 6 more
         (&[7; 40], &[18, 7, 32, 6, 0, 0, 17, 0, 0]),
-        // eight literals, then eight from eight back, and three literals that ride with them
-        (b"abcdefghabcdefghxyz", &[&[5][..], b"abcdefgh", &[0b111_111_11, 0], b"xyz", &[17, 0, 0]].concat()),
+        // eight literals, then eight from eight back, and fourteen literals (the last twelve bytes begin no match)
+        (
+            b"abcdefghabcdefghnopqrstuvwxyz!",
+            &[&[5][..], b"abcdefgh", &[0b111_111_00, 0, 11], b"nopqrstuvwxyz!", &[17, 0, 0]].concat(),
+        ),
     ];
     for (page, block) in cases {
         assert_eq!(&round(&mut packer, page), block, "{page:?}");
