@@ -41,7 +41,7 @@ pub fn create(codec: CodecId) -> Option<Box<dyn PageCodec>> {
         #[cfg(feature = "zlib")]
         CodecId::Zlib => Some(Box::new(zlib::Zlib::default())),
         #[cfg(feature = "lzo")]
-        CodecId::Lzo => Some(Box::new(lzo::Lzo)),
+        CodecId::Lzo => Some(Box::new(lzo::Lzo::default())),
         #[cfg(feature = "snappy")]
         CodecId::Snappy => Some(Box::new(snappy::Snappy::new())),
         #[cfg(feature = "zstd")]
