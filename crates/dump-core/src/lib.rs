@@ -36,7 +36,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use file::{InputFile, OutputFile};
 pub use meta::{ByteOrder, DumpMeta, Machine, Segment, UtsName, WordSize};
 pub use repage::Repaged;
-pub use share::{each_worker, share_out};
+pub use share::{Next, each_worker, share_out};
 pub use source::{Absence, Content, PageSource, Span, read_pages};
 pub use stretch::Stretch;
 pub use watch::{NoWatch, Phase, Watch};

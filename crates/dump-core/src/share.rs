@@ -29,11 +29,14 @@ where
     done.into_iter().map(|(_, made)| made).collect()
 }
 
+/// Gives the next item, `None` when there is none left.
+pub type Next<'a, T> = &'a mut dyn FnMut() -> Option<T>;
+
 /// Lets each worker of the current rayon pool take items, in order, until there are no more; returns what each worker made of
 /// all of its items.
 pub fn each_worker<T: Send, R: Send>(
     items: impl Iterator<Item = T> + Send,
-    work: &(dyn Fn(&mut dyn FnMut() -> Option<T>) -> R + Sync),
+    work: &(dyn Fn(Next<'_, T>) -> R + Sync),
 ) -> Vec<R> {
     let items = Mutex::new(items);
     let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();

@@ -269,7 +269,7 @@ impl<R: ReadAt> ElfSource<R> {
     fn push_pieces(&self, pfn: Pfn, scratch: &mut Scratch, push: Push<'_>) -> Result<()> {
         let size = self.meta.page_size;
         let start = size.addr_of(pfn).0;
-        let end = start + size.bytes() as u64;
+        let end = start.saturating_add(size.bytes() as u64); // the last page of all ends with the address space
         let pages = PfnRange::at(pfn, 1);
         let mut pieces = self.data.overlapping(start..end).peekable();
         if pieces.peek().is_none() {

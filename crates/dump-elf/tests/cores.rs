@@ -215,3 +215,22 @@ fn lengths_out_of_thin_air_size_nothing() {
     let (kind, text) = set(first + 32, 1 << 40, 8).unwrap();
     assert!(kind == ErrorKind::Corrupt && text.contains("claim"), "{text}");
 }
+
+/// Found by fuzzing: the end of the last page there can be does not fit 64 bits.
+#[test]
+fn memory_up_to_the_last_address() {
+    let start = u64::MAX - 0x17ff;
+    let core = dump_synth::ElfCore::x86_64().load(dump_synth::Load::new(start, 0, vec![5; 0x1000]));
+    let source = dump_elf::ElfCore::open(core.to_bytes()).unwrap().into_source(PageSize::K4);
+    let mut bytes = 0;
+    let run = PfnRange::new(Pfn((1 << 52) - 3), Pfn(1 << 52));
+    let mut push = |span: dump_core::Span<'_>| {
+        bytes += match span.content {
+            Content::Bytes(page) => page.iter().filter(|byte| **byte == 5).count(),
+            _ => 0,
+        };
+        Ok(())
+    };
+    source.visit(run, CodecSet::NONE, &mut Scratch::default(), &mut push).unwrap();
+    assert_eq!(bytes, 0x1000);
+}

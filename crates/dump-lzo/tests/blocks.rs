@@ -69,7 +69,7 @@ fn blocks_are_as_the_format_has_them() {
         // eight literals, then eight from eight back, and fourteen literals (the last twelve bytes begin no match)
         (
             b"abcdefghabcdefghnopqrstuvwxyz!",
-            &[&[5][..], b"abcdefgh", &[0b111_111_00, 0, 11], b"nopqrstuvwxyz!", &[17, 0, 0]].concat(),
+            &[&[5][..], b"abcdefgh", &[0b1111_1100, 0, 11], b"nopqrstuvwxyz!", &[17, 0, 0]].concat(),
         ),
     ];
     for (page, block) in cases {
