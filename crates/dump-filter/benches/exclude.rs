@@ -75,7 +75,7 @@ impl PhysMemory for Flat {
     }
 }
 
-#[divan::bench(args = MIXES)]
+#[divan::bench(args = MIXES, sample_count = 20, sample_size = 1)]
 fn scan(bencher: Bencher<'_, '_>, mix: &str) {
     let fake = KernelBuilder::new(Era::V6_1).recipe(&format!("ram 0..{PAGES}\n{}", recipe(mix))).build();
     let memory = Flat::of(&fake);
@@ -105,5 +105,5 @@ fn check(fake: &FakeKernel, job: &Exclusion<'_>, ram: &PageBitmap) {
 }
 
 fn main() {
-    divan::Divan::default().sample_count(20).sample_size(1).main();
+    divan::main();
 }

@@ -17,8 +17,8 @@ use super::sample::{Sample, median};
 use super::stage::{First, Runner, Stage, Task, remove};
 
 /// A setting of makedumpfile whose first run takes this many times as long as another's that uses no more threads takes no
-/// part: it will not be the fastest. (1.7.9's threads wait for each other in loops; where there are as many of them as CPUs,
-/// `-c -d 1` takes eight times as long as without.)
+/// part: it will not be the fastest. (Threads of 1.7.9 that wait keep their CPU busy; on two CPUs that others use as well,
+/// `-c -d 1` took more than four times as long with two threads as with none.)
 const HOPELESS: f64 = 2.0;
 
 /// How a row is run.
