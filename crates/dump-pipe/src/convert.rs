@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of memory in a block: large enough that a lock and a write a block cost little, small enough that a worker's buffers
 /// (the pages read, and what they become) stay in its cache and in 256 KiB with all else that it takes.
-const BLOCK_BYTES: usize = 64 << 10;
+const BLOCK_BYTES: usize = 48 << 10;
 
 /// Blocks in flight beyond the one that each worker has in hand: they wait for a slower one before them to be placed.
 const WAITING: u64 = 2;

@@ -18,7 +18,7 @@ const BASE: u64 = 6 << 20;
 /// What of it is yet to come when an input has been opened: code that has not run, a page table walk, bitmaps of pieces.
 const REST: u64 = 3 << 20;
 
-/// What each worker adds: 64 KiB of pages read, a block packed, a codec's tables, the part of its stack that it uses.
+/// What each worker adds: 48 KiB of pages read, a block packed, a codec's tables, the part of its stack that it uses.
 const WORKER: u64 = 288 << 10;
 
 /// Bytes of memory that the work may take.
