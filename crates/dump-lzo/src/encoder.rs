@@ -2,7 +2,7 @@
 
 use crate::matcher::Table;
 use crate::stream::Stream;
-use crate::window::{POSITIONS, Window};
+use crate::window::{POSITIONS, Window, copy};
 
 /// The longest page that is compressed, in bytes.
 pub const MAX_PAGE: usize = POSITIONS;
@@ -40,7 +40,7 @@ impl PageLzo {
         self.window.fill(page);
         let end = self.table.compress(&self.window, page.len(), out.len(), &mut self.stream)?;
         let block = self.stream.finish(end);
-        out.get_mut(..block.len())?.copy_from_slice(block);
+        copy(block, out.get_mut(..block.len())?);
         Some(block.len())
     }
 }

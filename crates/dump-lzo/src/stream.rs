@@ -1,6 +1,6 @@
 //! LZO1X instructions.
 
-use crate::window::{POSITIONS, Window, zeroed};
+use crate::window::{POSITIONS, Window, copy, zeroed};
 
 /// The farthest that the two-byte form of a match reaches.
 const NEAR: usize = 2048;
@@ -46,10 +46,14 @@ impl Stream {
         if n > SHORT {
             return self.many_literals(at, window, from, n);
         }
-        let counted = n > 3;
-        self.bytes[(at - 2) % SIZE] += if counted { 0 } else { n as u8 };
-        self.bytes[at % SIZE] = (n as u8).wrapping_sub(3);
-        let at = at + usize::from(counted);
+        // a branch: without it 3 % slower, with the one in `matched`
+        let mut at = at;
+        if n > 3 {
+            self.bytes[at % SIZE] = n as u8 - 3;
+            at += 1;
+        } else {
+            self.bytes[(at - 2) % SIZE] += n as u8; // rides with the match
+        }
         self.put(at, window.sixteen(from));
         at + n
     }
@@ -65,7 +69,7 @@ impl Stream {
             self.push_long(at, n - 18)
         };
         if let Some(to) = self.bytes.get_mut(at..at + n) {
-            to.copy_from_slice(window.bytes(from, from + n));
+            copy(window.bytes(from, from + n), to);
         }
         at + n
     }
@@ -77,12 +81,15 @@ impl Stream {
         if (len > MIDDLE_LEN) | (dist1 >= MIDDLE) {
             return self.long_match(at, len, dist1);
         }
-        let near = (len <= NEAR_LEN) & (dist1 < NEAR);
-        let two = ((len - 1) << 5 | (dist1 & 7) << 2 | dist1 >> 3 << 8) as u32;
-        let three = (32 | (len - 2) | dist1 << 10) as u32;
-        let is_near = u32::from(near).wrapping_neg();
-        self.put(at, (three ^ ((two ^ three) & is_near)).to_le_bytes());
-        at + 3 - usize::from(near)
+        if len <= NEAR_LEN && dist1 < NEAR {
+            let two = (len - 1) << 5 | (dist1 & 7) << 2 | dist1 >> 3 << 8;
+            self.put(at, (two as u16).to_le_bytes());
+            at + 2
+        } else {
+            let three = 32 | (len - 2) | dist1 << 10;
+            self.put(at, (three as u32).to_le_bytes());
+            at + 3
+        }
     }
 
     #[inline(never)]
