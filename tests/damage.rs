@@ -2,10 +2,10 @@
 
 use crate::support::kdump::{Kdump, Page};
 use crate::support::vmcore::Vmcore;
-use crate::support::{gdump, gdump_refuses, scratch, text, tiny};
+use crate::support::{gdump, gdump_refuses, limited, scratch, text, tiny};
 use dump_synth::{Era, KernelBuilder, Load};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Every page of `out` that is there equals the vmcore's, and the file is flagged if one is not; returns how many are there,
@@ -92,13 +92,6 @@ fn cut_vmcores_are_filtered_where_struct_pages_can_be_read() {
         std::fs::remove_file(&out).unwrap();
     }
     assert!(filtered > 8, "{filtered} of 15 could be filtered");
-}
-
-/// A file size limit stands for a full disk: the write fails in the same way.
-fn limited(kib: u64, args: &[&str]) -> (ExitStatus, String, String) {
-    let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
-    let run = Command::new("bash").args(["-c", &script, env!("CARGO_BIN_EXE_gdump")]).args(args).output().unwrap();
-    (run.status, String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Memory budgets: the same bytes in any, and no more than was asked for.
 
-use crate::support::{gdump_ok, scratch, text};
+use crate::support::{gdump_ok, limited, scratch, text};
 use dump_synth::{Era, FakeKernel, KernelBuilder};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -77,6 +77,23 @@ fn streams_and_parts_do_not_depend_on_the_budget() {
         [fs::read(a).unwrap(), fs::read(b).unwrap()]
     };
     assert!(parts("4") == parts("4096"));
+}
+
+/// An output that is full before all windows were looked at: said, flagged where the container can, readable as far as it goes.
+#[test]
+fn no_space_left_between_windows() {
+    let dir = scratch();
+    let (vmcore, out) = (write(&wide(), dir.path()), dir.path().join("out"));
+    for (options, flagged) in [("-d 0", true), ("-E -d 0", true), ("--format lime -d 2", false)] {
+        let mut args: Vec<&str> = options.split(' ').collect();
+        args.extend(["-f", "--cyclic-buffer", "4", text(&vmcore), text(&out)]);
+        let (status, stdout, stderr) = limited(5 << 10, &args);
+        assert_eq!(status.code(), Some(1), "{options}: {stderr}");
+        assert!(stderr.contains("File too large") && stdout.contains("not reached"), "{options}: {stderr}{stdout}");
+        let check = crate::support::gdump(&["check", text(&out)]);
+        let said = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
+        assert!(!flagged || said.contains("flagged incomplete"), "{options}: {said}");
+    }
 }
 
 /// A sparse dump gives what the same dump gives with its holes filled in, in each container that can be sparse.

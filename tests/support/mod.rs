@@ -4,7 +4,7 @@ pub mod kdump;
 pub mod vmcore;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
 
 /// The root of the repository.
@@ -33,6 +33,13 @@ pub fn gdump_refuses(args: &[&str]) -> String {
     assert_eq!(stderr.lines().count(), 1, "gdump {args:?}: {stderr}");
     assert!(stderr.starts_with("gdump: "), "{stderr}");
     stderr
+}
+
+/// gdump with `args` where files may have `kib` KiB: its status, stdout and stderr. A file size limit stands for a full disk: the write fails in the same way.
+pub fn limited(kib: u64, args: &[&str]) -> (ExitStatus, String, String) {
+    let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
+    let run = Command::new("bash").args(["-c", &script, env!("CARGO_BIN_EXE_gdump")]).args(args).output().unwrap();
+    (run.status, String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap())
 }
 
 /// A directory that goes when the test ends.

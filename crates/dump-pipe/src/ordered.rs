@@ -55,8 +55,8 @@ struct State<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    /// Blocks of the dumpable pages of `run`. A block
-    /// ends at a multiple of [`PageBitmap::CHUNK_PAGES`] too, so that blocks are the same in whatever windows they come.
+    /// Blocks of the dumpable pages of `run`. A block ends at a multiple of [`PageBitmap::CHUNK_PAGES`] too, so that blocks are
+    /// the same in whatever windows they come.
     pub fn new(
         dumpable: &'a PageBitmap,
         run: PfnRange,

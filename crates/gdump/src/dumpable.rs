@@ -33,7 +33,7 @@ pub struct Criteria<'a> {
     pub without_zeros: bool,
 }
 
-/// What was found out about all of memory.
+/// What was found out about memory.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
     /// What was left out by struct page.
@@ -94,14 +94,22 @@ impl<'a> Dumpable<'a> {
         Ok(dumpable)
     }
 
-    /// What was found out about all pages.
-    ///
-    /// # Errors
-    /// As [`PageSet::count`], where not all were looked at before.
-    pub fn findings(&self) -> Result<Findings> {
-        let mut state = self.lock();
-        self.find_out(&mut state, self.windows())?;
-        Ok(state.findings.clone())
+    /// What was found out so far: about all pages, once all were asked for.
+    pub fn findings(&self) -> Findings {
+        self.lock().findings.clone()
+    }
+
+    /// How many pages of `run` are known to be dumpable so far. At the ends of a run within a chunk of a window that is not at
+    /// hand, all of the chunk's are counted.
+    pub fn count_known(&self, run: PfnRange) -> u64 {
+        let run = run.intersect(self.span);
+        let state = self.lock();
+        if let Some(bits) = state.held.as_ref().filter(|bits| bits.span().intersect(run) == run) {
+            return bits.count(run);
+        }
+        let chunks = (run.start.0 / CHUNK) as usize..run.end.0.div_ceil(CHUNK) as usize;
+        let known = chunks.start.min(state.counts.len())..chunks.end.min(state.counts.len());
+        state.counts.get(known).unwrap_or_default().iter().map(|count| u64::from(*count)).sum()
     }
 
     /// Pages of a window: all, or a multiple of [`PageBitmap::CHUNK_PAGES`].

@@ -132,10 +132,11 @@ impl Attempt<'_> {
         let dumpable = self.dumpable(level, &meta, &unknown, &progress)?;
         let parts = self.parts(&meta, &dumpable, &progress)?;
         let mut writer = self.writer(level, parts)?;
+        // all that the report asks of the source, for once there are outputs nothing may fail without a word about them
+        let (all_ram, held) = (ram.count(ram.span())?, ram.count_held()?);
         let targets = Target::create_all(self.plan)?;
         let outputs: Vec<_> = targets.iter().map(Target::output).collect();
         let all = dumpable.span();
-        let held = ram.count_held()?;
         let job = Job {
             source: self.subject.source.as_ref(),
             meta: &meta,
@@ -156,7 +157,7 @@ impl Attempt<'_> {
             target::remove(&self.plan.outputs);
             return Ok(self.retry(retry));
         }
-        let (all_ram, findings) = (ram.count(ram.span())?, dumpable.findings()?);
+        let findings = dumpable.findings();
         let mut counts = outcome.counts;
         counts.zero += findings.zero;
         let report = Report {
@@ -167,7 +168,7 @@ impl Attempt<'_> {
             tally: &findings.tally,
             counts,
             zero_excluded: meta.dump_level & DumpLevel::ZERO != 0,
-            dumpable: dumpable.count(job.pages)? + findings.zero,
+            dumpable: dumpable.count_known(job.pages) + findings.zero,
             file_len: outcome.lengths.iter().sum::<u64>().min(outcome.written), // holes take no room
             written: outcome.written,
         };
