@@ -12,6 +12,7 @@
 
 use crate::addr::{Pfn, PfnRange};
 use crate::error::Result;
+use crate::page_runs::{give, runs_of_bits};
 use bitvec::prelude::Lsb0;
 use bitvec::view::BitView;
 use std::ops::Deref;
@@ -50,7 +51,51 @@ pub trait PageSet: Sync {
     /// # Errors
     /// As [`count`](PageSet::count).
     fn window(&self, pfn: Pfn) -> Result<PageWindow<'_>>;
+
+    /// Calls `each` with runs of pages of the set that lie in `within`, ascending. Runs may touch: joining is left to the
+    /// caller. A set may span 2^36 pages of which few are there: stretches that are all in or all out are counted, not looked
+    /// at.
+    ///
+    /// # Errors
+    /// What `each` returns; as [`count`](PageSet::count).
+    fn each_run(&self, within: PfnRange, each: &mut dyn FnMut(PfnRange) -> Result<()>) -> Result<()> {
+        let within = within.intersect(self.span());
+        let mut bits = Vec::new();
+        let mut at = within.start;
+        while at < within.end {
+            let end = Pfn((at.0 / PAGES_PER_LOOK + 1) * PAGES_PER_LOOK).min(within.end);
+            let window = PfnRange::new(at, end);
+            match self.count(window)? {
+                0 => {}
+                all if all == window.len() => each(window)?,
+                _ => {
+                    let aligned = PfnRange::new(Pfn(at.0 & !7), end); // bits come in whole bytes
+                    bits.resize(aligned.len().div_ceil(8) as usize, 0);
+                    self.write_bytes(aligned, &mut bits)?;
+                    runs_of_bits(&bits, aligned.start, &mut |run| give(run, window, each))?;
+                }
+            }
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// The page after the last one of the set in `within`; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`count`](PageSet::count).
+    fn end_in(&self, within: PfnRange) -> Result<Option<Pfn>> {
+        let mut last = None;
+        self.each_run(within, &mut |run| {
+            last = Some(run.end);
+            Ok(())
+        })?;
+        Ok(last)
+    }
 }
+
+/// Pages whose bits are looked at at once: 64 KiB of bits.
+const PAGES_PER_LOOK: u64 = 1 << 19;
 
 /// A part of a [`PageSet`], held.
 pub enum PageWindow<'a> {
@@ -523,6 +568,46 @@ mod tests {
         let whole: u64 = bits.windows_mut().iter().map(|w| w.count(w.span())).sum();
         prop_assert_eq!(whole, all().count() as u64);
         Ok(())
+    }
+
+    fn joined(set: &dyn PageSet, within: PfnRange) -> Vec<PfnRange> {
+        let mut list: Vec<PfnRange> = Vec::new();
+        let mut join = |run: PfnRange| {
+            assert!(!run.is_empty() && list.last().is_none_or(|last| last.end <= run.start));
+            match list.last_mut() {
+                Some(last) if last.end == run.start => last.end = run.end,
+                _ => list.push(run),
+            }
+            Ok(())
+        };
+        set.each_run(within, &mut join).unwrap();
+        list
+    }
+
+    #[test]
+    fn a_wide_set_with_little_in_it() {
+        let mut set = PageBitmap::new(Pfn(1 << 36)).unwrap();
+        let runs = [(5, PAGES_PER_LOOK * 3 + 7), (1 << 35, (1 << 35) + 1), ((1 << 36) - 9, 1 << 36)];
+        let runs = runs.map(|(start, end)| range(start, end));
+        runs.iter().for_each(|run| set.set(*run));
+        assert_eq!(joined(&set, set.span()), runs);
+    }
+
+    proptest! {
+        #[test]
+        fn any_set_lists_the_runs_that_a_bitmap_lists(
+            base in prop::sample::select(vec![0u64, 64, PAGES_PER_LOOK - 128]),
+            runs in prop::collection::vec((0u64..400, 0u64..130), 0..8), from in 0u64..400, len in 0u64..400,
+        ) {
+            let mut set = PageBitmap::windowed(PfnRange::at(Pfn(base), 500)).unwrap();
+            for (at, len) in runs {
+                set.set(PfnRange::at(Pfn(base + at), len));
+            }
+            let within = PfnRange::at(Pfn(base + from), len);
+            let want: Vec<_> = set.runs(within).collect();
+            prop_assert_eq!(set.end_in(within).unwrap(), want.last().map(|run| run.end));
+            prop_assert_eq!(joined(&set, within), want);
+        }
     }
 
     proptest! {

@@ -1,29 +1,7 @@
 //! Bytes by offset, in and out.
 
 use crate::error::{Error, Result};
-use crate::map::MappedWindow;
 use crate::stretch::Stretch;
-
-/// Reusable memory of one worker, grown to the largest piece it was asked for, and its window into a mapped file.
-#[derive(Default)]
-pub struct Scratch {
-    bytes: Vec<u8>,
-    pub(crate) window: Option<MappedWindow>,
-}
-
-/// Bytes that a scratch has at least: a few page tables.
-const LEAST: usize = 16 << 10;
-
-impl Scratch {
-    /// `len` bytes of unspecified content.
-    pub fn take(&mut self, len: usize) -> &mut [u8] {
-        if self.bytes.len() < len {
-            self.bytes = Vec::new(); // first: growing would hold both, and leave the smaller one's room behind
-            self.bytes = vec![0; len.max(LEAST).next_power_of_two()];
-        }
-        &mut self.bytes[..len]
-    }
-}
 
 /// Bytes by file offset. `&self`, so that all workers share one.
 pub trait ReadAt: Send + Sync {
@@ -47,19 +25,57 @@ pub trait ReadAt: Send + Sync {
     /// [`Truncated`](crate::ErrorKind::Truncated) where the bytes end before `buf` is full; `Io` where reading fails.
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
 
-    /// `len` bytes at `offset`, borrowed from a mapping or copied to `scratch`. The caller bounds `len`.
-    ///
-    /// # Errors
-    /// As [`read_exact_at`](ReadAt::read_exact_at).
-    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
-        let buf = scratch.take(len);
-        self.read_exact_at(offset, buf)?;
-        Ok(buf)
-    }
-
     /// What lies at `offset`: data, as far as is known without reading, or a hole, which reads as zeros.
     fn stretch_at(&self, offset: u64) -> Stretch {
         Stretch::Data(u64::MAX - offset)
+    }
+
+    /// A worker's half: views of the bytes, in memory that it keeps from view to view.
+    fn reader(&self) -> Box<dyn ByteReader + '_> {
+        Box::new(Copied { input: self, buffer: Buffer::default() })
+    }
+}
+
+/// A worker's half of a [`ReadAt`]: owns what reading needs, a buffer or a mapped window.
+pub trait ByteReader: Send {
+    /// `len` bytes at `offset`, borrowed from a mapping or copied to the reader's own buffer. The caller bounds `len`.
+    ///
+    /// # Errors
+    /// As [`ReadAt::read_exact_at`].
+    fn view(&mut self, offset: u64, len: usize) -> Result<&[u8]>;
+}
+
+/// Reusable memory of one worker, grown to the largest piece it was asked for.
+#[derive(Default)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+}
+
+/// Bytes that a buffer has at least: a few page tables.
+const MIN_BUFFER: usize = 16 << 10;
+
+impl Buffer {
+    /// `len` bytes of unspecified content.
+    pub fn take(&mut self, len: usize) -> &mut [u8] {
+        if self.bytes.len() < len {
+            self.bytes = Vec::new(); // first: growing would hold both, and leave the smaller one's room behind
+            self.bytes = vec![0; len.max(MIN_BUFFER).next_power_of_two()];
+        }
+        &mut self.bytes[..len]
+    }
+}
+
+/// The reader of inputs that have no better one: copies to a buffer.
+struct Copied<'a, R: ?Sized> {
+    input: &'a R,
+    buffer: Buffer,
+}
+
+impl<R: ReadAt + ?Sized> ByteReader for Copied<'_, R> {
+    fn view(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
+        let bytes = self.buffer.take(len);
+        self.input.read_exact_at(offset, bytes)?;
+        Ok(bytes)
     }
 }
 
@@ -119,12 +135,12 @@ impl<R: ReadAt + ?Sized> ReadAt for &R {
         (**self).read_exact_at(offset, buf)
     }
 
-    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
-        (**self).view(offset, len, scratch)
-    }
-
     fn stretch_at(&self, offset: u64) -> Stretch {
         (**self).stretch_at(offset)
+    }
+
+    fn reader(&self) -> Box<dyn ByteReader + '_> {
+        (**self).reader()
     }
 }
 
@@ -137,12 +153,12 @@ impl<R: ReadAt + ?Sized> ReadAt for Box<R> {
         (**self).read_exact_at(offset, buf)
     }
 
-    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
-        (**self).view(offset, len, scratch)
-    }
-
     fn stretch_at(&self, offset: u64) -> Stretch {
         (**self).stretch_at(offset)
+    }
+
+    fn reader(&self) -> Box<dyn ByteReader + '_> {
+        (**self).reader()
     }
 }
 
@@ -154,10 +170,10 @@ mod tests {
     #[test]
     fn slices_are_read_by_offset() {
         let bytes = vec![1u8, 2, 3, 4];
-        let mut scratch = Scratch::default();
-        assert_eq!(bytes.view(1, 2, &mut scratch).unwrap(), [2, 3]);
+        let mut reader = bytes.reader();
+        assert_eq!(reader.view(1, 2).unwrap(), [2, 3]);
         for (offset, len) in [(3, 2), (u64::MAX, 1), (5, 0)] {
-            let e = bytes.view(offset, len, &mut scratch).unwrap_err();
+            let e = reader.view(offset, len).unwrap_err();
             assert_eq!(e.kind(), ErrorKind::Truncated, "{offset} {len}");
         }
     }

@@ -1,50 +1,70 @@
-//! Names of the per-page codecs; their code lives with the container that uses them.
+//! Names of the per-page codecs; their code, and the table of them, lives with the container that uses them.
 
-/// How one page is packed on its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CodecId {
-    /// A zlib stream (RFC 1950).
-    Zlib,
-    /// A raw LZO1X block.
-    Lzo,
-    /// A raw (unframed) snappy block.
-    Snappy,
-    /// A zstd frame.
-    Zstd,
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// How one page is compressed on its own.
+#[derive(Clone, Copy)]
+pub struct CodecId {
+    index: u8,
+    name: &'static str,
 }
 
 impl CodecId {
-    /// Every codec there is.
-    pub const ALL: [CodecId; 4] = [CodecId::Zlib, CodecId::Lzo, CodecId::Snappy, CodecId::Zstd];
+    /// A codec: its place in the table of codecs, below 32, and its usual name.
+    pub const fn new(index: u8, name: &'static str) -> CodecId {
+        CodecId { index: index & 31, name }
+    }
+
+    /// Its place in the table of codecs.
+    pub fn index(self) -> usize {
+        usize::from(self.index)
+    }
 
     /// The codec's usual name.
     pub fn name(self) -> &'static str {
-        match self {
-            CodecId::Zlib => "zlib",
-            CodecId::Lzo => "lzo",
-            CodecId::Snappy => "snappy",
-            CodecId::Zstd => "zstd",
-        }
+        self.name
     }
 }
 
-/// A set of codecs, such as those whose packed pages a writer takes as they are.
+/// By place in the table alone.
+impl PartialEq for CodecId {
+    fn eq(&self, other: &CodecId) -> bool {
+        self.index == other.index
+    }
+}
+
+impl Eq for CodecId {}
+
+impl Hash for CodecId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.index.hash(state);
+    }
+}
+
+impl fmt::Debug for CodecId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A set of codecs, such as those whose compressed pages a writer takes as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CodecSet(u8);
+pub struct CodecSet(u32);
 
 impl CodecSet {
-    /// The empty set: every page unpacked.
+    /// The empty set: every page decompressed.
     pub const NONE: CodecSet = CodecSet(0);
 
     /// The set with `codec` in it too.
     #[must_use]
-    pub fn with(self, codec: CodecId) -> CodecSet {
-        CodecSet(self.0 | 1 << codec as u8)
+    pub const fn with(self, codec: CodecId) -> CodecSet {
+        CodecSet(self.0 | 1 << codec.index)
     }
 
     /// Whether `codec` is in the set.
-    pub fn contains(self, codec: CodecId) -> bool {
-        self.0 & (1 << codec as u8) != 0
+    pub const fn contains(self, codec: CodecId) -> bool {
+        self.0 & (1 << codec.index) != 0
     }
 }
 
@@ -60,7 +80,8 @@ mod tests {
 
     #[test]
     fn sets() {
-        let set = CodecSet::from(CodecId::Lzo).with(CodecId::Zstd);
-        assert_eq!(CodecId::ALL.map(|c| set.contains(c)), [false, true, false, true]);
+        let codecs = [CodecId::new(0, "a"), CodecId::new(1, "b"), CodecId::new(31, "c")];
+        let set = CodecSet::from(codecs[1]).with(codecs[2]);
+        assert_eq!(codecs.map(|codec| set.contains(codec)), [false, true, true]);
     }
 }

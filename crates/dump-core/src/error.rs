@@ -26,13 +26,15 @@ pub enum ErrorKind {
     Io,
     /// A signal asked us to stop.
     Interrupted,
+    /// A part of this library broke a promise that it made to another: never the input's fault.
+    Bug,
 }
 
 /// A failure: what and where, found and expected, in one line.
 ///
 /// The text reads `context: message`, the outermost context first, as in
 /// `vmcore: program header 3 at offset 0xe8: p_filesz 0x2000 exceeds p_memsz 0x1000`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -58,6 +60,11 @@ impl Error {
     /// [`ErrorKind::MissingInfo`].
     pub fn missing(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::MissingInfo, message)
+    }
+
+    /// [`ErrorKind::Bug`].
+    pub fn bug(message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Bug, message).hint("a bug in gdump, please report it")
     }
 
     /// [`ErrorKind::Truncated`]: `what` needs bytes up to `end`, the input has `len`.

@@ -1,22 +1,22 @@
 //! Files read and written by offset.
 
-use crate::bytes::{ReadAt, Scratch, WriteAt};
+use crate::bytes::{Buffer, ByteReader, ReadAt, WriteAt};
 use crate::error::{Error, Result};
 use crate::map::MappedWindow;
 use crate::stretch::{Stretch, Stretches};
 use rustix::fs::{PROC_SUPER_MAGIC, fstatfs};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind as IoKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 /// A file read by any number of workers at once: with `pread`, holes of sparse files not at all, `/proc/vmcore` through
 /// mapped windows where the kernel lets it be mapped. See `map.rs` for why no other file is.
 pub struct InputFile {
     file: File,
     len: u64,
-    /// The number that windows of this file carry; `None` where it is read.
-    mapped: Option<u64>,
+    /// Whether it is read through mapped windows.
+    mapped: bool,
     /// `None` where the file has no holes.
     stretches: Option<Stretches>,
 }
@@ -24,13 +24,22 @@ pub struct InputFile {
 /// Fewer bytes than this are read rather than mapped, unless a window has them anyway: page tables, wherever they lie.
 const MAPPED_FROM: usize = 16 << 10;
 
-/// The number of the next file that is mapped.
-static NEXT_MAPPED: AtomicU64 = AtomicU64::new(0);
+/// The one file that is mapped.
+const VMCORE: &str = "/proc/vmcore";
+
+/// Whether `file` is the procfs file at `path`. Other files of procfs change while they are read, so that mapping them would
+/// be unsound.
+fn is_procfs_file(file: &File, path: &Path) -> bool {
+    let is_procfs = fstatfs(file).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC);
+    let identity = |meta: io::Result<fs::Metadata>| meta.ok().map(|meta| (meta.dev(), meta.ino()));
+    let (this, that) = (identity(file.metadata()), identity(fs::metadata(path)));
+    is_procfs && this.is_some() && this == that
+}
 
 impl InputFile {
     /// Takes an open file of `len` bytes; the length is the caller's to find, since `/proc` files may not tell it.
     pub fn new(file: File, len: u64) -> InputFile {
-        let mapped = fstatfs(&file).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC);
+        let mapped = is_procfs_file(&file, Path::new(VMCORE));
         InputFile::with(file, len, mapped)
     }
 
@@ -41,8 +50,7 @@ impl InputFile {
 
     fn with(file: File, len: u64, mapped: bool) -> InputFile {
         let sparse = file.metadata().is_ok_and(|meta| meta.is_file() && meta.blocks().saturating_mul(512) < meta.len());
-        let mapped = mapped.then(|| NEXT_MAPPED.fetch_add(1, Ordering::Relaxed));
-        let stretches = (sparse && mapped.is_none()).then(|| Stretches::new(len));
+        let stretches = (sparse && !mapped).then(|| Stretches::new(len));
         InputFile { file, len, mapped, stretches }
     }
 }
@@ -66,27 +74,46 @@ impl ReadAt for InputFile {
         Ok(())
     }
 
-    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
-        if let Some(owner) = self.mapped {
-            let held = |scratch: &Scratch| scratch.window.as_ref().is_some_and(|w| w.get(owner, offset, len).is_some());
-            let end = offset.saturating_add(len as u64);
-            if !held(scratch) && len >= MAPPED_FROM && end <= self.len {
-                scratch.window = None; // two windows at a time would be one too many
-                scratch.window = MappedWindow::new(&self.file, owner, offset, len, self.len).ok();
-            }
-            if held(scratch) {
-                let bytes = scratch.window.as_ref().and_then(|window| window.get(owner, offset, len));
-                return Ok(bytes.unwrap_or_default());
-            }
-        }
-        let buf = scratch.take(len);
-        self.read_exact_at(offset, buf)?;
-        Ok(buf)
-    }
-
     fn stretch_at(&self, offset: u64) -> Stretch {
         let all = Stretch::Data(u64::MAX - offset);
         self.stretches.as_ref().map_or(all, |stretches| stretches.at(&self.file, offset))
+    }
+
+    fn reader(&self) -> Box<dyn ByteReader + '_> {
+        Box::new(FileReader { input: self, window: None, buffer: Buffer::default() })
+    }
+}
+
+/// A worker's window into a mapped file, and its buffer for what is read.
+struct FileReader<'a> {
+    input: &'a InputFile,
+    window: Option<MappedWindow>,
+    buffer: Buffer,
+}
+
+impl FileReader<'_> {
+    /// Whether the window has the bytes; maps another where it does not, and mapping is worth it and allowed.
+    fn is_mapped(&mut self, offset: u64, len: usize) -> bool {
+        let input = self.input;
+        let held = |window: &Option<MappedWindow>| window.as_ref().is_some_and(|w| w.get(offset, len).is_some());
+        let end = offset.saturating_add(len as u64);
+        if input.mapped && !held(&self.window) && len >= MAPPED_FROM && end <= input.len {
+            self.window = None; // two windows at a time would be one too many
+            self.window = MappedWindow::new(&input.file, offset, len, input.len).ok();
+        }
+        held(&self.window)
+    }
+}
+
+impl ByteReader for FileReader<'_> {
+    fn view(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
+        if self.is_mapped(offset, len) {
+            let bytes = self.window.as_ref().and_then(|window| window.get(offset, len));
+            return Ok(bytes.unwrap_or_default());
+        }
+        let bytes = self.buffer.take(len);
+        self.input.read_exact_at(offset, bytes)?;
+        Ok(bytes)
     }
 }
 
@@ -159,9 +186,9 @@ mod tests {
         out.zeros(8, 8).unwrap();
         out.zeros(0, 2).unwrap();
         let input = InputFile::new(file, 1 << 40);
-        let mut scratch = Scratch::default();
-        assert_eq!(input.view(2, 6, &mut scratch).unwrap(), b"\0\0abcd");
-        assert_eq!(input.view(10, 7, &mut scratch).unwrap_err().kind(), ErrorKind::Truncated);
+        let mut reader = input.reader();
+        assert_eq!(reader.view(2, 6).unwrap(), b"\0\0abcd");
+        assert_eq!(reader.view(10, 7).unwrap_err().kind(), ErrorKind::Truncated);
     }
 
     /// Any file stands in for `/proc/vmcore` here: what windows give is what reads give, wherever they begin and end.
@@ -171,30 +198,27 @@ mod tests {
         let bytes: Vec<u8> = (0..len).map(|i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&bytes, 0).unwrap();
-        let [one, other] = [true, false].map(|mapped| InputFile::with(file.try_clone().unwrap(), len, mapped));
-        let mut scratch = Scratch::default();
+        let input = InputFile::with(file, len, true);
+        let mut reader = FileReader { input: &input, window: None, buffer: Buffer::default() };
         for (at, n) in
             [(0, 16 << 10), (100, 20_000), (4096, 10), (3 << 20, 2 << 20), (len - 20_000, 20_000), (7, 5 << 20)]
         {
-            assert!(one.view(at, n, &mut scratch).unwrap() == &bytes[at as usize..][..n], "{at} {n}");
-            assert!(scratch.window.is_some());
-            assert!(other.view(at, 100, &mut scratch).unwrap() == &bytes[at as usize..][..100]);
+            assert!(reader.view(at, n).unwrap() == &bytes[at as usize..][..n], "{at} {n}");
+            assert!(reader.window.is_some());
         }
-        // windows of another file are not mistaken for this one's
-        let zeros = tempfile::tempfile().unwrap();
-        zeros.set_len(len).unwrap();
-        let third = InputFile::with(zeros, len, true);
-        assert!(crate::is_zero(third.view(7, 100, &mut scratch).unwrap()));
-        let e = one.view(len - 10, 20_000, &mut scratch).unwrap_err();
+        let e = reader.view(len - 10, 20_000).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Truncated);
     }
 
+    /// Files of procfs change as the system does: of all of them, only `/proc/vmcore` may be mapped.
     #[test]
-    fn procfs_alone_is_mapped() {
-        let maps = |file: File| InputFile::new(file, 1).mapped.is_some();
-        assert!(!maps(tempfile::tempfile().unwrap()));
-        if let Ok(file) = File::open("/proc/self/status") {
-            assert!(maps(file));
+    fn of_procfs_one_file_is_mapped() {
+        assert!(!InputFile::new(tempfile::tempfile().unwrap(), 1).mapped);
+        for path in ["/proc/self/status", "/proc/meminfo", "/proc/version"] {
+            let Ok(file) = File::open(path) else { continue };
+            assert!(is_procfs_file(&file, Path::new(path)));
+            assert!(!is_procfs_file(&file, Path::new("/proc/uptime")));
+            assert!(!InputFile::new(file, 1).mapped, "{path}");
         }
     }
 }

@@ -18,35 +18,32 @@ const WINDOW: u64 = 4 << 20;
 
 /// A stretch of a file, mapped for reading.
 pub(crate) struct MappedWindow {
-    /// Which file's it is, by the number that its owner drew.
-    owner: u64,
     /// Where in the file it begins (bytes).
     start: u64,
     map: Mmap,
 }
 
 impl MappedWindow {
-    /// Maps a window of the file that `owner` stands for, from `start` on: 4 MiB, or as much as there is before `end`, but no
-    /// less than `least` bytes.
+    /// Maps a window of `file` from `start` on: 4 MiB, or as much as there is before `end`, but no less than `least` bytes.
     ///
     /// The file must be one whose bytes neither change nor vanish while it is open, as those of `/proc/vmcore`.
     ///
     /// # Errors
     /// Where the kernel refuses, as it may for parts of `/proc/vmcore`.
     #[allow(unsafe_code)]
-    pub(crate) fn new(file: &File, owner: u64, start: u64, least: usize, end: u64) -> io::Result<MappedWindow> {
+    pub(crate) fn new(file: &File, start: u64, least: usize, end: u64) -> io::Result<MappedWindow> {
         let len = WINDOW.min(end.saturating_sub(start)).max(least as u64);
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
         // SAFETY: a mapping is unsound where its bytes change under a `&[u8]`. What is mapped here is memory of a kernel that
-        // has ended (see `InputFile::new`, which alone decides it): nobody runs who would write there, and vmcore establishes
+        // has ended (`InputFile::new` alone decides, and maps nothing that is not the file /proc/vmcore): nobody runs who would write there, and vmcore establishes
         // all of a mapping's pages before mmap() returns (`mmap_vmcore()` remaps them), so none can fail to appear later.
         let map = unsafe { MmapOptions::new().offset(start).len(len).map(file)? };
-        Ok(MappedWindow { owner, start, map })
+        Ok(MappedWindow { start, map })
     }
 
-    /// `len` bytes at `offset` of the file that `owner` stands for, where they lie in the window.
-    pub(crate) fn get(&self, owner: u64, offset: u64, len: usize) -> Option<&[u8]> {
+    /// `len` bytes at `offset` of the file, where they lie in the window.
+    pub(crate) fn get(&self, offset: u64, len: usize) -> Option<&[u8]> {
         let from = usize::try_from(offset.checked_sub(self.start)?).ok()?;
-        self.map.get(from..from.checked_add(len)?).filter(|_| owner == self.owner)
+        self.map.get(from..from.checked_add(len)?)
     }
 }

@@ -1,35 +1,8 @@
 //! What any container may know about the machine whose memory it holds.
 
 use crate::addr::{PageSize, Pfn, PhysAddr, VirtAddr};
-
-/// Byte order of the dumped machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByteOrder {
-    /// Least significant byte first.
-    Little,
-    /// Most significant byte first.
-    Big,
-}
-
-/// Word size of the dumped machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WordSize {
-    /// 4-byte words.
-    Bits32,
-    /// 8-byte words.
-    Bits64,
-}
-
-/// The dumped machine, as far as its containers tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine {
-    /// `e_machine` of an ELF core, the common coin for architectures (62 is x86_64); 0 where the container does not tell.
-    pub elf_machine: u16,
-    /// Byte order.
-    pub order: ByteOrder,
-    /// Word size.
-    pub word: WordSize,
-}
+use crate::machine::Machine;
+use crate::notes::Notes;
 
 /// `struct new_utsname`: six strings of 65 bytes, NUL padded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,19 +88,18 @@ pub struct DumpMeta {
     /// The page frame after the last one that the container speaks of.
     pub end_pfn: Pfn,
     /// ELF notes, byte for byte.
-    pub notes: Vec<u8>,
-    /// Where in `notes` the VMCOREINFO text lies (bytes), where there is one.
-    pub vmcoreinfo: Option<std::ops::Range<usize>>,
-    /// Number of NT_PRSTATUS notes: CPUs whose registers are kept.
-    pub cpus: u32,
+    pub notes: Notes,
+    /// CPUs that the container counts itself, for dumps without a note for each; `None` where it has no such count.
+    pub stated_cpus: Option<u32>,
     /// Physical memory with virtual addresses (ELF program headers); empty where the container has none.
     pub segments: Vec<Segment>,
-    /// Names of the system; zeros where not known.
-    pub utsname: UtsName,
-    /// When the kernel crashed, in seconds since 1970; 0 where not known.
-    pub crash_time: u64,
-    /// Physical minus link address of the kernel image (bytes, two's complement) as kdump headers have it; 0 where unknown.
-    pub phys_base: u64,
+    /// Names of the system, where they are known.
+    pub utsname: Option<UtsName>,
+    /// When the kernel crashed, in seconds since 1970, where that is known.
+    pub crash_time: Option<u64>,
+    /// Physical minus link address of the kernel image (bytes, two's complement), where that is known. 0 is a place like any
+    /// other.
+    pub phys_base: Option<u64>,
     /// Page classes that are left out, as makedumpfile's dump level.
     pub dump_level: u32,
     /// Lines that name what was erased from pages; empty where nothing was.
@@ -145,13 +117,12 @@ impl DumpMeta {
             machine,
             page_size,
             end_pfn: Pfn(0),
-            notes: Vec::new(),
-            vmcoreinfo: None,
-            cpus: 0,
+            notes: Notes::empty(machine.order),
+            stated_cpus: None,
             segments: Vec::new(),
-            utsname: UtsName::default(),
-            crash_time: 0,
-            phys_base: 0,
+            utsname: None,
+            crash_time: None,
+            phys_base: None,
             dump_level: 0,
             erase_info: Vec::new(),
             incomplete: false,
@@ -160,8 +131,21 @@ impl DumpMeta {
     }
 
     /// The text of VMCOREINFO, where the notes hold one.
-    pub fn vmcoreinfo_text(&self) -> Option<&[u8]> {
-        self.vmcoreinfo.clone().and_then(|at| self.notes.get(at))
+    pub fn vmcoreinfo(&self) -> Option<&[u8]> {
+        self.notes.vmcoreinfo()
+    }
+
+    /// CPUs whose registers the notes hold, or else as many as the container counts.
+    pub fn cpus(&self) -> u32 {
+        match self.notes.cpus() {
+            0 => self.stated_cpus.unwrap_or(0),
+            cpus => cpus,
+        }
+    }
+
+    /// The kernel release, where the names of the system are known.
+    pub fn release(&self) -> Option<String> {
+        self.utsname.map(|names| names.release()).filter(|release| !release.is_empty())
     }
 }
 

@@ -2,11 +2,10 @@
 
 use crate::addr::{PageSize, Pfn, PfnRange};
 use crate::bitmap::PageBitmap;
-use crate::bytes::Scratch;
 use crate::codec::CodecSet;
 use crate::error::Result;
 use crate::meta::DumpMeta;
-use crate::source::{Content, PageSource, Span};
+use crate::source::{Content, PageReader, PageSource, Push, Span};
 
 /// A source whose pages are cut to pieces of another page size.
 pub struct Repaged<S> {
@@ -64,16 +63,23 @@ impl<S: PageSource> PageSource for Repaged<S> {
         self.mark(held, |outer| self.source.mark_held(outer))
     }
 
-    fn visit(
-        &self,
-        run: PfnRange,
-        _: CodecSet,
-        scratch: &mut Scratch,
-        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let size = self.meta.page_size;
-        self.source.visit(self.outer(run), CodecSet::NONE, scratch, &mut |span| {
-            let inner = self.inner(span.pages);
+    fn reader(&self) -> Box<dyn PageReader + '_> {
+        Box::new(RepagedReader { source: self, reader: self.source.reader() })
+    }
+}
+
+/// A worker's half: cuts what the source's own reader pushes.
+struct RepagedReader<'a, S> {
+    source: &'a Repaged<S>,
+    reader: Box<dyn PageReader + 'a>,
+}
+
+impl<S: PageSource> PageReader for RepagedReader<'_, S> {
+    fn visit(&mut self, run: PfnRange, _: CodecSet, push: Push<'_>) -> Result<()> {
+        let source = self.source;
+        let size = source.meta.page_size;
+        self.reader.visit(source.outer(run), CodecSet::NONE, &mut |span| {
+            let inner = source.inner(span.pages);
             let pages = inner.intersect(run);
             let content = match span.content {
                 Content::Bytes(bytes) => {
@@ -101,21 +107,15 @@ impl<S: PageSource + ?Sized> PageSource for Box<S> {
         (**self).mark_held(held)
     }
 
-    fn visit(
-        &self,
-        run: PfnRange,
-        accept: CodecSet,
-        scratch: &mut Scratch,
-        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
-    ) -> Result<()> {
-        (**self).visit(run, accept, scratch, push)
+    fn reader(&self) -> Box<dyn PageReader + '_> {
+        (**self).reader()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::meta::{ByteOrder, Machine, WordSize};
+    use crate::machine::Machine;
     use crate::source::{Absence, read_pages};
 
     /// Two pages of 64 KiB; the first 32 bytes of each 4 KiB hold their number.
@@ -132,13 +132,15 @@ mod tests {
         fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
             self.mark_ram(held)
         }
-        fn visit(
-            &self,
-            run: PfnRange,
-            _: CodecSet,
-            _: &mut Scratch,
-            push: &mut dyn FnMut(Span<'_>) -> Result<()>,
-        ) -> Result<()> {
+        fn reader(&self) -> Box<dyn PageReader + '_> {
+            Box::new(LargeReader)
+        }
+    }
+
+    struct LargeReader;
+
+    impl PageReader for LargeReader {
+        fn visit(&mut self, run: PfnRange, _: CodecSet, push: Push<'_>) -> Result<()> {
             for pfn in run.start.0..run.end.0 {
                 let bytes: Vec<u8> = (0..16u8).flat_map(|i| vec![pfn as u8 * 16 + i; 4096]).collect();
                 let content =
@@ -151,8 +153,7 @@ mod tests {
 
     #[test]
     fn pages_are_cut() {
-        let machine = Machine { elf_machine: 183, order: ByteOrder::Little, word: WordSize::Bits64 };
-        let mut meta = DumpMeta::new(machine, PageSize::from_bytes(65536).unwrap());
+        let mut meta = DumpMeta::new(Machine::UNKNOWN, PageSize::from_bytes(65536).unwrap());
         meta.end_pfn = Pfn(3);
         let source = Repaged::new(Large(meta), PageSize::K4).ok().unwrap();
         assert_eq!(source.meta().end_pfn, Pfn(48));
@@ -161,11 +162,10 @@ mod tests {
         assert_eq!(bits.runs(bits.span()).collect::<Vec<_>>(), [PfnRange::new(Pfn(16), Pfn(48))]);
         let mut out = vec![0; 3 * 4096];
         let run = PfnRange::at(Pfn(31), 3);
-        assert_eq!(read_pages(&source, run, &mut Scratch::default(), &mut out).unwrap(), None);
+        let mut reader = source.reader();
+        let mut read = |run, out: &mut [u8]| read_pages(reader.as_mut(), PageSize::K4, run, out).unwrap();
+        assert_eq!(read(run, &mut out), None);
         assert_eq!([out[0], out[4096], out[8192]], [31, 32, 33]);
-        assert_eq!(
-            read_pages(&source, PfnRange::at(Pfn(15), 2), &mut Scratch::default(), &mut out[..8192]).unwrap(),
-            Some(Absence::Hole)
-        );
+        assert_eq!(read(PfnRange::at(Pfn(15), 2), &mut out[..8192]), Some(Absence::Hole));
     }
 }

@@ -1,8 +1,7 @@
 //! Where pages come from.
 
-use crate::addr::PfnRange;
+use crate::addr::{PageSize, PfnRange};
 use crate::bitmap::PageBitmap;
-use crate::bytes::Scratch;
 use crate::codec::{CodecId, CodecSet};
 use crate::error::Result;
 use crate::meta::DumpMeta;
@@ -27,11 +26,11 @@ pub enum Content<'a> {
     Bytes(&'a [u8]),
     /// Zeros, known without reading.
     Zero,
-    /// One page, still packed with a codec that the caller takes.
-    Packed {
-        /// How it is packed.
+    /// One page, still compressed with a codec that the caller takes.
+    Compressed {
+        /// How it is compressed.
         codec: CodecId,
-        /// The packed bytes.
+        /// The compressed bytes.
         bytes: &'a [u8],
     },
     /// Nothing, and why.
@@ -64,38 +63,40 @@ pub trait PageSource: Send + Sync {
     /// As [`mark_ram`](PageSource::mark_ram).
     fn mark_held(&self, held: &mut PageBitmap) -> Result<()>;
 
+    /// A worker's half: reads pages, with the buffers, windows and codecs that it keeps from run to run.
+    fn reader(&self) -> Box<dyn PageReader + '_>;
+}
+
+/// Takes spans as a [`PageReader`] comes to them.
+pub type Push<'p> = &'p mut dyn FnMut(Span<'_>) -> Result<()>;
+
+/// A worker's half of a [`PageSource`].
+pub trait PageReader: Send {
     /// Pushes spans that ascend, cover `run` exactly and never overlap.
     ///
-    /// A page that cannot be read is [`Absence::Unreadable`], not an error; `accept` names the codecs whose packed pages
+    /// A page that cannot be read is [`Absence::Unreadable`], not an error; `accept` names the codecs whose compressed pages
     /// may be pushed as they are. A caller bounds memory by the length of `run`.
     ///
     /// # Errors
     /// Only what `push` returns, or a failure that touches more than pages.
-    fn visit(
-        &self,
-        run: PfnRange,
-        accept: CodecSet,
-        scratch: &mut Scratch,
-        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
-    ) -> Result<()>;
+    fn visit(&mut self, run: PfnRange, accept: CodecSet, push: Push<'_>) -> Result<()>;
 }
 
-/// Copies the pages of `run` to `out` (as many bytes as the run is long), zeros where a page is absent.
+/// Copies the pages of `run`, each of `size`, to `out` (as many bytes as the run is long), zeros where a page is absent.
 ///
 /// Returns the first absence met, `None` where all pages are there.
 ///
 /// # Errors
-/// As [`PageSource::visit`].
+/// As [`PageReader::visit`].
 pub fn read_pages(
-    source: &dyn PageSource,
+    reader: &mut dyn PageReader,
+    size: PageSize,
     run: PfnRange,
-    scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Result<Option<Absence>> {
-    let size = source.meta().page_size;
     let mut absence = None;
     out.fill(0);
-    source.visit(run, CodecSet::NONE, scratch, &mut |span| {
+    reader.visit(run, CodecSet::NONE, &mut |span| {
         match span.content {
             Content::Bytes(bytes) => {
                 let at = usize::try_from(size.bytes_of(span.pages.start - run.start)).unwrap_or(usize::MAX);
@@ -104,7 +105,7 @@ pub fn read_pages(
                 }
             }
             Content::Absent(why) => absence = absence.or(Some(why)),
-            Content::Zero | Content::Packed { .. } => {}
+            Content::Zero | Content::Compressed { .. } => {}
         }
         Ok(())
     })?;

@@ -1,7 +1,7 @@
 //! Header fields by byte order and word size, read and written in the order in which they stand on disk.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::meta::{ByteOrder, WordSize};
+use crate::machine::{ByteOrder, WordSize};
 
 /// A bounds-checked cursor over the bytes of a header.
 #[derive(Clone)]

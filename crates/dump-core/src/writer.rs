@@ -2,7 +2,7 @@
 
 use crate::addr::PfnRange;
 use crate::bitmap::PageSet;
-use crate::codec::CodecId;
+use crate::codec::{CodecId, CodecSet};
 use crate::error::Result;
 use crate::meta::DumpMeta;
 use crate::source::{Absence, Span};
@@ -11,9 +11,9 @@ use std::ops::Range;
 /// What became of pages in an [`EncodedBlock`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpanData {
-    /// Bytes in the block's data: one page where packed, whole pages where not.
+    /// Bytes in the block's data: one page where compressed, whole pages where not.
     Stored {
-        /// How the page is packed, `None` where its bytes are as they were.
+        /// How the page is compressed, `None` where its bytes are as they were.
         codec: Option<CodecId>,
         /// Where in the block's data.
         data: Range<usize>,
@@ -80,35 +80,44 @@ pub enum Ending {
     Incomplete,
 }
 
-/// The serial half of a writer: offsets, no I/O. Blocks arrive in the order of their pages.
+/// A dump yet to be written: knows its options, and nothing of what it will hold.
 pub trait DumpWriter: Send {
-    /// Lays the output out and places all that comes before the pages.
+    /// Lays the output out and places all that comes before the pages. `ram` are the page frames that are RAM, `dumpable`
+    /// those whose pages will come.
     ///
     /// # Errors
-    /// Where the container cannot hold the dump.
+    /// Where the container cannot hold the dump; what `out` returns.
     fn prepare(
-        &mut self,
+        self: Box<Self>,
         meta: &DumpMeta,
         ram: &dyn PageSet,
         dumpable: &dyn PageSet,
         out: &mut dyn Placer,
-    ) -> Result<()>;
+    ) -> Result<Box<dyn PageWriter>>;
+}
 
+/// The serial half of a writer whose dump is laid out: assigns offsets, does no I/O.
+///
+/// Who drives it promises, and checks once for all writers, that blocks come in the order of their pages, that their spans
+/// ascend and do not overlap, that stored bytes lie in the block and are as long as their pages (one page and no longer than it
+/// where compressed), and, before it is finished as complete, that every dumpable page came.
+pub trait PageWriter: Send {
     /// A worker's half, one for each worker.
     fn encoder(&self) -> Box<dyn BlockEncoder>;
 
-    /// Codecs whose packed pages the encoder takes as they are.
-    fn accepts(&self) -> crate::codec::CodecSet {
-        crate::codec::CodecSet::NONE
+    /// Codecs whose compressed pages the encoder takes as they are.
+    fn accepts(&self) -> CodecSet {
+        CodecSet::NONE
     }
 
     /// Assigns offsets to a block's bytes.
     ///
     /// # Errors
-    /// What `out` returns, or a block that does not follow the one before.
+    /// What `out` returns.
     fn place(&mut self, block: &EncodedBlock, out: &mut dyn Placer) -> Result<()>;
 
-    /// Places what comes last; where the dump is incomplete, what flags it so and keeps it readable.
+    /// Places what comes last; where the dump is incomplete, what flags it so and keeps it readable. It may be called once more
+    /// with [`Ending::Incomplete`] where what it placed could not be written.
     ///
     /// # Errors
     /// What `out` returns.

@@ -1,0 +1,82 @@
+//! Containers: sources of pages that can describe and check themselves.
+
+use crate::addr::{PageSize, PfnRange};
+use crate::codec::{CodecId, CodecSet};
+use crate::damage::{Damage, Fault};
+use crate::error::{Error, Result};
+use crate::source::{Absence, Content, PageReader, PageSource};
+
+/// What a container is, for people and for whoever makes another of the same kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// The format's name.
+    pub format: &'static str,
+    /// Version of the format, where it has versions.
+    pub version: Option<i32>,
+    /// Who wrote it, where that can be identified.
+    pub producer: Option<&'static str>,
+    /// How its pages are compressed, if they are.
+    pub codec: Option<CodecId>,
+    /// The page frames that it holds, where it is one part of a split dump without the others.
+    pub part: Option<PfnRange>,
+}
+
+impl Description {
+    /// A container of `format`, of which there is no more to say.
+    pub fn of(format: &'static str) -> Description {
+        Description { format, version: None, producer: None, codec: None, part: None }
+    }
+}
+
+/// A dump's container: its pages, and what can be said of it.
+pub trait Container: PageSource {
+    /// What it is.
+    fn describe(&self) -> Description;
+
+    /// Why it ends early or stops making sense, as found when it was opened; what comes before that can be read.
+    fn damage(&self) -> Option<&Error> {
+        None
+    }
+
+    /// What its headers say that cannot be so, beyond what keeps it from being opened.
+    fn check_headers(&self) -> Vec<Error> {
+        Vec::new()
+    }
+
+    /// A worker's half: looks at pages as reading would, and reports those that cannot be read.
+    fn checker(&self) -> Box<dyn PageChecker + '_> {
+        Box::new(ReadChecker(self.reader()))
+    }
+
+    /// Whether it states the size of its pages itself.
+    fn states_page_size(&self) -> bool;
+
+    /// The same memory as pages of `size`, for containers that do not state what their pages are; others stay as they are.
+    fn set_page_size(&mut self, size: PageSize);
+}
+
+/// A worker's half of a check.
+pub trait PageChecker: Send {
+    /// Looks at the pages of `run`, all of which the container means to hold, and reports each that cannot be read.
+    ///
+    /// # Errors
+    /// A failure that touches more than pages.
+    fn check(&mut self, run: PfnRange, fault: &mut dyn FnMut(Fault)) -> Result<()>;
+}
+
+/// Checks by reading, for containers that keep no reasons.
+struct ReadChecker<'a>(Box<dyn PageReader + 'a>);
+
+impl PageChecker for ReadChecker<'_> {
+    fn check(&mut self, run: PfnRange, fault: &mut dyn FnMut(Fault)) -> Result<()> {
+        self.0.visit(run, CodecSet::NONE, &mut |span| {
+            let damage = match span.content {
+                Content::Absent(Absence::Unreadable) => Damage::Unreadable,
+                Content::Absent(_) => Damage::Absent,
+                _ => return Ok(()),
+            };
+            fault(Fault { pages: span.pages, damage, error: None });
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! Rows of the table of formats: what a crate that knows a container says of it.
+
+use crate::addr::{PfnRange, PhysAddr};
+use crate::bytes::ReadAt;
+use crate::codec::CodecId;
+use crate::container::Container;
+use crate::error::Result;
+use crate::writer::DumpWriter;
+
+/// Bytes of an input, whatever lies below.
+pub type Bytes = Box<dyn ReadAt>;
+
+/// A format of dumps.
+pub struct Format {
+    /// Its name, as options and descriptions have it.
+    pub name: &'static str,
+    /// Whether a file that begins with `prefix` ([`PROBE_BYTES`] of it, or all) is to be opened as one.
+    pub probe: fn(prefix: &[u8], options: &OpenOptions) -> bool,
+    /// Opens one.
+    pub open: fn(Bytes, &OpenOptions) -> Result<Box<dyn Container>>,
+    /// Opens one that is spread over several files, where the format has such.
+    pub open_parts: Option<fn(Vec<Part>) -> Result<Box<dyn Container>>>,
+    /// How one is written, where it is.
+    pub output: Option<Output>,
+    /// What flags a file that began to be written as incomplete, where the format has such a flag.
+    pub incomplete_flag: Option<fn(&dyn ReadAt) -> Result<Patch>>,
+}
+
+/// Bytes at the start of a file that decide its format.
+pub const PROBE_BYTES: usize = 64;
+
+/// What a user says of an input that says too little of itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions {
+    /// Where the bytes of a file without structure begin in memory.
+    pub raw_base: Option<PhysAddr>,
+}
+
+/// One file of a dump that is spread over several.
+pub struct Part {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// How a format is written.
+pub struct Output {
+    /// Makes a writer.
+    pub create: fn(&WriteOptions) -> Result<Box<dyn DumpWriter>>,
+    /// What it can do.
+    pub abilities: Abilities,
+    /// Sets of page frames that its writer holds for itself (bits for every page frame that is dumped at a time).
+    pub bitmaps: u64,
+}
+
+bitflags::bitflags! {
+    /// What a format can say or do when it is written.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Abilities: u8 {
+        /// Zero pages without leaving them out.
+        const SAYS_ZERO = 1;
+        /// Pages compressed one by one.
+        const COMPRESSES = 2;
+        /// Several files that share the pages of one dump.
+        const SPLITS = 4;
+        /// A flag that says that it is incomplete.
+        const FLAGS_INCOMPLETE = 8;
+    }
+}
+
+/// What a writer is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// How pages are compressed, `None` where they are not.
+    pub codec: Option<CodecId>,
+    /// The page frames of each file of a split dump, or the one range of which a part is written; none for a whole dump.
+    pub parts: Vec<PfnRange>,
+}
+
+/// Bytes to be put into a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patch {
+    /// Where (bytes).
+    pub offset: u64,
+    /// What.
+    pub bytes: Vec<u8>,
+    /// How long the file must be at least to be opened then (bytes); what is missing reads as zeros.
+    pub min_len: u64,
+}

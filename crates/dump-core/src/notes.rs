@@ -1,0 +1,283 @@
+//! ELF notes: `namesz`, `descsz`, `type` (4 bytes each), then name and descriptor, each padded to 4 bytes.
+//!
+//! ELF64 cores pad to 4 as well (Linux, fs/proc/vmcore.c), whatever the gABI says. Containers other than ELF keep the same
+//! stream of notes in their headers.
+
+use crate::error::{Error, Result};
+use crate::machine::{ByteOrder, WordSize};
+use crate::wire::{Fields, FieldsMut};
+use crate::zero::is_zero;
+use std::ops::Range;
+
+/// One note, as places in the stream that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note<'a> {
+    /// The owner's name, without its NUL, which some producers leave out.
+    pub name: &'a [u8],
+    /// The type, which means what the owner says.
+    pub kind: u32,
+    /// Where the descriptor lies in the stream (bytes).
+    pub desc: Range<usize>,
+}
+
+/// A stream of notes, kept byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notes {
+    bytes: Vec<u8>,
+    order: ByteOrder,
+}
+
+/// NT_PRSTATUS, the registers of one CPU, of the owner CORE.
+const NT_PRSTATUS: u32 = 1;
+
+/// The longest name that an owner is believed to have (bytes); those known have 15 at most.
+const MAX_NAME: u32 = 64;
+
+impl Notes {
+    /// The notes of `bytes`, whose integers are of `order`.
+    pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Notes {
+        Notes { bytes, order }
+    }
+
+    /// No notes.
+    pub fn empty(order: ByteOrder) -> Notes {
+        Notes::new(Vec::new(), order)
+    }
+
+    /// The stream.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Byte order of the stream.
+    pub fn order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// The notes up to the end of the stream or to the first bytes that are no note.
+    ///
+    /// An all-zero header ends them too: kernels leave room after the last note of a CPU.
+    pub fn iter(&self) -> impl Iterator<Item = Note<'_>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (note, next) = parse(&self.bytes, at, self.order)?;
+            at = next;
+            Some(note)
+        })
+    }
+
+    /// The descriptor of the first note of `name`, whatever its type.
+    pub fn find(&self, name: &[u8]) -> Option<&[u8]> {
+        self.iter().find(|note| note.name == name).and_then(|note| self.desc(&note))
+    }
+
+    /// The descriptor of a note of this stream.
+    pub fn desc(&self, note: &Note<'_>) -> Option<&[u8]> {
+        self.bytes.get(note.desc.clone())
+    }
+
+    /// Where the text of VMCOREINFO lies in the stream (bytes), where there is one.
+    pub fn vmcoreinfo_range(&self) -> Option<Range<usize>> {
+        self.iter().find(|note| note.name == b"VMCOREINFO").map(|note| note.desc)
+    }
+
+    /// The text of VMCOREINFO, where there is one.
+    pub fn vmcoreinfo(&self) -> Option<&[u8]> {
+        self.find(b"VMCOREINFO")
+    }
+
+    /// How many CPUs left their registers.
+    pub fn cpus(&self) -> u32 {
+        let prstatus = self.iter().filter(|note| note.name == b"CORE" && note.kind == NT_PRSTATUS);
+        u32::try_from(prstatus.count()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the stream begins as a note does: with an owner's name. Structures that stand where notes should be do not.
+    pub fn is_stream(&self) -> bool {
+        let mut f = Fields::new(&self.bytes, self.order, WordSize::Bits32);
+        let namesz = f.u32("n_namesz").ok().filter(|size| (1..=MAX_NAME).contains(size));
+        let name = namesz.and_then(|size| f.at(12).bytes("note name", size as usize).ok());
+        let name = name.map(|name| name.strip_suffix(b"\0").unwrap_or(name));
+        name.is_some_and(|name| !name.is_empty() && name.iter().all(|b| (b' '..=b'~').contains(b)))
+    }
+
+    /// Appends a note of type 0; `name` without its NUL.
+    ///
+    /// # Errors
+    /// `Unsupported` where name or descriptor is longer than a note can be.
+    pub fn push(&mut self, name: &[u8], desc: &[u8]) -> Result<()> {
+        let note = encode(name, desc, self.order)?;
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        self.bytes.extend_from_slice(&note);
+        Ok(())
+    }
+
+    /// The text of the first ERASEINFO note, without the zeros that makedumpfile pads it with; `None` where there is none.
+    pub fn erase_info(&self) -> Option<&[u8]> {
+        let text = self.find(ERASE_INFO)?;
+        let end = text.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+        text.get(..end)
+    }
+
+    /// The stream with one more note ERASEINFO where `text` is not empty.
+    ///
+    /// It comes after the last note, ahead of zeros that follow: who walks the notes ends at those. Where what follows is
+    /// something else (QNX), it comes at the end. A source that was erased from before has such a note already. Where
+    /// `text` says all that the note says, it takes the note's place: readers look at one of them.
+    ///
+    /// # Errors
+    /// `Unsupported` where `text` is longer than a note can be.
+    pub fn with_erase_info(&self, text: &[u8]) -> Result<Notes> {
+        let old = self.erase_info();
+        if text.is_empty() || old == Some(text) {
+            return Ok(self.clone());
+        }
+        let replaces = old.is_some_and(|old| text.starts_with(old));
+        let (mut out, mut at) = (Notes::empty(self.order), 0);
+        for note in self.iter() {
+            let end = note.desc.end.next_multiple_of(4).min(self.bytes.len());
+            if !(replaces && note.name == ERASE_INFO) {
+                out.bytes.extend_from_slice(&self.bytes[at..end]);
+            }
+            at = end;
+        }
+        let rest = &self.bytes[at..];
+        if !is_zero(rest) {
+            out.bytes.extend_from_slice(rest);
+        }
+        out.push(ERASE_INFO, text)?;
+        if is_zero(rest) {
+            out.bytes.extend_from_slice(rest);
+        }
+        Ok(out)
+    }
+}
+
+const ERASE_INFO: &[u8] = b"ERASEINFO";
+
+fn parse(stream: &[u8], at: usize, order: ByteOrder) -> Option<(Note<'_>, usize)> {
+    let mut f = Fields::new(stream, order, WordSize::Bits32).at(at);
+    let namesz = usize::try_from(f.u32("n_namesz").ok()?).ok()?;
+    let descsz = usize::try_from(f.u32("n_descsz").ok()?).ok()?;
+    let kind = f.u32("n_type").ok()?;
+    if (namesz, descsz, kind) == (0, 0, 0) {
+        return None;
+    }
+    let name = f.bytes("note name", namesz).ok()?;
+    let name = name.strip_suffix(b"\0").unwrap_or(name);
+    let desc = f.position().checked_next_multiple_of(4)?;
+    let end = desc.checked_add(descsz).filter(|end| *end <= stream.len())?;
+    // the last descriptor may go without its padding
+    Some((Note { name, kind, desc: desc..end }, end.checked_next_multiple_of(4)?))
+}
+
+fn encode(name: &[u8], desc: &[u8], order: ByteOrder) -> Result<Vec<u8>> {
+    let size = |len: usize| u32::try_from(len).map_err(|_| Error::unsupported("a note of 4 GiB and more"));
+    let mut f = FieldsMut::new(order, WordSize::Bits32);
+    f.u32(size(name.len() + 1)?).u32(size(desc.len())?).u32(0);
+    f.bytes(name).pad_to(12 + (name.len() + 1).next_multiple_of(4)).bytes(desc);
+    let mut note = f.into_bytes();
+    note.resize(note.len().next_multiple_of(4), 0);
+    Ok(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LE: ByteOrder = ByteOrder::Little;
+
+    fn note(name: &[u8], kind: u32, desc: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for n in [name.len() as u32, desc.len() as u32, kind] {
+            out.extend(n.to_le_bytes());
+        }
+        for part in [name, desc] {
+            out.extend(part);
+            out.resize(out.len().next_multiple_of(4), 0);
+        }
+        out
+    }
+
+    fn notes(bytes: &[u8]) -> Notes {
+        Notes::new(bytes.to_vec(), LE)
+    }
+
+    #[test]
+    fn walks_notes_and_stops_at_nonsense() {
+        let mut stream = note(b"CORE\0", 1, &[7; 6]);
+        stream.extend(note(b"CORE", 1, b""));
+        stream.extend(note(b"LINUX\0", 1, b"x"));
+        stream.extend(note(b"VMCOREINFO\0", 0, b"OSRELEASE=1\n"));
+        let whole = stream.len();
+        stream.extend([0xff; 16]);
+        let all = notes(&stream);
+        let seen: Vec<_> = all.iter().collect();
+        assert_eq!((seen.len(), all.cpus()), (4, 2));
+        assert_eq!((seen[0].name, seen[0].kind, seen[0].desc.clone()), (&b"CORE"[..], 1, 20..26));
+        assert_eq!(all.vmcoreinfo(), Some(&b"OSRELEASE=1\n"[..]));
+        for cut in 0..whole {
+            assert!(notes(&stream[..cut]).iter().count() < 4, "{cut}");
+        }
+        assert_eq!(Notes::new(stream, ByteOrder::Big).iter().count(), 0);
+    }
+
+    #[test]
+    fn a_stream_begins_with_a_name() {
+        for name in [&b"CORE\0"[..], b"VBCORE", b"VMCOREINFO_XEN\0", b"XEN CORE\0"] {
+            assert!(notes(&note(name, 1, b"")).is_stream());
+            assert!(!Notes::new(note(name, 1, b""), ByteOrder::Big).is_stream());
+        }
+        for bytes in [vec![], vec![0; 40], note(b"", 1, b"abc"), note(b"\0", 1, b""), note(b"C\x01E\0", 1, b"")] {
+            assert!(!notes(&bytes).is_stream(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_appended_is_found() {
+        let mut big = Notes::empty(ByteOrder::Big);
+        big.push(b"CORE", &[1; 5]).unwrap();
+        big.push(b"VMCOREINFO", b"A=1\nB=22\n").unwrap();
+        assert_eq!(big.vmcoreinfo(), Some(&b"A=1\nB=22\n"[..]));
+        assert_eq!(big.vmcoreinfo_range().map(|at| &big.as_bytes()[at]), big.vmcoreinfo());
+        assert_eq!(big.as_bytes().len(), 12 + 8 + 8 + 12 + 12 + 12);
+        let mut unpadded = notes(&note(b"CORE\0", 1, &[7; 6])[..26]);
+        unpadded.push(b"VMCOREINFO", b"x").unwrap();
+        assert_eq!(unpadded.as_bytes(), [note(b"CORE\0", 1, &[7; 6]), note(b"VMCOREINFO\0", 0, b"x")].concat());
+    }
+
+    #[test]
+    fn erase_text_comes_where_a_walk_finds_it() {
+        let with = |stream: &[u8], text: &[u8]| notes(stream).with_erase_info(text).unwrap().as_bytes().to_vec();
+        let (one, text) = (note(b"CORE\0", 1, &[7; 6]), b"erase x size 9\n");
+        let erase = note(b"ERASEINFO\0", 0, text);
+        assert_eq!(with(&one, b""), one);
+        assert_eq!(with(&one, text), [&one[..], &erase].concat());
+        assert_eq!(with(&[], text), erase);
+        // a stream whose last descriptor goes without its padding
+        assert_eq!(with(&one[..one.len() - 2], text), [&one[..], &erase].concat());
+        let padded = [&one[..], &[0; 100]].concat();
+        let once = with(&padded, text);
+        assert_eq!(once, [&one[..], &erase, &[0; 100]].concat());
+        let longer = [&text[..], b"erase y nullify\n"].concat();
+        let again = with(&once, &longer);
+        assert_eq!(again, [&one[..], &note(b"ERASEINFO\0", 0, &longer), &[0; 100]].concat());
+        assert_eq!(with(&again, &longer), again);
+        assert_eq!(notes(&again).erase_info(), Some(&longer[..]));
+        assert_eq!(with(&again, text).len(), again.len() + erase.len());
+        let zeros = [&text[..], &[0; 9]].concat();
+        assert_eq!(notes(&note(b"ERASEINFO\0", 0, &zeros)).erase_info(), Some(&text[..]));
+        let foreign = [[0xff; 41].as_slice(), &[0; 7]].concat();
+        assert_eq!(with(&foreign, text), [&foreign[..], &erase].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn any_stream_ends(bytes in prop::collection::vec(prop::sample::select(vec![0u8, 1, 4, 5, 255]), 0..200)) {
+            for note in notes(&bytes).iter() {
+                prop_assert!(note.desc.end <= bytes.len());
+            }
+        }
+    }
+}
