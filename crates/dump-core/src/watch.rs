@@ -3,23 +3,24 @@
 /// A long step of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// A packed input is unpacked; counts bytes.
-    Unpack,
+    /// A compressed input, or one from a pipe, is copied to a temporary file; counts bytes of the input.
+    Spool,
     /// Struct pages are read and classified; counts pages.
     Exclude,
     /// Pages are read to find those that are zero; counts pages.
     Zero,
-    /// Pages are read, packed and written; counts pages.
+    /// Pages are read, compressed and written; counts the pages to be dumped.
     Copy,
 }
 
 /// Told how the work goes on; called from any worker.
 pub trait Watch: Sync {
-    /// `phase` begins; `total` is how much of it there is, 0 where that is not known.
+    /// `phase` begins; `total` is how much of it there is, 0 where that is not known. A phase may begin within another, and ends
+    /// before it.
     fn begin(&self, phase: Phase, total: u64);
-    /// `amount` more of the current phase is done.
+    /// `amount` more of the innermost phase is done.
     fn advance(&self, amount: u64);
-    /// The current phase is over.
+    /// The innermost phase is over.
     fn end(&self);
     /// Whether someone asked to stop; the work ends soon after with what it has.
     fn stopped(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::pieces::Pieces;
 use crate::scan::{End, Scan};
-use dump_core::{Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Scratch, Watch};
+use dump_core::{Buffer, ByteReader, Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Watch};
 
 /// How often the watch hears of progress (bytes of the file).
 const TELL: u64 = 16 << 20;
@@ -40,7 +40,7 @@ impl<R: ReadAt> FlatIndex<R> {
         let mut scan = Scan::new(&input)?;
         let len = input.len()?;
         let mut pieces = Pieces::new(len);
-        watch.begin(Phase::Unpack, len);
+        watch.begin(Phase::Spool, len);
         let records = collect(&mut scan, &mut pieces, watch);
         watch.end();
         let records = records?;
@@ -113,14 +113,27 @@ impl<R: ReadAt> ReadAt for FlatIndex<R> {
         Ok(())
     }
 
-    fn view<'a>(&'a self, offset: u64, len: usize, scratch: &'a mut Scratch) -> Result<&'a [u8]> {
-        let end = self.check(offset, len)?;
-        let whole = self.pieces.parts(offset..end).next().filter(|part| part.len == len as u64);
+    fn reader(&self) -> Box<dyn ByteReader + '_> {
+        Box::new(FlatReader { index: self, input: self.input.reader(), buffer: Buffer::default() })
+    }
+}
+
+/// A worker's half: borrows what lies within one record from the file, copies the rest.
+struct FlatReader<'a, R> {
+    index: &'a FlatIndex<R>,
+    input: Box<dyn ByteReader + 'a>,
+    buffer: Buffer,
+}
+
+impl<R: ReadAt> ByteReader for FlatReader<'_, R> {
+    fn view(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
+        let end = self.index.check(offset, len)?;
+        let whole = self.index.pieces.parts(offset..end).next().filter(|part| part.len == len as u64);
         if let Some(pos) = whole.and_then(|part| part.pos) {
-            return self.input.view(pos, len, scratch);
+            return self.input.view(pos, len);
         }
-        let buf = scratch.take(len);
-        self.read_exact_at(offset, buf)?;
-        Ok(buf)
+        let bytes = self.buffer.take(len);
+        self.index.read_exact_at(offset, bytes)?;
+        Ok(bytes)
     }
 }

@@ -47,7 +47,7 @@ pub struct Rearranged {
 /// after output was written, which is then incomplete. Messages name the offset of the stream.
 pub fn rearrange(input: &mut dyn Read, output: &dyn WriteAt, max_len: u64, watch: &dyn Watch) -> Result<Rearranged> {
     let mut stream = Stream { input, at: 0, watch };
-    watch.begin(Phase::Unpack, 0);
+    watch.begin(Phase::Spool, 0);
     let done = stream.header().and_then(|()| copy(&mut stream, output, max_len));
     watch.end();
     done

@@ -203,7 +203,7 @@ struct Stopping(AtomicU64, u64);
 
 impl Watch for Stopping {
     fn begin(&self, phase: Phase, _: u64) {
-        assert_eq!(phase, Phase::Unpack);
+        assert_eq!(phase, Phase::Spool);
     }
     fn advance(&self, amount: u64) {
         self.0.fetch_add(amount, Ordering::Relaxed);

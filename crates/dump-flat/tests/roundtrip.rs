@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use dump_core::{NoWatch, ReadAt, Scratch, WriteAt};
+use dump_core::{NoWatch, ReadAt, WriteAt};
 use dump_flat::{FlatIndex, FlatStream, is_flattened, rearrange};
 use proptest::prelude::*;
 
@@ -45,20 +45,20 @@ fn check(writes: &[Write], len: u64) {
 
 /// Reads and views of many lengths, at many offsets.
 fn read_all_ways(index: &FlatIndex<Vec<u8>>, want: &[u8]) {
-    let mut scratch = Scratch::default();
+    let mut reader = index.reader();
     for step in [1, 7, 64, 4096, want.len().max(1)] {
         for from in (0..want.len()).step_by(step.max(want.len() / 200)) {
             let part = &want[from..want.len().min(from + step)];
             let mut buf = vec![0xaa; part.len()];
             index.read_exact_at(from as u64, &mut buf).unwrap();
             assert!(buf == part, "{step} bytes at {from}");
-            assert!(index.view(from as u64, part.len(), &mut scratch).unwrap() == part, "{step} bytes at {from}");
+            assert!(reader.view(from as u64, part.len()).unwrap() == part, "{step} bytes at {from}");
         }
     }
     index.read_exact_at(want.len() as u64, &mut []).unwrap();
     for (offset, len) in [(want.len() as u64, 1), (0, want.len() + 1), (u64::MAX, 1), (u64::MAX - 1, 2)] {
         assert!(index.read_exact_at(offset, &mut vec![0; len]).is_err(), "{len} bytes at {offset}");
-        assert!(index.view(offset, len, &mut scratch).is_err());
+        assert!(reader.view(offset, len).is_err());
     }
 }
 

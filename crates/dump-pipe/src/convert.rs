@@ -1,10 +1,11 @@
 //! From a source to a writer.
 
-use crate::ordered::{Cut, Ordered, Parcel};
+use crate::ordered::{Block, BlockSizes, Ordered};
 use crate::output::{Direct, Outputs};
+use crate::promises::check_block;
 use dump_core::{
-    Absence, BlockEncoder, CodecSet, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, PageBitmap, PageSet,
-    PageSource, PfnRange, Phase, Result, Scratch, Span, SpanData, Watch, WriteAt,
+    Absence, BlockEncoder, CodecSet, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, PageBitmap,
+    PageReader, PageSet, PageSource, PageWriter, PfnRange, Phase, Result, Span, SpanData, Watch, WriteAt,
 };
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,8 +38,8 @@ pub struct Job<'a> {
 /// Pages by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Written packed.
-    pub packed: u64,
+    /// Written compressed.
+    pub compressed: u64,
     /// Written as they are.
     pub raw: u64,
     /// All zero: no bytes of their own.
@@ -78,12 +79,12 @@ impl Outcome {
 /// # Errors
 /// Where not even the headers could be written. All that happens after that is in the [`Outcome`], for there may be pages
 /// in the output.
-pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
+pub fn convert(job: &Job<'_>, writer: Box<dyn DumpWriter>) -> Result<Outcome> {
     let outputs = Outputs::new(job.outputs);
-    writer.prepare(job.meta, job.ram, job.dumpable, &mut Direct(&outputs))?;
-    let mut crew = Crew::new(job, writer, &outputs);
-    let stopped = crew.run(writer).err();
-    let counts = crew.tally.get();
+    let mut writer = writer.prepare(job.meta, job.ram, job.dumpable, &mut Direct(&outputs))?;
+    let mut workers = Workers::new(job, writer.as_ref(), &outputs);
+    let stopped = workers.run(writer.as_mut()).err();
+    let counts = workers.counts.get();
     let mut outcome = Outcome { counts, written: 0, lengths: Vec::new(), stopped, unflagged: None };
     if outcome.is_complete() {
         // what comes last may not fit: the pages are all there then, but the file is not what it should be
@@ -98,79 +99,81 @@ pub fn convert(job: &Job<'_>, writer: &mut dyn DumpWriter) -> Result<Outcome> {
 }
 
 /// All workers, with what they keep from window to window.
-struct Crew<'a> {
+struct Workers<'a> {
     job: &'a Job<'a>,
     outputs: &'a Outputs<'a>,
-    hands: Vec<Mutex<Hand>>,
-    spare: Vec<Parcel>,
-    tally: AtomicCounts,
+    workers: Vec<Mutex<Worker<'a>>>,
+    spare: Vec<Block>,
+    counts: AtomicCounts,
 }
 
 /// What belongs to one worker.
-struct Hand {
+struct Worker<'a> {
+    reader: Box<dyn PageReader + 'a>,
     encoder: Box<dyn BlockEncoder>,
     accepts: CodecSet,
-    scratch: Scratch,
 }
 
-impl<'a> Crew<'a> {
-    fn new(job: &'a Job<'a>, writer: &dyn DumpWriter, outputs: &'a Outputs<'a>) -> Crew<'a> {
-        let hand = |_| Hand { encoder: writer.encoder(), accepts: writer.accepts(), scratch: Scratch::default() };
-        let hands = (0..rayon::current_num_threads()).map(hand).map(Mutex::new).collect();
-        Crew { job, outputs, hands, spare: Vec::new(), tally: AtomicCounts::default() }
+impl<'a> Workers<'a> {
+    fn new(job: &'a Job<'a>, writer: &dyn PageWriter, outputs: &'a Outputs<'a>) -> Workers<'a> {
+        let worker = |_| Worker { reader: job.source.reader(), encoder: writer.encoder(), accepts: writer.accepts() };
+        let workers = (0..rayon::current_num_threads()).map(worker).map(Mutex::new).collect();
+        Workers { job, outputs, workers, spare: Vec::new(), counts: AtomicCounts::default() }
     }
 
     /// Writes window after window of the dumpable pages; most often there is one.
-    fn run(&mut self, writer: &mut dyn DumpWriter) -> Result<()> {
-        let pages = self.job.pages.intersect(self.job.dumpable.span());
+    fn run(&mut self, writer: &mut dyn PageWriter) -> Result<()> {
+        let Job { dumpable, watch, .. } = self.job;
+        let pages = self.job.pages.intersect(dumpable.span());
+        watch.begin(Phase::Copy, dumpable.count(pages)?);
         let mut at = pages.start;
         while at < pages.end {
-            let window = self.job.dumpable.window(at)?;
+            let window = dumpable.window(at)?;
             let run = PfnRange::new(at, window.span().end.min(pages.end));
             self.run_window(&window, run, writer)?;
             at = run.end.max(at + 1);
         }
+        watch.end();
         Ok(())
     }
 
     /// Writes the dumpable pages of `run`, for which `window` has the bits.
-    fn run_window(&mut self, window: &PageBitmap, run: PfnRange, writer: &mut dyn DumpWriter) -> Result<()> {
-        let total = window.count(run);
-        if total == 0 {
+    fn run_window(&mut self, window: &PageBitmap, run: PfnRange, writer: &mut dyn PageWriter) -> Result<()> {
+        if window.count(run) == 0 {
             return Ok(());
         }
-        self.job.watch.begin(Phase::Copy, total);
         let size = self.job.meta.page_size.bytes();
         let pages = (BLOCK_BYTES / size).max(1);
-        let cut = Cut { pages: pages as u64, bytes: pages * size, in_flight: self.hands.len() as u64 + WAITING };
-        let ordered = Ordered::new(window, run, writer, self.outputs, cut, std::mem::take(&mut self.spare));
+        let in_flight = self.workers.len() as u64 + WAITING;
+        let sizes = BlockSizes { pages: pages as u64, bytes: pages * size, in_flight };
+        let ordered = Ordered::new(window, run, writer, self.outputs, sizes, std::mem::take(&mut self.spare));
         rayon::broadcast(|worker| {
-            let Some(Ok(mut hand)) = self.hands.get(worker.index()).map(|hand| hand.lock()) else { return };
+            let Some(Ok(mut worker)) = self.workers.get(worker.index()).map(|worker| worker.lock()) else { return };
             let guard = StopOnUnwind(&ordered);
-            if let Err(e) = self.work(&ordered, window, &mut hand) {
+            if let Err(e) = self.work(&ordered, window, &mut worker) {
                 ordered.stop(e);
             }
             std::mem::forget(guard);
         });
-        self.job.watch.end();
         let (stop, spare) = ordered.into_parts();
         self.spare = spare;
         stop.map_or(Ok(()), Err)
     }
 
-    fn work(&self, ordered: &Ordered<'_>, window: &PageBitmap, hand: &mut Hand) -> Result<()> {
-        let Hand { encoder, accepts, scratch } = hand;
-        while let Some((number, run, mut parcel)) = ordered.take() {
+    fn work(&self, ordered: &Ordered<'_>, window: &PageBitmap, worker: &mut Worker<'_>) -> Result<()> {
+        let Worker { reader, encoder, accepts } = worker;
+        while let Some((number, run, mut block)) = ordered.take() {
             if self.job.watch.stopped() {
                 return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
             }
             for pages in window.runs(run) {
-                let push = &mut |span: Span<'_>| encoder.push(span, &mut parcel.block);
-                self.job.source.visit(pages, *accepts, scratch, push)?;
+                let push = &mut |span: Span<'_>| encoder.push(span, &mut block.encoded);
+                reader.visit(pages, *accepts, push)?;
             }
-            let counts = Counts::of(&parcel.block);
-            ordered.give_back(number, parcel)?;
-            self.tally.add(counts);
+            check_block(&block.encoded, window, run, self.job.meta.page_size)?;
+            let counts = Counts::of(&block.encoded);
+            ordered.give_back(number, block)?;
+            self.counts.add(counts);
             self.job.watch.advance(window.count(run));
         }
         Ok(())
@@ -182,7 +185,7 @@ struct StopOnUnwind<'a, 'b>(&'a Ordered<'b>);
 
 impl Drop for StopOnUnwind<'_, '_> {
     fn drop(&mut self) {
-        self.0.stop(Error::corrupt("a worker failed unexpectedly"));
+        self.0.stop(Error::bug("a worker failed unexpectedly"));
     }
 }
 
@@ -191,7 +194,7 @@ impl Counts {
         let mut counts = Counts { stored_bytes: block.data.len() as u64, ..Counts::default() };
         for span in &block.spans {
             let count = match span.data {
-                SpanData::Stored { codec: Some(_), .. } => &mut counts.packed,
+                SpanData::Stored { codec: Some(_), .. } => &mut counts.compressed,
                 SpanData::Stored { codec: None, .. } => &mut counts.raw,
                 SpanData::Zero => &mut counts.zero,
                 SpanData::Absent(Absence::Unreadable) => &mut counts.unreadable,
@@ -208,15 +211,15 @@ struct AtomicCounts([AtomicU64; 6]);
 
 impl AtomicCounts {
     fn add(&self, c: Counts) {
-        let values = [c.packed, c.raw, c.zero, c.unreadable, c.lost, c.stored_bytes];
+        let values = [c.compressed, c.raw, c.zero, c.unreadable, c.lost, c.stored_bytes];
         for (sum, value) in self.0.iter().zip(values) {
             sum.fetch_add(value, Ordering::Relaxed);
         }
     }
 
     fn get(&self) -> Counts {
-        let [packed, raw, zero, unreadable, lost, stored_bytes] =
+        let [compressed, raw, zero, unreadable, lost, stored_bytes] =
             [0, 1, 2, 3, 4, 5].map(|i| self.0[i].load(Ordering::Relaxed));
-        Counts { packed, raw, zero, unreadable, lost, stored_bytes }
+        Counts { compressed, raw, zero, unreadable, lost, stored_bytes }
     }
 }

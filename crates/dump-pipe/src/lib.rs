@@ -15,10 +15,13 @@
 mod convert;
 mod ordered;
 mod output;
+mod promises;
+mod split;
 mod weight;
 mod zero;
 
 pub use convert::{Counts, Job, Outcome, convert};
 pub use output::NullOutput;
+pub use split::split_evenly;
 pub use weight::Weights;
 pub use zero::exclude_zero;

@@ -1,30 +1,32 @@
 //! Blocks given out in order, taken back in any order, placed in order.
 
 use crate::output::{Outputs, Placement};
-use dump_core::{DumpWriter, EncodedBlock, Error, PageBitmap, Pfn, PfnRange, Result};
+use dump_core::{EncodedBlock, Error, PageBitmap, PageWriter, Pfn, PfnRange, Result};
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A block with the memory that it needs on its way; used again and again.
-pub(crate) struct Parcel {
-    pub block: EncodedBlock,
+/// A block on its way, with where its bytes go; its memory is used again and again.
+pub(crate) struct Block {
+    pub encoded: EncodedBlock,
     placement: Placement,
 }
 
-impl Parcel {
+impl Block {
     /// Room for `bytes` bytes of pages, all at once: growing would leave pieces of half and a quarter behind.
-    fn new(bytes: usize) -> Parcel {
-        let block = EncodedBlock { spans: Vec::new(), data: Vec::with_capacity(bytes) };
-        Parcel { block, placement: Placement::default() }
+    fn new(bytes: usize) -> Block {
+        let encoded = EncodedBlock { spans: Vec::new(), data: Vec::with_capacity(bytes) };
+        Block { encoded, placement: Placement::default() }
     }
 }
 
-/// How blocks are cut: how many dumpable pages they hold, how many bytes those are, and how many blocks may be between giving
-/// out and having been written.
+/// Sizes of blocks, and how many there may be at a time.
 #[derive(Clone, Copy)]
-pub(crate) struct Cut {
+pub(crate) struct BlockSizes {
+    /// Dumpable pages of a block.
     pub pages: u64,
+    /// Bytes of those pages.
     pub bytes: usize,
+    /// Blocks between giving out and having been written.
     pub in_flight: u64,
 }
 
@@ -33,13 +35,13 @@ pub(crate) struct Ordered<'a> {
     dumpable: &'a PageBitmap,
     end: Pfn,
     outputs: &'a Outputs<'a>,
-    cut: Cut,
+    sizes: BlockSizes,
     state: Mutex<State<'a>>,
     moved: Condvar,
 }
 
 struct State<'a> {
-    writer: &'a mut dyn DumpWriter,
+    writer: &'a mut dyn PageWriter,
     /// First page not yet given out, and the number of the block that begins there.
     cursor: Pfn,
     given: u64,
@@ -48,8 +50,8 @@ struct State<'a> {
     /// Blocks given out whose bytes are not written yet.
     in_flight: u64,
     /// Encoded blocks that wait for an earlier one.
-    waiting: BTreeMap<u64, Parcel>,
-    spare: Vec<Parcel>,
+    waiting: BTreeMap<u64, Block>,
+    spare: Vec<Block>,
     /// The first failure, or what asked to stop.
     stop: Option<Error>,
 }
@@ -60,10 +62,10 @@ impl<'a> Ordered<'a> {
     pub fn new(
         dumpable: &'a PageBitmap,
         run: PfnRange,
-        writer: &'a mut dyn DumpWriter,
+        writer: &'a mut dyn PageWriter,
         outputs: &'a Outputs<'a>,
-        cut: Cut,
-        spare: Vec<Parcel>,
+        sizes: BlockSizes,
+        spare: Vec<Block>,
     ) -> Ordered<'a> {
         let state = State {
             writer,
@@ -75,20 +77,20 @@ impl<'a> Ordered<'a> {
             spare,
             stop: None,
         };
-        Ordered { dumpable, end: run.end, outputs, cut, state: Mutex::new(state), moved: Condvar::new() }
+        Ordered { dumpable, end: run.end, outputs, sizes, state: Mutex::new(state), moved: Condvar::new() }
     }
 
     /// The next block: its number, its pages, and memory for it. `None` when there is none left, or when something stopped
     /// the work.
-    pub fn take(&self) -> Option<(u64, PfnRange, Parcel)> {
+    pub fn take(&self) -> Option<(u64, PfnRange, Block)> {
         let mut state = self.lock();
-        while state.stop.is_none() && state.in_flight >= self.cut.in_flight {
+        while state.stop.is_none() && state.in_flight >= self.sizes.in_flight {
             state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.stop.is_some() {
             return None;
         }
-        let run = self.dumpable.take(state.cursor, self.cut.pages);
+        let run = self.dumpable.take(state.cursor, self.sizes.pages);
         let chunk = Pfn((run.start.0 / PageBitmap::CHUNK_PAGES + 1) * PageBitmap::CHUNK_PAGES);
         let run = PfnRange::new(run.start, run.end.min(self.end).min(chunk));
         if run.is_empty() {
@@ -98,36 +100,36 @@ impl<'a> Ordered<'a> {
         state.cursor = run.end;
         state.given += 1;
         state.in_flight += 1;
-        Some((number, run, state.spare.pop().unwrap_or_else(|| Parcel::new(self.cut.bytes))))
+        Some((number, run, state.spare.pop().unwrap_or_else(|| Block::new(self.sizes.bytes))))
     }
 
     /// Takes an encoded block back; places it and those that waited for it, and writes them.
     ///
     /// # Errors
     /// Where placing or writing fails. The caller reports it by [`stop`](Ordered::stop).
-    pub fn give_back(&self, number: u64, parcel: Parcel) -> Result<()> {
+    pub fn give_back(&self, number: u64, block: Block) -> Result<()> {
         let mut mine = Vec::new();
         {
             let mut state = self.lock();
-            state.waiting.insert(number, parcel);
+            state.waiting.insert(number, block);
             while state.stop.is_none() {
                 let next = state.placed;
-                let Some(mut parcel) = state.waiting.remove(&next) else { break };
-                parcel.placement.clear();
-                state.writer.place(&parcel.block, &mut parcel.placement)?;
+                let Some(mut block) = state.waiting.remove(&next) else { break };
+                block.placement.clear();
+                state.writer.place(&block.encoded, &mut block.placement)?;
                 if self.outputs.in_order() {
-                    parcel.placement.carry_out(&parcel.block, self.outputs)?;
-                    state.recycle(parcel);
+                    block.placement.carry_out(&block.encoded, self.outputs)?;
+                    state.recycle(block);
                 } else {
-                    mine.push(parcel);
+                    mine.push(block);
                 }
                 state.placed += 1;
             }
             self.moved.notify_all();
         }
-        for parcel in mine {
-            parcel.placement.carry_out(&parcel.block, self.outputs)?;
-            self.lock().recycle(parcel);
+        for block in mine {
+            block.placement.carry_out(&block.encoded, self.outputs)?;
+            self.lock().recycle(block);
             self.moved.notify_one();
         }
         Ok(())
@@ -141,7 +143,7 @@ impl<'a> Ordered<'a> {
     }
 
     /// What stopped the work, if anything did, and memory for further blocks.
-    pub fn into_parts(self) -> (Option<Error>, Vec<Parcel>) {
+    pub fn into_parts(self) -> (Option<Error>, Vec<Block>) {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         (state.stop, state.spare)
     }
@@ -152,9 +154,9 @@ impl<'a> Ordered<'a> {
 }
 
 impl State<'_> {
-    fn recycle(&mut self, mut parcel: Parcel) {
-        parcel.block.clear();
-        self.spare.push(parcel);
+    fn recycle(&mut self, mut block: Block) {
+        block.encoded.clear();
+        self.spare.push(block);
         self.in_flight -= 1;
     }
 }

@@ -1,6 +1,6 @@
 //! Carries placements out.
 
-use dump_core::{EncodedBlock, Placer, Result, WriteAt};
+use dump_core::{EncodedBlock, Error, Placer, Result, WriteAt};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,8 +53,7 @@ impl<'a> Outputs<'a> {
     }
 
     fn part(&self, part: usize) -> Result<&dyn WriteAt> {
-        let missing =
-            || dump_core::Error::corrupt(format!("the writer placed bytes in output {part}, which is not there"));
+        let missing = || Error::bug(format!("the writer placed bytes in output {part}, which is not there"));
         self.parts.get(part).copied().ok_or_else(missing)
     }
 }
@@ -64,7 +63,7 @@ pub(crate) struct Direct<'a>(pub &'a Outputs<'a>);
 
 impl Placer for Direct<'_> {
     fn data(&mut self, _: usize, _: u64, _: Range<usize>) -> Result<()> {
-        Err(dump_core::Error::corrupt("the writer placed a block's data where there is no block"))
+        Err(Error::bug("the writer placed a block's data where there is no block"))
     }
 
     fn index(&mut self, part: usize, offset: u64, bytes: &[u8]) -> Result<()> {

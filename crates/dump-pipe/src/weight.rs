@@ -1,19 +1,19 @@
 //! What stretches of memory cost to write: a look at some of their pages tells how many are zero and cost nothing.
 
 use dump_core::{
-    CodecSet, Content, Error, ErrorKind, PageBitmap, PageSet, PageSource, Pfn, PfnRange, Phase, Result, Scratch, Watch,
-    is_zero, share_out,
+    CodecSet, Content, Error, ErrorKind, PageBitmap, PageReader, PageSet, PageSize, PageSource, Pfn, PfnRange, Phase,
+    Result, Watch, is_zero, share_out,
 };
 
 /// Pages that share a weight, at least: 1 MiB of 4 KiB pages.
-const PIECE: u64 = 1 << 8;
+const PAGES_PER_WEIGHT: u64 = 1 << 8;
 
 /// No more weights than this, 4 MiB of them: on larger machines more pages share one.
-const MOST_PIECES: u64 = 1 << 20;
+const MAX_WEIGHTS: u64 = 1 << 20;
 
 /// Of up to so many pages in a row, the first is looked at. Zero pages come in long runs, so that this misses little, and takes
 /// a tenth of the time that looking at all takes. Of machines with less than a GiB more is looked at.
-const SAMPLE: u64 = 16;
+const PAGES_PER_SAMPLE: u64 = 16;
 
 /// How many pages of each stretch of memory cost bytes, about.
 pub struct Weights {
@@ -29,20 +29,25 @@ impl Weights {
     /// `Interrupted` where the watcher asked to stop; what finding the dumpable pages out meets.
     pub fn new(source: &dyn PageSource, dumpable: &dyn PageSet, watch: &dyn Watch) -> Result<Weights> {
         let span = dumpable.span();
-        let piece = PIECE.max(span.end.0.div_ceil(MOST_PIECES).next_power_of_two());
+        let piece = PAGES_PER_WEIGHT.max(span.end.0.div_ceil(MAX_WEIGHTS).next_power_of_two());
         let piece = piece.min(PageBitmap::CHUNK_PAGES); // 2^35 pages are 128 TiB
-        let sample = (span.end.0 >> 14).clamp(1, SAMPLE) as usize;
+        let sample = (span.end.0 >> 14).clamp(1, PAGES_PER_SAMPLE) as usize;
         let mut pieces = Vec::new();
         let mut at = Pfn(0);
         while at < span.end {
             let window = dumpable.window(at)?;
             let end = window.span().end.min(span.end).max(at + 1);
             watch.begin(Phase::Zero, end - at);
-            let found = share_out(at.0 / piece..end.0.div_ceil(piece), Scratch::default, |scratch, i| {
-                let run = PfnRange::at(Pfn(i * piece), piece);
-                watch.advance(piece);
-                if watch.stopped() { Ok(0) } else { weigh(source, &window, run, sample, scratch) }
-            });
+            let size = source.meta().page_size;
+            let found = share_out(
+                at.0 / piece..end.0.div_ceil(piece),
+                || source.reader(),
+                |reader, i| {
+                    let run = PfnRange::at(Pfn(i * piece), piece);
+                    watch.advance(piece);
+                    if watch.stopped() { Ok(0) } else { weigh(reader.as_mut(), size, &window, run, sample) }
+                },
+            );
             watch.end();
             pieces.extend(found.into_iter().collect::<Result<Vec<u32>>>()?);
             at = end;
@@ -69,25 +74,25 @@ impl Weights {
 
 /// How many dumpable pages of `piece` are not zero, by a sample.
 fn weigh(
-    source: &dyn PageSource,
+    reader: &mut dyn PageReader,
+    size: PageSize,
     dumpable: &PageBitmap,
     piece: PfnRange,
     sample: usize,
-    scratch: &mut Scratch,
 ) -> Result<u32> {
-    let (all, size) = (dumpable.count(piece), source.meta().page_size.bytes());
+    let (all, size) = (dumpable.count(piece), size.bytes());
     if all == 0 {
         return Ok(0);
     }
     let (mut seen, mut zero) = (0u64, 0u64);
     for run in dumpable.runs(piece) {
         for first in (run.start.0..run.end.0).step_by(sample) {
-            source.visit(PfnRange::at(Pfn(first), 1), CodecSet::NONE, scratch, &mut |span| {
+            reader.visit(PfnRange::at(Pfn(first), 1), CodecSet::NONE, &mut |span| {
                 seen += 1;
                 zero += match span.content {
                     Content::Zero => 1,
                     Content::Bytes(bytes) => u64::from(is_zero(&bytes[..size.min(bytes.len())])),
-                    Content::Packed { .. } | Content::Absent(_) => 0,
+                    Content::Compressed { .. } | Content::Absent(_) => 0,
                 };
                 Ok(())
             })?;

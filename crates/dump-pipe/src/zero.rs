@@ -2,13 +2,13 @@
 //! out. Reads every page of the set, so a dump of such a kind reads its input twice.
 
 use dump_core::{
-    CodecSet, Content, Error, ErrorKind, PageBitmap, PageSource, PfnRange, Phase, Result, Scratch, Watch, is_zero,
-    share_out,
+    CodecSet, Content, Error, ErrorKind, PageBitmap, PageReader, PageSize, PageSource, PfnRange, Phase, Result, Watch,
+    is_zero, share_out,
 };
 
-/// Pages that a worker takes at a time, and that a source is asked for at once.
-const WINDOW: u64 = 1 << 12;
-const AT_ONCE: u64 = 16;
+/// Pages that a worker takes at a time, and that it reads at once.
+const PAGES_PER_TURN: u64 = 1 << 12;
+const PAGES_PER_READ: u64 = 16;
 
 /// Clears the pages of `dumpable` whose bytes are all zero, on all workers of the current rayon pool; returns how many.
 ///
@@ -18,13 +18,19 @@ pub fn exclude_zero(source: &dyn PageSource, dumpable: &mut PageBitmap, watch: &
     let span = dumpable.span();
     watch.begin(Phase::Zero, dumpable.count(span));
     let pages = &*dumpable;
-    let windows = (0..span.len().div_ceil(WINDOW)).map(|i| PfnRange::at(span.start + i * WINDOW, WINDOW));
+    let windows =
+        (0..span.len().div_ceil(PAGES_PER_TURN)).map(|i| PfnRange::at(span.start + i * PAGES_PER_TURN, PAGES_PER_TURN));
     let windows = windows.filter(|window| pages.count(*window) != 0);
-    let found = share_out(windows, Scratch::default, |scratch, window| {
-        let found = zero_runs(source, pages, window, scratch, watch);
-        watch.advance(pages.count(window));
-        found
-    });
+    let size = source.meta().page_size;
+    let found = share_out(
+        windows,
+        || source.reader(),
+        |reader, window| {
+            let found = zero_runs(reader.as_mut(), size, pages, window, watch);
+            watch.advance(pages.count(window));
+            found
+        },
+    );
     watch.end();
     if watch.stopped() {
         return Err(Error::new(ErrorKind::Interrupted, "interrupted while zero pages were looked for"));
@@ -38,10 +44,10 @@ pub fn exclude_zero(source: &dyn PageSource, dumpable: &mut PageBitmap, watch: &
 
 /// The zero pages of `pages` in a window, as maximal runs.
 fn zero_runs(
-    source: &dyn PageSource,
+    reader: &mut dyn PageReader,
+    size: PageSize,
     pages: &PageBitmap,
     window: PfnRange,
-    scratch: &mut Scratch,
     watch: &dyn Watch,
 ) -> Result<Vec<PfnRange>> {
     let mut zeros: Vec<PfnRange> = Vec::new();
@@ -49,22 +55,21 @@ fn zero_runs(
         Some(last) if last.end == run.start => last.end = run.end,
         _ => zeros.push(run),
     };
-    let size = source.meta().page_size.bytes();
     for run in pages.runs(window) {
         let mut at = run.start;
         while at < run.end && !watch.stopped() {
-            let piece = PfnRange::new(at, run.end.min(at + AT_ONCE));
-            source.visit(piece, CodecSet::NONE, scratch, &mut |span| {
+            let piece = PfnRange::new(at, run.end.min(at + PAGES_PER_READ));
+            reader.visit(piece, CodecSet::NONE, &mut |span| {
                 match span.content {
                     Content::Zero => note(span.pages),
                     Content::Bytes(bytes) => {
-                        for (i, page) in (0u64..).zip(bytes.chunks(size)) {
+                        for (i, page) in (0u64..).zip(bytes.chunks(size.bytes())) {
                             if is_zero(page) {
                                 note(PfnRange::at(span.pages.start + i, 1));
                             }
                         }
                     }
-                    Content::Packed { .. } | Content::Absent(_) => {}
+                    Content::Compressed { .. } | Content::Absent(_) => {}
                 }
                 Ok(())
             })?;

@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used)] // a test ends by it
 
 use dump_core::{
-    Absence, BlockEncoder, ByteOrder, CodecSet, Content, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind,
-    Machine, PageBitmap, PageSet, PageSize, PageSource, Pfn, PfnRange, Phase, Placer, Result, Scratch, Span, SpanData,
-    Watch, WordSize, WriteAt,
+    Absence, BlockEncoder, CodecId, CodecSet, Content, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind,
+    Machine, PageBitmap, PageReader, PageSet, PageSize, PageSource, PageWriter, Pfn, PfnRange, Phase, Placer, Push,
+    Result, Span, SpanData, Watch, WriteAt,
 };
 use dump_pipe::{Job, Outcome, convert};
 use std::sync::Mutex;
@@ -19,8 +19,7 @@ struct Numbers {
 
 impl Numbers {
     fn new(end: u64, bad: u64) -> Numbers {
-        let machine = Machine { elf_machine: 62, order: ByteOrder::Little, word: WordSize::Bits64 };
-        let meta = DumpMeta { end_pfn: Pfn(end), ..DumpMeta::new(machine, PageSize::K4) };
+        let meta = DumpMeta { end_pfn: Pfn(end), ..DumpMeta::new(Machine::UNKNOWN, PageSize::K4) };
         Numbers { meta, bad }
     }
 }
@@ -39,14 +38,20 @@ impl PageSource for Numbers {
         self.mark_ram(held)
     }
 
-    fn visit(
-        &self,
-        run: PfnRange,
-        _: CodecSet,
-        _: &mut Scratch,
-        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
-    ) -> Result<()> {
-        for pfn in run.start.0..run.end.0 {
+    fn reader(&self) -> Box<dyn PageReader + '_> {
+        Box::new(Reader { bad: self.bad, lost: None })
+    }
+}
+
+/// A worker's half; `lost` is a page that it forgets to push.
+struct Reader {
+    bad: u64,
+    lost: Option<u64>,
+}
+
+impl PageReader for Reader {
+    fn visit(&mut self, run: PfnRange, _: CodecSet, push: Push<'_>) -> Result<()> {
+        for pfn in (run.start.0..run.end.0).filter(|pfn| self.lost != Some(*pfn)) {
             let bytes = pfn.to_le_bytes().repeat(512);
             let content = match pfn {
                 _ if pfn >= self.bad => Content::Absent(Absence::Unreadable),
@@ -67,6 +72,9 @@ struct Words {
 
 const INDEX: u64 = 1 << 20;
 
+/// The codec that keeps a page's first word.
+const WORD: CodecId = CodecId::new(0, "word");
+
 struct Encoder;
 
 impl BlockEncoder for Encoder {
@@ -77,22 +85,31 @@ impl BlockEncoder for Encoder {
                 if span.pages.start.0 % 128 < 8 {
                     std::thread::yield_now();
                 }
-                out.store(span.pages, None, &bytes[..8]);
+                out.store(span.pages, Some(WORD), &bytes[..8]);
             }
             Content::Zero => out.note(span.pages, SpanData::Zero),
             Content::Absent(why) => out.note(span.pages, SpanData::Absent(why)),
-            Content::Packed { .. } => return Err(Error::corrupt("packed")),
+            Content::Compressed { .. } => return Err(Error::bug("compressed")),
         }
         Ok(())
     }
 }
 
 impl DumpWriter for Words {
-    fn prepare(&mut self, _: &DumpMeta, _: &dyn PageSet, _: &dyn PageSet, out: &mut dyn Placer) -> Result<()> {
+    fn prepare(
+        mut self: Box<Self>,
+        _: &DumpMeta,
+        _: &dyn PageSet,
+        _: &dyn PageSet,
+        out: &mut dyn Placer,
+    ) -> Result<Box<dyn PageWriter>> {
         self.next = 8;
-        out.index(0, 0, b"begun...")
+        out.index(0, 0, b"begun...")?;
+        Ok(self)
     }
+}
 
+impl PageWriter for Words {
     fn encoder(&self) -> Box<dyn BlockEncoder> {
         Box::new(Encoder)
     }
@@ -195,7 +212,7 @@ fn run(threads: usize, output: &Memory, bad: u64, stop_after: u64) -> Outcome {
         watch: &watch,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.install(|| convert(&job, &mut Words { next: 0, last: None })).unwrap()
+    pool.install(|| convert(&job, Box::new(Words { next: 0, last: None }))).unwrap()
 }
 
 #[test]
@@ -204,7 +221,7 @@ fn bytes_do_not_depend_on_threads_or_kind_of_output() {
     let outcome = run(1, &want, END, u64::MAX);
     let counts = outcome.counts;
     assert!(outcome.is_complete());
-    assert_eq!((counts.raw + counts.zero, counts.unreadable), (END - 334, 0));
+    assert_eq!((counts.compressed + counts.zero, counts.unreadable), (END - 334, 0));
     let want = want.bytes.into_inner().unwrap();
     assert_eq!(&want[..8], b"complete");
     for (threads, stream) in [(1, true), (2, false), (3, false), (3, true), (8, false)] {
@@ -251,7 +268,7 @@ fn an_output_that_breaks_keeps_its_cause_and_its_pages() {
         let outcome = run(threads, &output, END, u64::MAX);
         assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::NoSpace);
         assert!(outcome.unflagged.unwrap().to_string().contains("broken earlier"));
-        assert!(outcome.counts.raw > 1000);
+        assert!(outcome.counts.compressed > 1000);
     }
 }
 
@@ -272,4 +289,85 @@ fn unreadable_pages_are_counted_and_make_the_dump_incomplete() {
     assert!(outcome.stopped.is_none() && !outcome.is_complete());
     assert_eq!(outcome.counts.unreadable, 500);
     check_part(&output.bytes.into_inner().unwrap());
+}
+
+/// A source that forgets a page: the dump must not look whole.
+struct Forgetful(Numbers);
+
+impl PageSource for Forgetful {
+    fn meta(&self) -> &DumpMeta {
+        &self.0.meta
+    }
+
+    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()> {
+        self.0.mark_ram(ram)
+    }
+
+    fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
+        self.0.mark_held(held)
+    }
+
+    fn reader(&self) -> Box<dyn PageReader + '_> {
+        Box::new(Reader { bad: END, lost: Some(12_345) })
+    }
+}
+
+#[test]
+fn a_broken_promise_flags_the_dump() {
+    let source = Forgetful(Numbers::new(END, END));
+    let mut ram = PageBitmap::new(Pfn(END)).unwrap();
+    source.mark_ram(&mut ram).unwrap();
+    let output = Memory::new(u64::MAX, false);
+    let outputs: [&dyn WriteAt; 1] = [&output];
+    let job = Job {
+        source: &source,
+        meta: source.meta(),
+        ram: &ram,
+        dumpable: &ram,
+        pages: ram.span(),
+        outputs: &outputs,
+        watch: &dump_core::NoWatch,
+    };
+    let outcome = convert(&job, Box::new(Words { next: 0, last: None })).unwrap();
+    assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::Bug);
+    assert_eq!(&output.bytes.into_inner().unwrap()[..8], b"in part.");
+}
+
+/// What a watcher is told of the phases of copying.
+#[derive(Default)]
+struct Phases(Mutex<Vec<(Phase, u64, u64)>>);
+
+impl Watch for Phases {
+    fn begin(&self, phase: Phase, total: u64) {
+        self.0.lock().unwrap().push((phase, total, 0));
+    }
+    fn advance(&self, amount: u64) {
+        self.0.lock().unwrap().last_mut().unwrap().2 += amount;
+    }
+    fn end(&self) {}
+}
+
+/// Progress is by pages to be dumped: it ends where it said that it would, however many pages are left out.
+#[test]
+fn progress_counts_the_pages_to_be_dumped() {
+    let source = Numbers::new(END, END);
+    let mut ram = PageBitmap::new(Pfn(END)).unwrap();
+    source.mark_ram(&mut ram).unwrap();
+    let mut dumpable = PageBitmap::new(Pfn(END)).unwrap();
+    dumpable.set(PfnRange::at(Pfn(70), 30));
+    dumpable.set(PfnRange::at(Pfn(END - 10), 10));
+    let (output, watch) = (Memory::new(u64::MAX, false), Phases::default());
+    let outputs: [&dyn WriteAt; 1] = [&output];
+    let pages = ram.span();
+    let job = Job {
+        source: &source,
+        meta: &source.meta,
+        ram: &ram,
+        dumpable: &dumpable,
+        pages,
+        outputs: &outputs,
+        watch: &watch,
+    };
+    assert!(convert(&job, Box::new(Words { next: 0, last: None })).unwrap().is_complete());
+    assert_eq!(watch.0.into_inner().unwrap(), [(Phase::Copy, 40, 40)]);
 }

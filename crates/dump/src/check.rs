@@ -1,0 +1,72 @@
+//! Whether all of a dump can be read.
+
+use crate::bitmaps::bitmaps;
+use crate::open::Dump;
+use dump_core::{Container, Fault, PageBitmap, Pfn, PfnRange, Result, share_out};
+use std::collections::BTreeMap;
+
+/// Pages that a worker takes at a time, and that it looks at at once.
+const PAGES_PER_TURN: u64 = 1 << 12;
+const PAGES_PER_LOOK: u64 = 64;
+
+impl Dump {
+    /// Reads everything, on all workers of the current rayon pool; returns a line for each kind of damage, none where there is
+    /// no damage.
+    ///
+    /// # Errors
+    /// A failure that touches more than pages.
+    pub fn check(&self) -> Result<Vec<String>> {
+        let mut lines: Vec<String> = self.damage().iter().map(|damage| damage.to_string()).collect();
+        lines.extend(self.container().check_headers().iter().map(|wrong| wrong.to_string()));
+        if self.meta().incomplete {
+            lines.push("flagged incomplete: it was cut off when it was made".to_owned());
+        }
+        let (ram, held) = bitmaps(self.source())?;
+        let strays: u64 = held.runs(held.span()).map(|run| run.len() - ram.count(run)).sum();
+        if strays != 0 {
+            lines.push(format!("{strays} pages are in the 2nd bitmap but not in the 1st"));
+        }
+        for (kind, (pages, first)) in faults(self.container(), &held)? {
+            lines.push(format!("{pages} pages: {kind}; the first {first}"));
+        }
+        Ok(lines)
+    }
+}
+
+/// Kinds of damage, each with its number of pages and what was found first.
+type Faults = BTreeMap<&'static str, (u64, String)>;
+
+fn faults(container: &dyn Container, held: &PageBitmap) -> Result<Faults> {
+    let end = held.span().end.0;
+    let turns = (0..end.div_ceil(PAGES_PER_TURN)).map(|i| PfnRange::at(Pfn(i * PAGES_PER_TURN), PAGES_PER_TURN));
+    let turns = turns.filter(|turn| held.count(*turn) != 0);
+    let found = share_out(
+        turns,
+        || container.checker(),
+        |checker, turn| {
+            let mut faults = Faults::new();
+            for run in held.runs(turn) {
+                for start in (run.start.0..run.end.0).step_by(PAGES_PER_LOOK as usize) {
+                    let piece = PfnRange::at(Pfn(start), PAGES_PER_LOOK).intersect(run);
+                    checker.check(piece, &mut |fault| note(fault, &mut faults))?;
+                }
+            }
+            Ok(faults)
+        },
+    );
+    let mut all = Faults::new();
+    for part in found.into_iter().collect::<Result<Vec<Faults>>>()? {
+        for (kind, (pages, first)) in part {
+            all.entry(kind).or_insert((0, first)).0 += pages;
+        }
+    }
+    Ok(all)
+}
+
+fn note(fault: Fault, faults: &mut Faults) {
+    let first = || match &fault.error {
+        Some(error) => format!("pfn {}: {error}", fault.pages.start),
+        None => format!("pfn {}", fault.pages.start),
+    };
+    faults.entry(fault.damage.describe()).or_insert_with(|| (0, first())).0 += fault.pages.len();
+}

@@ -1,0 +1,192 @@
+//! From one dump to another: which pages go into it, and their way there.
+//!
+//! ```text
+//! Image ─ ConvertOptions ─> Conversion (all that can fail before an output is made) ─ outputs ─> Converted
+//! ```
+
+use crate::budget::{self, Budget};
+use crate::dumpable::{Criteria, Dumpable, Findings, OnUnknown};
+use crate::image::Image;
+use crate::ram::Ram;
+use crate::view::KernelView;
+use dump_core::{
+    Abilities, CodecId, DumpMeta, DumpWriter, Error, Format, PageSet, PfnRange, Result, Watch, WriteAt, WriteOptions,
+};
+use dump_filter::DumpLevel;
+use dump_kernel::SourceMemory;
+use dump_pipe::{Job, Outcome, Weights, convert, split_evenly};
+
+/// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be believed: struct pages alone, which no
+/// filter leaves out, are a 64th. A header out of thin air would otherwise size the bitmaps that are written.
+const PLAUSIBLE_RAM: u64 = 1 << 26;
+
+/// Fine enough that parts come out even, coarse enough that nobody counts: 16 MiB. makedumpfile has a GiB.
+const SPLIT_BLOCK: u64 = 16 << 20;
+
+/// What is made of a dump.
+#[derive(Clone, Copy)]
+pub struct ConvertOptions {
+    /// Its format, one that can be written.
+    pub format: &'static Format,
+    /// How pages are compressed, where the format does that.
+    pub codec: Option<CodecId>,
+    /// What is left out.
+    pub level: DumpLevel,
+    /// Files that share the pages of one dump; 1 for a whole one.
+    pub files: usize,
+    /// Bytes of memory of which boundaries between such files are multiples.
+    pub split_block: u64,
+    /// The page frames of the one part that is written of a split dump.
+    pub part: Option<PfnRange>,
+    /// Memory that the work may take.
+    pub budget: Budget,
+    /// Bytes of page bitmap that are held at most.
+    pub bitmap_bytes: u64,
+}
+
+impl ConvertOptions {
+    /// A whole dump of `format`, with all pages, not compressed, in as much memory as the machine can spare.
+    pub fn new(format: &'static Format) -> ConvertOptions {
+        ConvertOptions {
+            format,
+            codec: None,
+            level: DumpLevel::default(),
+            files: 1,
+            split_block: SPLIT_BLOCK,
+            part: None,
+            budget: Budget::new(None),
+            bitmap_bytes: u64::MAX,
+        }
+    }
+}
+
+/// A conversion that is ready to be written.
+pub struct Conversion<'a> {
+    image: &'a Image,
+    meta: DumpMeta,
+    ram: Ram<'a>,
+    dumpable: Dumpable<'a>,
+    pages: PfnRange,
+    writer: Box<dyn DumpWriter>,
+    watch: &'a dyn Watch,
+    ram_pages: u64,
+    held_pages: u64,
+}
+
+/// How a conversion went.
+pub struct Converted {
+    /// How the writing ended.
+    pub outcome: Outcome,
+    /// What the output says of the machine.
+    pub meta: DumpMeta,
+    /// Page frames that are RAM.
+    pub ram_pages: u64,
+    /// Page frames that the source means to hold.
+    pub held_pages: u64,
+    /// What was left out, and why.
+    pub findings: Findings,
+    /// Pages that were to be written, those left out as zero counted in.
+    pub dumpable: u64,
+    /// Pages of a window where the dumpable pages were computed window by window.
+    pub window: Option<u64>,
+}
+
+impl<'a> Conversion<'a> {
+    /// Computes what goes into the dump, as far as the memory budget allows, and lays out split dumps. `view` is the kernel,
+    /// needed for levels above 1; without it broken and offline pages are not left out. `unknown` hears of page classes that
+    /// cannot be identified.
+    ///
+    /// # Errors
+    /// `Corrupt` where headers claim more than can be; `Interrupted` where the watcher asked to stop; what `unknown` returns; where
+    /// the format cannot be written as asked.
+    pub fn new(
+        image: &'a Image,
+        memory: &'a SourceMemory<'a>,
+        view: Option<&'a KernelView>,
+        options: &ConvertOptions,
+        unknown: OnUnknown<'a>,
+        watch: &'a dyn Watch,
+    ) -> Result<Conversion<'a>> {
+        let format = options.format;
+        let output = format.output.as_ref();
+        let output = output.ok_or_else(|| Error::unsupported(format!("{} is not written", format.name)))?;
+        let meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
+        let ram = plausible_ram(image)?;
+        let threads = rayon::current_num_threads();
+        let (taken, most, end) = (budget::taken(), options.bitmap_bytes, meta.end_pfn);
+        let window = options.budget.window(taken, threads, output.bitmaps, most, end.0);
+        // containers that have no word for zero pages but to leave them out
+        let says_zero = output.abilities.contains(Abilities::SAYS_ZERO);
+        let without_zeros = !says_zero && meta.dump_level & DumpLevel::ZERO.bits() != 0;
+        let criteria = Criteria { image, memory, view, level: options.level, without_zeros };
+        let dumpable = Dumpable::new(criteria, end, window, unknown, watch)?;
+        let parts = parts(image, &meta, &dumpable, options, watch)?;
+        let writer = (output.create)(&WriteOptions { codec: options.codec, parts })?;
+        // all that a report asks of the source, for once there are outputs nothing may fail without a word about them
+        let (ram_pages, held_pages) = (ram.count(ram.span())?, ram.count_held()?);
+        let all = dumpable.span();
+        let pages = options.part.map_or(all, |range| range.intersect(all));
+        Ok(Conversion { image, meta, ram, dumpable, pages, writer, watch, ram_pages, held_pages })
+    }
+
+    /// What the output will say of the machine.
+    pub fn meta(&self) -> &DumpMeta {
+        &self.meta
+    }
+
+    /// Writes it to `outputs`, one for each file, on all workers of the current rayon pool.
+    ///
+    /// # Errors
+    /// Where not even the headers could be written. All that happens after that is in the [`Outcome`].
+    pub fn run(self, outputs: &[&dyn WriteAt]) -> Result<Converted> {
+        let Conversion { image, meta, ram, dumpable, pages, writer, watch, ram_pages, held_pages } = self;
+        let job = Job { source: image.source(), meta: &meta, ram: &ram, dumpable: &dumpable, pages, outputs, watch };
+        let mut outcome = convert(&job, writer)?;
+        let findings = dumpable.findings();
+        outcome.counts.zero += findings.zero;
+        let window = dumpable.window_pages();
+        Ok(Converted {
+            dumpable: dumpable.count_known(pages) + findings.zero,
+            window: (window < dumpable.span().len()).then_some(window),
+            outcome,
+            meta,
+            ram_pages,
+            held_pages,
+            findings,
+        })
+    }
+}
+
+/// RAM, where it is to be believed.
+fn plausible_ram(image: &Image) -> Result<Ram<'_>> {
+    let ram = Ram::new(image.source(), image.meta().end_pfn)?;
+    let claimed = ram.count(ram.span())?;
+    if claimed > PLAUSIBLE_RAM {
+        let there = ram.count_held()?;
+        if there < claimed >> 16 {
+            let text = format!("headers claim {claimed} pages of RAM, of which the dump holds {there}");
+            return Err(Error::corrupt(text));
+        }
+    }
+    Ok(ram)
+}
+
+/// The page frames that each file of a split dump holds; none for a dump that is not split.
+fn parts(
+    image: &Image,
+    meta: &DumpMeta,
+    dumpable: &Dumpable<'_>,
+    options: &ConvertOptions,
+    watch: &dyn Watch,
+) -> Result<Vec<PfnRange>> {
+    if let Some(range) = options.part {
+        return Ok(vec![range]);
+    }
+    if options.files < 2 {
+        return Ok(Vec::new());
+    }
+    // pages that cost bytes are what is shared out
+    let weights = Weights::new(image.source(), dumpable, watch)?;
+    let block = options.split_block.div_ceil(meta.page_size.bytes() as u64);
+    Ok(split_evenly(&|run| weights.of(run), meta.end_pfn, options.files, block))
+}

@@ -1,0 +1,281 @@
+//! The page frames that go into a dump, at one dump level.
+//!
+//! ```text
+//! held by the source ─ struct pages (exclude) ─ free lists (before 3.9) ─ zero pages, for some containers ─> dumpable
+//! ```
+//!
+//! Where the memory budget allows, all of them are computed at once and held. Else a window of them is held at a time, and
+//! computed again whenever it is asked for: first in ascending order, which counts them and says why pages are left out, and
+//! then as often as it takes. Each time costs a scan of the window's struct pages, so a budget that is too small for all costs
+//! two or three scans of all struct pages in place of one.
+
+use crate::image::Image;
+use crate::view::KernelView;
+use dump_core::{Error, PageBitmap, PageSet, PageWindow, Pfn, PfnRange, Result, Watch};
+use dump_filter::{DumpLevel, Exclusion, Reason, Rest, Tally, exclude};
+use dump_kernel::{BuddyMark, PhysMemory};
+use dump_pipe::exclude_zero;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+const CHUNK: u64 = PageBitmap::CHUNK_PAGES;
+
+/// What dumpable pages are computed from.
+#[derive(Clone, Copy)]
+pub struct Criteria<'a> {
+    /// The dump.
+    pub image: &'a Image,
+    /// Its memory.
+    pub memory: &'a dyn PhysMemory,
+    /// Its kernel, where that can be asked.
+    pub view: Option<&'a KernelView>,
+    /// What is left out.
+    pub level: DumpLevel,
+    /// Whether zero pages are left out too, for containers that have no other word for them.
+    pub without_zeros: bool,
+}
+
+/// What was learnt of memory while its dumpable pages were computed.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// What was left out by struct page.
+    pub tally: Tally,
+    /// Zero pages left out.
+    pub zero: u64,
+}
+
+/// Hears of a class of pages that cannot be identified and is kept, and why; refuses where that is asked for.
+pub type OnUnknown<'a> = &'a (dyn Fn(&str, &str) -> Result<()> + Sync);
+
+/// The dumpable pages of a dump.
+pub struct Dumpable<'a> {
+    criteria: Criteria<'a>,
+    span: PfnRange,
+    /// Pages of a window.
+    window: u64,
+    unknown: OnUnknown<'a>,
+    watch: &'a dyn Watch,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The window at hand.
+    held: Option<Arc<PageBitmap>>,
+    /// Windows computed so far, in ascending order.
+    windows: u64,
+    /// Dumpable pages of each chunk of those.
+    counts: Vec<u32>,
+    /// For each window, what goes on into it from those before; one more than there are.
+    before: Vec<Vec<Rest>>,
+    findings: Findings,
+}
+
+impl<'a> Dumpable<'a> {
+    /// The pages below `end`, `window` of them at a time (all, or a multiple of [`PageBitmap::CHUNK_PAGES`]). The first window
+    /// is computed at once, so that most that can go wrong does so before anything is written.
+    ///
+    /// # Errors
+    /// `Interrupted` where the watcher asked to stop; where the source cannot be read at all; what `unknown` returns.
+    pub fn new(
+        criteria: Criteria<'a>,
+        end: Pfn,
+        window: u64,
+        unknown: OnUnknown<'a>,
+        watch: &'a dyn Watch,
+    ) -> Result<Dumpable<'a>> {
+        let state = State { before: vec![Vec::new()], ..State::default() };
+        let span = PfnRange::new(Pfn(0), end);
+        let dumpable = Dumpable { criteria, span, window: window.max(1), unknown, watch, state: Mutex::new(state) };
+        if let Some(view) = dumpable.scanned() {
+            for class in criteria.level.unknown(&view.rules) {
+                unknown(class.class, &format!("vmcoreinfo lacks {}", class.key))?;
+            }
+        }
+        dumpable.window(Pfn(0))?;
+        Ok(dumpable)
+    }
+
+    /// What was learnt so far: about all pages, once all were asked for.
+    pub fn findings(&self) -> Findings {
+        self.lock().findings.clone()
+    }
+
+    /// How many pages of `run` are known to be dumpable so far. At the ends of a run within a chunk of a window that is not at
+    /// hand, all of the chunk's are counted.
+    pub fn count_known(&self, run: PfnRange) -> u64 {
+        let run = run.intersect(self.span);
+        let state = self.lock();
+        if let Some(bits) = state.held.as_ref().filter(|bits| bits.span().intersect(run) == run) {
+            return bits.count(run);
+        }
+        let chunks = (run.start.0 / CHUNK) as usize..run.end.0.div_ceil(CHUNK) as usize;
+        let known = chunks.start.min(state.counts.len())..chunks.end.min(state.counts.len());
+        state.counts.get(known).unwrap_or_default().iter().map(|count| u64::from(*count)).sum()
+    }
+
+    /// Pages of a window: all, or a multiple of [`PageBitmap::CHUNK_PAGES`].
+    pub fn window_pages(&self) -> u64 {
+        self.window
+    }
+
+    /// The kernel, where its struct pages must be read.
+    fn scanned(&self) -> Option<&'a KernelView> {
+        let level = self.criteria.level;
+        self.criteria.view.filter(|view| level.needs_kernel() || view.rules.finds_always_excluded())
+    }
+
+    fn windows(&self) -> u64 {
+        self.span.len().div_ceil(self.window)
+    }
+
+    fn window_span(&self, i: u64) -> PfnRange {
+        PfnRange::at(Pfn(i.saturating_mul(self.window)), self.window).intersect(self.span)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Computes the windows below number `end` that were not yet.
+    fn compute_below(&self, state: &mut State, end: u64) -> Result<()> {
+        while state.windows < end {
+            state.held = None; // before there are two
+            let i = state.windows;
+            let before = state.before.last().cloned().unwrap_or_default();
+            let found = self.compute(i, &before)?;
+            let chunks = self.window_span(i).len().div_ceil(CHUNK);
+            let first = found.bits.span().start;
+            let count = |chunk| found.bits.count(PfnRange::at(first + chunk * CHUNK, CHUNK)) as u32;
+            state.counts.extend((0..chunks).map(count));
+            state.before.push(found.beyond);
+            state.findings.tally.merge(&found.findings.tally);
+            state.findings.zero += found.findings.zero;
+            state.held = Some(Arc::new(found.bits));
+            state.windows += 1;
+            if state.windows == self.windows() {
+                self.say_unknown(&state.findings.tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn say_unknown(&self, tally: &Tally) -> Result<()> {
+        if tally.unread != 0 {
+            (self.unknown)("some pages", &format!("their struct pages cannot be read ({} pages)", tally.unread))?;
+        }
+        if let Some(pfn) = tally.first_bad_order {
+            let pages = tally.bad_orders;
+            let text = format!("{pages} pages call themselves free with an impossible order, the first {pfn}");
+            (self.unknown)("some free pages", &text)?;
+        }
+        Ok(())
+    }
+
+    /// The window around `pfn`.
+    fn held(&self, state: &mut State, pfn: Pfn) -> Result<Arc<PageBitmap>> {
+        let i = pfn.0.min(self.span.end.0.saturating_sub(1)) / self.window;
+        let at_hand = |state: &State| state.held.clone().filter(|bits| bits.span() == self.window_span(i));
+        if let Some(bits) = at_hand(state) {
+            return Ok(bits);
+        }
+        self.compute_below(state, i + 1)?;
+        if let Some(bits) = at_hand(state) {
+            return Ok(bits);
+        }
+        state.held = None;
+        let before = state.before.get(i as usize).cloned().unwrap_or_default();
+        let bits = Arc::new(self.compute(i, &before)?.bits);
+        state.held = Some(Arc::clone(&bits));
+        Ok(bits)
+    }
+
+    /// Computes window `i`, into which `before` goes on.
+    fn compute(&self, i: u64, before: &[Rest]) -> Result<Window> {
+        let Criteria { image, level, .. } = self.criteria;
+        let span = self.window_span(i);
+        let too_far = || Error::corrupt(format!("memory up to page frame {}, more than any machine has", span.end));
+        let mut bits = PageBitmap::windowed(span).ok_or_else(too_far)?;
+        image.source().mark_held(&mut bits)?;
+        let mut found = Window { bits, beyond: Vec::new(), findings: Findings::default() };
+        if let Some(view) = self.scanned() {
+            let KernelView { kernel, map, rules } = view;
+            let job = Exclusion { kernel, memory: self.criteria.memory, map, rules, level };
+            let excluded = exclude(&job, &mut found.bits, before, self.watch)?;
+            (found.findings.tally, found.beyond) = (excluded.tally, excluded.beyond);
+            if level.any(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
+                self.exclude_free_lists(view, i == 0, &mut found)?;
+            }
+        }
+        if self.criteria.without_zeros {
+            found.findings.zero = exclude_zero(image.source(), &mut found.bits, self.watch)?;
+        }
+        Ok(found)
+    }
+
+    fn exclude_free_lists(&self, view: &KernelView, says: bool, found: &mut Window) -> Result<()> {
+        let KernelView { kernel, map, .. } = view;
+        let (memory, limit) = (self.criteria.memory, self.span.end.0);
+        // twice: a broken list may lead anywhere, so that nothing is believed before all of them were seen to be whole
+        let walked = kernel.free_lists(memory).and_then(|lists| {
+            lists.walk(&mut kernel.memory(memory), map, limit, &mut |_| {})?;
+            let mut free = |run| found.findings.tally.add(Reason::Free, found.bits.clear(run));
+            lists.walk(&mut kernel.memory(memory), map, limit, &mut free)
+        });
+        match walked {
+            Err(e) if says => (self.unknown)("free pages", &e.to_string()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A window, computed.
+struct Window {
+    bits: PageBitmap,
+    beyond: Vec<Rest>,
+    findings: Findings,
+}
+
+impl PageSet for Dumpable<'_> {
+    fn span(&self) -> PfnRange {
+        self.span
+    }
+
+    fn count(&self, run: PfnRange) -> Result<u64> {
+        let run = run.intersect(self.span);
+        if run.is_empty() {
+            return Ok(0);
+        }
+        let mut state = self.lock();
+        self.compute_below(&mut state, (run.end.0 - 1) / self.window + 1)?;
+        let (mut sum, mut at) = (0, run.start);
+        while at < run.end {
+            let chunk = PfnRange::at(Pfn(at.0 / CHUNK * CHUNK), CHUNK).intersect(self.span);
+            let here = chunk.intersect(run);
+            sum += match state.counts.get((at.0 / CHUNK) as usize) {
+                Some(count) if here == chunk => u64::from(*count),
+                _ => self.held(&mut state, at)?.count(here),
+            };
+            at = here.end;
+        }
+        Ok(sum)
+    }
+
+    fn write_bytes(&self, run: PfnRange, out: &mut [u8]) -> Result<()> {
+        out.fill(0);
+        let mut state = self.lock();
+        let (all, mut at) = (run.intersect(self.span), run.start);
+        while at < all.end {
+            let bits = self.held(&mut state, at)?;
+            let here = PfnRange::new(at, bits.span().end.min(all.end));
+            let from = (here.start - run.start) as usize / 8;
+            let to = out.len().min(from + here.len().div_ceil(8) as usize);
+            bits.write_bytes(here, out.get_mut(from..to).unwrap_or_default());
+            at = here.end.max(at + 1);
+        }
+        Ok(())
+    }
+
+    fn window(&self, pfn: Pfn) -> Result<PageWindow<'_>> {
+        self.held(&mut self.lock(), pfn).map(PageWindow::Part)
+    }
+}

@@ -1,0 +1,111 @@
+//! The table of formats: what is opened and written, and what is only recognised.
+
+use dump_core::{CodecId, Format, OpenOptions};
+
+/// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its crate.
+pub static FORMATS: &[&Format] =
+    &[&dump_elf::FORMAT, &dump_kdump::FORMAT, &dump_raw::LIME, &dump_raw::AVML, &dump_raw::RAW];
+
+/// What a file is that is not read.
+struct Recognised {
+    magic: &'static [u8],
+    name: &'static str,
+}
+
+/// Formats that are recognised, so that they can be named.
+const RECOGNISED: &[Recognised] = &[
+    Recognised { magic: b"PAGEDU64", name: "a Windows crash dump" },
+    Recognised { magic: b"PAGEDUMP", name: "a 32-bit Windows crash dump" },
+    Recognised { magic: b"ZDMP", name: "a Comae dump" },
+    Recognised { magic: b"sadump\0\0", name: "an sadump dump" },
+    Recognised { magic: b"\xed\x23\x8f\x61\x73\x01\x19\xa8", name: "an LKCD dump" },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xed", name: "an LKCD dump" },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", name: "an s390 stand-alone dump" },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfe", name: "an extended s390 stand-alone dump" },
+    Recognised { magic: b"\xed\xfe\x0f\xf0", name: "a Xen core of the old form" },
+    Recognised { magic: b"\xee\xfe\x0f\xf0", name: "a Xen core of the old form" },
+    Recognised { magic: b"QEVM", name: "a QEMU migration stream; virsh dump --memory-only makes a dump" },
+    Recognised { magic: b"LibvirtQemud", name: "a libvirt save file; virsh dump --memory-only makes a dump" },
+    Recognised { magic: b"\xd0\xbe\xd2\xbe", name: "a VMware snapshot" },
+    Recognised { magic: b"\xd2\xbe\xd2\xbe", name: "a VMware snapshot" },
+    Recognised { magic: b"\xd3\xbe\xd3\xbe", name: "a VMware snapshot" },
+    Recognised { magic: b"\xd1\xba\xd1\xba", name: "a VMware snapshot" },
+    Recognised { magic: b"\x14\x20\x28\x01", name: "a Hyper-V saved state" },
+    Recognised { magic: b"LinuxGuestRecord", name: "a Xen save file" },
+    Recognised { magic: b"\xdd\xcc\x8b\x9a", name: "an MCLX core" },
+];
+
+/// The format of that name.
+pub fn format(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().copied().find(|format| format.name == name)
+}
+
+/// Names of the formats that are written.
+pub fn output_formats() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().filter(|format| format.output.is_some()).map(|format| format.name)
+}
+
+/// The page codecs of this build.
+pub fn codecs() -> impl Iterator<Item = CodecId> {
+    dump_kdump::codec::CODECS.iter().filter(|codec| codec.create.is_some()).map(|codec| codec.id)
+}
+
+/// The codec of that name, whether this build has it or not.
+pub fn codec(name: &str) -> Option<CodecId> {
+    dump_kdump::codec::CODECS.iter().map(|codec| codec.id).find(|codec| codec.name() == name)
+}
+
+/// The format that a file beginning with `prefix` is to be opened as.
+pub(crate) fn probe(prefix: &[u8], options: &OpenOptions) -> Option<&'static Format> {
+    FORMATS.iter().copied().find(|format| (format.probe)(prefix, options))
+}
+
+/// What a file is that is not read.
+pub(crate) fn recognised(prefix: &[u8]) -> Option<&'static str> {
+    RECOGNISED.iter().find(|row| prefix.starts_with(row.magic)).map(|row| row.name)
+}
+
+/// Whether a file looks like text.
+pub(crate) fn is_text(prefix: &[u8]) -> bool {
+    !prefix.is_empty() && prefix.iter().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7e | 0x80..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dump_core::PhysAddr;
+
+    #[test]
+    fn files_by_their_first_bytes() {
+        let name = |prefix: &[u8]| probe(prefix, &OpenOptions::default()).map(|format| format.name);
+        for (prefix, want) in [
+            (&b"\x7fELF\x02\x01"[..], Some("elf")),
+            (b"KDUMP   \x06\0\0\0", Some("kdump")),
+            (b"EMiL\x01\0\0\0", Some("lime")),
+            (b"hello\nworld\n", None),
+            (b"", None),
+            (b"\0\0\0\0", None),
+            (b"PAGEDU64", None),
+        ] {
+            assert_eq!(name(prefix), want, "{prefix:?}");
+        }
+        assert_eq!(recognised(b"PAGEDU64 and more"), Some("a Windows crash dump"));
+        assert!(is_text(b"hello\nworld\n") && !is_text(b"") && !is_text(b"\0\0"));
+    }
+
+    /// Memory may begin with anything, but what says that it is a dump is one.
+    #[test]
+    fn bare_memory_is_what_nothing_else_is() {
+        let options = OpenOptions { raw_base: Some(PhysAddr(0)) };
+        let name = |prefix: &[u8]| probe(prefix, &options).map(|format| format.name);
+        assert_eq!([name(b"\x7fELF"), name(b"PAGEDU64"), name(b"text")], [Some("elf"), Some("raw"), Some("raw")]);
+    }
+
+    #[test]
+    fn names_are_unique_and_raw_comes_last() {
+        let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+        assert!(names.iter().enumerate().all(|(i, name)| !names[..i].contains(name)));
+        assert_eq!(names.last(), Some(&"raw"));
+        assert_eq!(output_formats().collect::<Vec<_>>(), ["elf", "kdump", "lime", "raw"]);
+    }
+}

@@ -1,0 +1,165 @@
+//! The memory of a dumped machine, with all that can be learnt of its kernel: from the notes, or from vmcoreinfo found in
+//! memory, which puts right what QEMU leaves out or gets wrong.
+
+use crate::memory_search;
+use crate::open::Dump;
+use crate::view::KernelView;
+use dump_core::{
+    CodecId, DumpMeta, Error, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
+};
+use dump_kernel::{Kernel, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo, arch_of};
+
+/// The memory of a dumped machine and what is known of it.
+pub struct Image {
+    source: Box<dyn PageSource>,
+    meta: DumpMeta,
+    info: Option<Vmcoreinfo>,
+    found_at: Option<Pfn>,
+    damage: Option<Error>,
+    codec: Option<CodecId>,
+    part: Option<PfnRange>,
+    name: String,
+}
+
+impl Image {
+    pub(crate) fn new(dump: Dump, watch: &dyn Watch) -> Result<Image> {
+        let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
+        let mut container = dump.into_container();
+        let found = match container.meta().vmcoreinfo() {
+            Some(_) => None,
+            None => memory_search::vmcoreinfo(&container, watch)?,
+        };
+        if let Some(size) = found.as_ref().and_then(|found| Vmcoreinfo::parse(&found.text).page_size()) {
+            container.set_page_size(size);
+        }
+        let source: Box<dyn PageSource> = Box::new(container);
+        let mut meta = source.meta().clone();
+        let found_at = found.as_ref().map(|found| found.pfn);
+        if let Some(found) = found {
+            meta.machine = found.machine;
+            meta.notes.push(b"VMCOREINFO", &found.text)?;
+        }
+        let info = meta.vmcoreinfo().map(Vmcoreinfo::parse);
+        meta.machine.elf_machine = meta.machine.elf_machine.or_else(|| info.as_ref().and_then(Vmcoreinfo::elf_machine));
+        let source = cut_to_page_size(source, info.as_ref(), &mut meta);
+        let (codec, part) = (description.codec, description.part);
+        let mut image = Image { source, meta, info, found_at, damage, codec, part, name };
+        image.complete();
+        Ok(image)
+    }
+
+    /// Its pages, in the size that its kernel has.
+    pub fn source(&self) -> &dyn PageSource {
+        self.source.as_ref()
+    }
+
+    /// What the container says of the machine, completed by what was learnt.
+    pub fn meta(&self) -> &DumpMeta {
+        &self.meta
+    }
+
+    /// Its vmcoreinfo.
+    pub fn vmcoreinfo(&self) -> Option<&Vmcoreinfo> {
+        self.info.as_ref()
+    }
+
+    /// Where in memory that was found, if it had to be searched for.
+    pub fn vmcoreinfo_found_at(&self) -> Option<Pfn> {
+        self.found_at
+    }
+
+    /// Why the dump ends early, where it does.
+    pub fn damage(&self) -> Option<&Error> {
+        self.damage.as_ref()
+    }
+
+    /// How the container's pages are compressed, if they are.
+    pub fn codec(&self) -> Option<CodecId> {
+        self.codec
+    }
+
+    /// The page frames that it holds, where it is one part of a split dump without the others.
+    pub fn part(&self) -> Option<PfnRange> {
+        self.part
+    }
+
+    /// Its names, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its memory by physical address.
+    pub fn memory(&self) -> SourceMemory<'_> {
+        SourceMemory::new(self.source.as_ref())
+    }
+
+    /// Fills `buf` from physical address `at` on.
+    ///
+    /// # Errors
+    /// Where a byte of it is not in the dump or cannot be read.
+    pub fn read_phys(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
+        self.memory().reader().read(at, buf)
+    }
+
+    /// Fills `buf` from virtual address `at` of the kernel on. Who reads more than a few makes a [`Kernel`] and keeps its memory.
+    ///
+    /// # Errors
+    /// As [`kernel`](Image::kernel); where a part of it is not mapped, or not in the dump.
+    pub fn read_virt(&self, at: VirtAddr, buf: &mut [u8]) -> Result<()> {
+        self.kernel()?.memory(&self.memory()).read(at, buf)
+    }
+
+    /// Its kernel, by whose page tables virtual addresses are read.
+    ///
+    /// # Errors
+    /// `MissingInfo` where there is no vmcoreinfo, or it lacks a key; `Unsupported` where the page tables of the architecture are
+    /// not walked.
+    pub fn kernel(&self) -> Result<Kernel> {
+        let info = self.info.as_ref().ok_or_else(|| Error::missing("the dump has no VMCOREINFO"))?;
+        Kernel::new(info.clone(), self.meta.machine, self.meta.page_size, &self.meta.segments)
+    }
+
+    /// Its kernel with all struct pages found, for filtering.
+    ///
+    /// # Errors
+    /// As [`kernel`](Image::kernel), and where mem_map cannot be found.
+    pub fn kernel_view(&self) -> Result<KernelView> {
+        let kernel = self.kernel()?;
+        KernelView::new(kernel, self.meta.end_pfn, &self.memory())
+    }
+
+    /// Puts in what vmcoreinfo exports: it wins over headers, since QEMU leaves utsname empty, misreads phys_base (a decimal
+    /// number taken for hexadecimal) and knows no crash time.
+    fn complete(&mut self) {
+        let Some(info) = &self.info else { return };
+        self.meta.crash_time = info.crash_time().or(self.meta.crash_time);
+        let arch = arch_of(self.meta.machine);
+        let phys_base = arch.and_then(|arch| arch.phys_base_of(info, &self.meta));
+        self.meta.phys_base = phys_base.or(self.meta.phys_base);
+        let read = self.kernel().and_then(|kernel| kernel.utsname(&self.memory())).ok();
+        let read = read.filter(|uts| info.release().is_some_and(|release| uts.release() == release));
+        if read.is_some() {
+            self.meta.utsname = read;
+        } else if self.meta.utsname.map(|uts| uts.release()).as_deref() != info.release() {
+            let machine = self.meta.machine.name().unwrap_or_default();
+            self.meta.utsname = Some(UtsName::named(info.release().unwrap_or_default(), machine));
+        }
+    }
+}
+
+/// Pages as the kernel has them, where the container has larger ones (QEMU has 64 KiB for every arm64 guest).
+fn cut_to_page_size(
+    source: Box<dyn PageSource>,
+    info: Option<&Vmcoreinfo>,
+    meta: &mut DumpMeta,
+) -> Box<dyn PageSource> {
+    let Some(page_size) = info.and_then(Vmcoreinfo::page_size) else { return source };
+    match Repaged::new(source, page_size) {
+        Ok(cut) => {
+            meta.page_size = page_size;
+            meta.end_pfn = cut.meta().end_pfn;
+            Box::new(cut)
+        }
+        Err(source) => source,
+    }
+}

@@ -1,0 +1,195 @@
+//! Opening a dump, whatever it is in.
+
+use crate::formats::{is_text, probe, recognised};
+use crate::image::Image;
+use crate::layers::Layers;
+use dump_core::{
+    Container, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result, Watch,
+};
+use dump_kernel::Vmcoreinfo;
+use std::path::{Path, PathBuf};
+
+/// An opened dump: its container, before anything is looked for in its memory.
+pub struct Dump {
+    container: Box<dyn Container>,
+    layers: Vec<&'static str>,
+    damage: Option<Error>,
+    name: String,
+}
+
+/// How inputs are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// What the user says of them.
+    pub options: OpenOptions,
+    /// Whether `/proc/vmcore` may be mapped rather than read.
+    pub mapped: bool,
+}
+
+impl Default for Opening {
+    fn default() -> Opening {
+        Opening { options: OpenOptions::default(), mapped: true }
+    }
+}
+
+impl Dump {
+    /// Opens the dump at `path`, in any container, compressed as a whole or not, flattened or not.
+    ///
+    /// # Errors
+    /// One line that names the file and says what it is, where it is nothing that is read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Dump> {
+        Dump::open_all(&[path.as_ref().to_owned()], &Opening::default(), &NoWatch)
+    }
+
+    /// Opens a dump, or all the files of one that is spread over several; `-` is stdin.
+    ///
+    /// # Errors
+    /// As [`open`](Dump::open); where the files are not parts of one dump.
+    pub fn open_all(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let mut files = Vec::new();
+        for (path, name) in paths.iter().zip(&names) {
+            let file = File::open(path, opening, watch).map_err(|e| e.within(name))?;
+            files.push((name.clone(), file));
+        }
+        let dump = match files.len() {
+            0 => Err(Error::new(ErrorKind::BadMagic, "no file")),
+            1 => one(files, opening),
+            _ => parts(files),
+        };
+        dump.map(|dump| Dump { name: names.join(", "), ..dump })
+    }
+
+    /// What the container is.
+    pub fn describe(&self) -> Description {
+        self.container.describe()
+    }
+
+    /// What lay around the container, the outermost first: "zstd", "flattened".
+    pub fn layers(&self) -> &[&'static str] {
+        &self.layers
+    }
+
+    /// Why it ends early, where it does; what comes before can be read.
+    pub fn damage(&self) -> Option<&Error> {
+        self.damage.as_ref().or_else(|| self.container.damage())
+    }
+
+    /// What the container says of the machine.
+    pub fn meta(&self) -> &DumpMeta {
+        self.container.meta()
+    }
+
+    /// Its pages.
+    pub fn source(&self) -> &dyn PageSource {
+        &self.container
+    }
+
+    /// Its container.
+    pub fn container(&self) -> &dyn Container {
+        self.container.as_ref()
+    }
+
+    /// Its names, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its vmcoreinfo, as far as the container has it.
+    pub fn vmcoreinfo(&self) -> Option<Vmcoreinfo> {
+        self.meta().vmcoreinfo().map(Vmcoreinfo::parse)
+    }
+
+    /// The memory of the dumped machine, with all that can be learnt of its kernel: from the notes, or else from vmcoreinfo
+    /// searched for in memory, on all workers of the current rayon pool.
+    ///
+    /// # Errors
+    /// Where its pages cannot be looked at at all.
+    pub fn into_image(self, watch: &dyn Watch) -> Result<Image> {
+        Image::new(self, watch)
+    }
+
+    /// The container, taken.
+    pub(crate) fn into_container(self) -> Box<dyn Container> {
+        self.container
+    }
+}
+
+/// A file with its layers taken off, and the format of what lies within.
+struct File {
+    layers: Layers,
+    format: &'static Format,
+}
+
+impl File {
+    fn open(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<File> {
+        let layers = Layers::open(path, opening.mapped, watch)?;
+        if let Some(inner) = layers.inner_layer() {
+            return Err(Error::unsupported(format!("{inner} within {}", layers.names.join(" within "))));
+        }
+        let prefix = layers.prefix.as_slice();
+        match probe(prefix, &opening.options) {
+            Some(format) if !prefix.is_empty() => Ok(File { layers, format }),
+            _ => Err(unknown(&layers)),
+        }
+    }
+}
+
+/// What a file is that is not opened.
+fn unknown(layers: &Layers) -> Error {
+    let prefix = layers.prefix.as_slice();
+    match recognised(prefix) {
+        Some(name) => Error::unsupported(format!("{name}, which this version does not read")),
+        None if is_text(prefix) => inside(&layers.names, "a text file, not a dump"),
+        None if prefix.is_empty() => inside(&layers.names, "empty, not a dump"),
+        None => inside(&layers.names, "not a dump of a known format").hint("--raw-base ADDR reads bare memory"),
+    }
+}
+
+fn inside(layers: &[&str], what: &str) -> Error {
+    match layers {
+        [] => Error::new(ErrorKind::BadMagic, what),
+        layers => Error::new(ErrorKind::BadMagic, format!("{}, but inside {what}", layers.join(", "))),
+    }
+}
+
+fn one(files: Vec<(String, File)>, opening: &Opening) -> Result<Dump> {
+    let mut dumps = files.into_iter().map(|(name, File { layers, format })| {
+        let container = (format.open)(layers.bytes, &opening.options).map_err(|e| e.within(&name))?;
+        Ok(Dump { container: with_page_size(container), layers: layers.names, damage: layers.damage, name })
+    });
+    dumps.next().unwrap_or_else(|| Err(Error::bug("no file to open")))
+}
+
+/// One dump out of several files, all of one format, which has such dumps.
+fn parts(files: Vec<(String, File)>) -> Result<Dump> {
+    let (mut parts, mut damage, mut layers, mut open_parts) = (Vec::new(), None, Vec::new(), None);
+    let mut first: Option<&'static str> = None;
+    for (name, file) in files {
+        let open = file.format.open_parts.filter(|_| first.is_none_or(|first| first == file.format.name));
+        let Some(open) = open else {
+            let text = format!("{} files cannot be read together with others", file.format.name);
+            return Err(Error::unsupported(text).within(name));
+        };
+        if first.is_none() {
+            layers = file.layers.names;
+        }
+        (first, open_parts) = (Some(file.format.name), Some(open));
+        damage = damage.or(file.layers.damage);
+        parts.push(Part { name, bytes: file.layers.bytes });
+    }
+    let open = open_parts.ok_or_else(|| Error::bug("no parts to open"))?;
+    Ok(Dump { container: open(parts)?, layers, damage, name: String::new() })
+}
+
+/// The container with pages as the kernel's notes say, where it does not state their size itself. 4 KiB, with which it opened,
+/// divides every other page size.
+fn with_page_size(mut container: Box<dyn Container>) -> Box<dyn Container> {
+    if !container.states_page_size() {
+        let size = container.meta().vmcoreinfo().map(Vmcoreinfo::parse).and_then(|info| info.page_size());
+        if let Some(size) = size {
+            container.set_page_size(size);
+        }
+    }
+    container
+}

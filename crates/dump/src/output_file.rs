@@ -1,0 +1,33 @@
+//! A dump written to a file of its own.
+
+use crate::conversion::{Conversion, ConvertOptions, Converted};
+use crate::image::Image;
+use dump_core::{Error, NoWatch, OutputFile, Result};
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Writes a dump to a new file at `path`, which only its owner may read, for a dump holds what its machine held. Page classes that
+/// cannot be identified are kept.
+///
+/// # Errors
+/// Where the conversion cannot begin, the file exists or cannot be made, or the dump could not be finished: it is then flagged
+/// incomplete where its format has a flag for that, and readable as far as it goes.
+pub fn convert_to_file(image: &Image, options: &ConvertOptions, path: impl AsRef<Path>) -> Result<Converted> {
+    let path = path.as_ref();
+    let memory = image.memory();
+    let view = match image.kernel_view() {
+        Ok(view) => Some(view),
+        Err(e) if options.level.needs_kernel() => return Err(e.within(image.name())),
+        Err(_) => None,
+    };
+    let conversion = Conversion::new(image, &memory, view.as_ref(), options, &|_, _| Ok(()), &NoWatch)?;
+    let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
+    let output = OutputFile::new(file.map_err(|e| Error::from(e).within(path.display()))?);
+    let mut converted = conversion.run(&[&output])?;
+    let synced = output.sync().err();
+    match converted.outcome.stopped.take().or(synced) {
+        Some(e) => Err(e.within(path.display())),
+        None => Ok(converted),
+    }
+}
