@@ -102,13 +102,13 @@ fn outputs_that_cannot_be() {
     assert_eq!(fs::read(&existing).unwrap(), b"precious");
     assert!(gdump_refuses(&["-d", "31", vmcore, text(dir.path())]).contains("Is a directory"));
     assert!(gdump_refuses(&["-d", "31", vmcore, "/nowhere/out"]).contains("No such file"));
-    assert!(gdump_refuses(&["-f", vmcore, vmcore]).contains("are one file"));
+    assert!(gdump_refuses(&["-f", vmcore, vmcore]).contains("are the same file"));
     let (copy, link, hard) = (dir.path().join("copy"), dir.path().join("link"), dir.path().join("hard"));
     fs::copy(vmcore, &copy).unwrap();
     symlink(&copy, &link).unwrap();
     fs::hard_link(&copy, &hard).unwrap();
     for other in [&link, &hard] {
-        assert!(gdump_refuses(&["-f", text(&copy), text(other)]).contains("are one file"));
+        assert!(gdump_refuses(&["-f", text(&copy), text(other)]).contains("are the same file"));
     }
     assert_eq!(fs::metadata(&copy).unwrap().len(), tiny().vmcore.metadata().unwrap().len());
 }
@@ -128,6 +128,9 @@ fn command_lines_that_mean_nothing() {
         &["--nonsense", "a", "b"],
         &["--message-level", "32", "a", "b"],
         &["--num-threads", "x", "a", "b"],
+        &["--codec", "zip", "a", "b"],
+        &["check", "--json", "a"],
+        &["info", "--num-threads", "2", "a"],
     ] {
         assert!(gdump_refuses(args).contains("--help"), "{args:?}");
     }
@@ -140,7 +143,52 @@ fn help_and_version() {
         assert!(help.contains(word), "{word}");
     }
     assert_eq!(gdump_ok(&["--help"]), help);
+    assert!(gdump_ok(&["info", "--help"]).contains("--json"));
     assert!(gdump_ok(&["-v"]).starts_with("gdump: version "));
+}
+
+/// A name asks for the same as its letter, and none for what no letter asks for.
+#[test]
+fn codecs_by_name() {
+    let dir = scratch();
+    let dump = |name: &str, options: &[&str]| {
+        let out = dir.path().join(name);
+        gdump_ok(&[options, &["-d", "31", text(&tiny().vmcore), text(&out)]].concat());
+        fs::read(out).unwrap()
+    };
+    for (letter, codec) in [("-c", "zlib"), ("-l", "lzo"), ("-p", "snappy"), ("-z", "zstd")] {
+        let by_letter = dump(letter, &[letter]);
+        assert!(by_letter == dump(codec, &["--codec", codec]), "{codec}");
+        assert!(by_letter != dump(&format!("{letter}none"), &[letter, "--codec", "none"]), "{codec}");
+    }
+    assert!(dump("plain", &[]) == dump("none", &["-z", "--codec", "none"]));
+}
+
+/// A verb is one only as the first word; elsewhere, and with a path, it names a file.
+#[test]
+fn files_named_like_verbs() {
+    let dir = scratch();
+    fs::copy(&tiny().vmcore, dir.path().join("info")).unwrap();
+    let run = |args: &[&str]| {
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_gdump")).args(args).current_dir(&dir).output();
+        assert!(program.unwrap().status.success(), "{args:?}");
+    };
+    run(&["-c", "info", "check"]);
+    run(&["./info", "diff"]);
+    run(&["info", "info"]);
+    run(&["check", "check"]);
+    run(&["diff", "diff", "info"]);
+}
+
+/// As a capture script once computed it (openSUSE/kdump#4): the dump is made, with a warning.
+#[test]
+fn an_absurd_number_of_threads_is_lowered() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let run = gdump(&["--num-threads", "5223023572093018873", "-d", "31", text(&tiny().vmcore), text(&out)]);
+    let stderr = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success() && out.exists(), "{stderr}");
+    assert!(stderr.contains("warning: --num-threads 5223023572093018873: too many for"), "{stderr}");
 }
 
 #[test]

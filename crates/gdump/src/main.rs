@@ -1,8 +1,9 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
-//! `args` is what was typed, `plan` what it means, `cmd` does it; the rest is what they need of the outside: `open` and
-//! `unpack` for inputs, `ram` and `dumpable` for what is in a dump, `budget` for memory, `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals. All
-//! that is known of formats and kernels is in the libraries; terminals, paths and exit statuses are here and nowhere else.
+//! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside: `open` and
+//! `unpack` for inputs, `ram` and `dumpable` for what is in a dump, `budget` for memory, `target` for outputs, `progress`,
+//! `messages` and `report` for people, `interrupt` for signals. All knowledge of formats and kernels is in the libraries;
+//! terminals, paths and exit statuses are here and nowhere else.
 
 #![forbid(unsafe_code)]
 
@@ -30,29 +31,28 @@ use plan::Plan;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let parsed = match args::parse(std::env::args_os()) {
-        Ok(parsed) => parsed,
-        Err(message) => return fail(Messages::default(), &message).into(),
+    let exit = match args::parse(std::env::args_os()) {
+        Err(refusal) => fail(Messages::default(), &refusal),
+        Ok(Parsed::Help(text)) => messages::print(&text),
+        Ok(Parsed::Version) => messages::print(&args::version()),
+        Ok(Parsed::Verb(verb)) => run(&Plan::from(verb)),
+        Ok(Parsed::Convert(args)) => match Plan::new(&args) {
+            Ok(plan) => run(&plan),
+            Err(refusal) => fail(Messages::default(), &args::see_help(&refusal)),
+        },
     };
-    match parsed {
-        Parsed::Help(text) => messages::print(&text).into(),
-        Parsed::Version => messages::print(&args::version()).into(),
-        Parsed::Run(args) => run(Plan::new(&args)).into(),
-        Parsed::Look(verb, args) => run(Plan::look(verb, &args)).into(),
-    }
+    exit.into()
 }
 
-fn run(plan: Result<Plan, String>) -> Exit {
-    let plan = match plan {
-        Ok(plan) => plan,
-        Err(e) => return fail(Messages::default(), &format!("{e} (see gdump --help)")),
+fn run(plan: &Plan) -> Exit {
+    let done = match plan {
+        Plan::Convert(plan) => cmd::convert::run(plan),
+        Plan::Rearrange(plan) => cmd::rearrange::run(plan),
+        Plan::Info(plan) => cmd::info::run(plan),
+        Plan::Check(plan) => cmd::check::run(plan),
+        Plan::Diff(plan) => cmd::diff::run(plan),
     };
-    let (messages, done) = match &plan {
-        Plan::Convert(plan) => (plan.messages, cmd::convert::run(plan)),
-        Plan::Rearrange(plan) => (plan.messages, cmd::rearrange::run(plan)),
-        Plan::Look(look) => (Messages::default(), cmd::look(look)),
-    };
-    done.unwrap_or_else(|e| fail(messages, &e.to_string()))
+    done.unwrap_or_else(|e| fail(plan.messages(), &e.to_string()))
 }
 
 fn fail(messages: Messages, message: &str) -> Exit {

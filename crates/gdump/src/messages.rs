@@ -3,77 +3,82 @@
 use crate::exit::Exit;
 use std::io::{ErrorKind, Write};
 
-/// Which kinds of messages are printed.
-#[derive(Clone, Copy, Debug)]
-pub struct Messages {
-    level: u32,
-    /// Whether stdout carries a dump, so that all that is said goes to stderr.
-    dump_on_stdout: bool,
-}
-
-impl Default for Messages {
-    fn default() -> Messages {
-        Messages::new(Messages::DEFAULT, false)
+bitflags::bitflags! {
+    /// Kinds of messages, by makedumpfile's bits.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct MessageLevel: u32 {
+        /// Progress, to stderr.
+        const PROGRESS = 1;
+        /// What was done, to stdout.
+        const COMMON = 2;
+        /// Errors and warnings, to stderr.
+        const ERROR = 4;
+        /// vmcoreinfo and what follows from it, to stdout.
+        const DEBUG = 8;
+        /// makedumpfile's page report, to stdout.
+        const REPORT = 16;
     }
 }
 
-impl Messages {
-    /// Progress, to stderr.
-    pub const PROGRESS: u32 = 1;
-    /// What was done, to stdout.
-    pub const COMMON: u32 = 2;
-    /// Errors and warnings, to stderr.
-    pub const ERROR: u32 = 4;
-    /// What the dump tells, to stdout.
-    pub const DEBUG: u32 = 8;
-    /// makedumpfile's report, to stdout.
-    pub const REPORT: u32 = 16;
-    /// What makedumpfile prints too unless told otherwise.
-    pub const DEFAULT: u32 = Messages::PROGRESS | Messages::COMMON | Messages::ERROR;
+impl Default for MessageLevel {
+    /// makedumpfile's default, 7.
+    fn default() -> MessageLevel {
+        MessageLevel::PROGRESS | MessageLevel::COMMON | MessageLevel::ERROR
+    }
+}
 
-    /// The kinds whose bits are set.
-    pub fn new(level: u32, dump_on_stdout: bool) -> Messages {
+/// Prints the messages of a message level.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Messages {
+    level: MessageLevel,
+    /// Whether stdout carries a dump, so that every message goes to stderr.
+    dump_on_stdout: bool,
+}
+
+impl Messages {
+    /// Messages of `level` to stdout and stderr, or all to stderr if there is a dump on stdout.
+    pub fn new(level: MessageLevel, dump_on_stdout: bool) -> Messages {
         Messages { level, dump_on_stdout }
     }
 
     /// Whether a kind is printed.
-    pub fn has(self, kind: u32) -> bool {
-        self.level & kind != 0
+    pub fn has(self, kind: MessageLevel) -> bool {
+        self.level.intersects(kind)
     }
 
-    /// Prints a failure.
+    /// Prints an error.
     pub fn error(self, text: &str) {
-        self.stderr(Messages::ERROR, &format!("gdump: {text}\n"));
+        self.stderr(MessageLevel::ERROR, &format!("gdump: {text}\n"));
     }
 
-    /// Prints what somebody should know although the work goes on.
+    /// Prints what deserves attention although the work goes on.
     pub fn warning(self, text: &str) {
-        self.stderr(Messages::ERROR, &format!("gdump: warning: {text}\n"));
+        self.stderr(MessageLevel::ERROR, &format!("gdump: warning: {text}\n"));
     }
 
     /// Prints what was done.
     pub fn common(self, text: &str) {
-        self.stdout(Messages::COMMON, text);
+        self.stdout(MessageLevel::COMMON, text);
     }
 
-    /// Prints what the dump tells.
+    /// Prints vmcoreinfo and what follows from it.
     pub fn debug(self, text: &str) {
-        self.stdout(Messages::DEBUG, text);
+        self.stdout(MessageLevel::DEBUG, text);
     }
 
-    /// Prints makedumpfile's report.
+    /// Prints makedumpfile's page report.
     pub fn report(self, text: &str) {
-        self.stdout(Messages::REPORT, text);
+        self.stdout(MessageLevel::REPORT, text);
     }
 
-    fn stderr(self, kind: u32, text: &str) {
+    fn stderr(self, kind: MessageLevel, text: &str) {
         if self.has(kind) {
-            // there is nowhere left to say that stderr is gone; the exit status tells what it would have said
+            // if stderr is gone, the exit status is all that is left to report with
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
     }
 
-    fn stdout(self, kind: u32, text: &str) {
+    fn stdout(self, kind: MessageLevel, text: &str) {
         if self.dump_on_stdout {
             self.stderr(kind, text);
         } else if self.has(kind) {

@@ -1,7 +1,7 @@
 //! Progress bars on a terminal's stderr; nothing elsewhere.
 
 use crate::interrupt::Interrupt;
-use crate::messages::Messages;
+use crate::messages::{MessageLevel, Messages};
 use dump_core::{PageSize, Phase, Watch};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -24,7 +24,7 @@ pub struct Progress {
 impl Progress {
     /// Bars for pages of `page_size`, if stderr is a terminal and `messages` has progress.
     pub fn new(messages: Messages, page_size: PageSize, interrupt: Interrupt) -> Progress {
-        let shown = messages.has(Messages::PROGRESS) && std::io::stderr().is_terminal();
+        let shown = messages.has(MessageLevel::PROGRESS) && std::io::stderr().is_terminal();
         Progress { shown, page_size, bar: Mutex::default(), interrupt }
     }
 }

@@ -10,24 +10,24 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Refuses outputs that cannot be, before any work.
+/// Refuses outputs that cannot be written, before any work.
 ///
 /// # Errors
 /// Where one exists and `-f` is not given, is an input or another output, or has no directory to be in.
 pub fn check(plan: &Conversion) -> Result<()> {
     if plan.to_stdout() && !plan.dry_run && std::io::stdout().is_terminal() {
-        return Err(refused("stdout is a terminal").hint("-F writes a dump for a pipe").within("stdout"));
+        return Err(refused("stdout is a terminal").hint("-F is for pipes").within("stdout"));
     }
     for (i, path) in plan.outputs.iter().enumerate() {
         if plan.outputs[..i].contains(path) {
-            return Err(refused("two parts cannot go to one file").within(path.display()));
+            return Err(refused("given as output twice").within(path.display()));
         }
         check_path(path, &plan.inputs.paths, plan.force)?;
     }
     Ok(())
 }
 
-/// Refuses an output that cannot be.
+/// Refuses an output that cannot be written.
 ///
 /// # Errors
 /// As [`check`].
@@ -51,7 +51,7 @@ fn check_existing(output: &Metadata, inputs: &[PathBuf], force: bool) -> Result<
         return Ok(());
     }
     if inputs.iter().any(same) {
-        return Err(refused("the dump to read and the dump to write are one file"));
+        return Err(refused("input and output are the same file"));
     }
     if force { Ok(()) } else { Err(refused("File exists").hint("-f overwrites it")) }
 }
@@ -102,10 +102,10 @@ impl Target {
         }
     }
 
-    /// Ends a stream, and makes sure that what was written to a file arrived.
+    /// Ends a stream, and waits until what was written to a file is on the disk.
     ///
     /// # Errors
-    /// Where the output only now says that it did not.
+    /// Where an earlier write is only now reported as failed.
     pub fn finish(&self) -> Result<()> {
         match self {
             Target::File(file) => file.sync(),
@@ -131,7 +131,7 @@ pub fn create(path: &Path, force: bool) -> Result<File> {
     options.open(path).map_err(|e| Error::from(e).within(path.display()))
 }
 
-/// Takes outputs away of which nothing can be read. A device stays, of course.
+/// Removes outputs of which nothing can be read. A device stays, of course.
 pub fn remove(paths: &[PathBuf]) {
     for path in paths.iter().filter(|path| fs::metadata(path).is_ok_and(|meta| meta.is_file())) {
         let _ = fs::remove_file(path); // if this fails too, the message that follows names the file

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::messages::print;
 use crate::open::{Container, Dump};
-use crate::plan::Look;
+use crate::plan::CheckPlan;
 use dump_core::{Absence, CodecSet, Content, PageBitmap, Pfn, PfnRange, Result, Scratch, share_out};
 use dump_kdump::{Damage, Fault};
 use std::collections::BTreeMap;
@@ -16,17 +16,17 @@ const AT_ONCE: u64 = 64;
 ///
 /// # Errors
 /// Where it cannot even be opened.
-pub fn run(look: &Look) -> Result<Exit> {
-    let dump = super::open(&look.inputs)?;
-    let names: Vec<String> = look.inputs.paths.iter().map(|path| path.display().to_string()).collect();
-    let lines = on_dump(look, &dump)?;
+pub fn run(plan: &CheckPlan) -> Result<Exit> {
+    let dump = super::open(&plan.inputs)?;
+    let names: Vec<String> = plan.inputs.paths.iter().map(|path| path.display().to_string()).collect();
+    let lines = on_dump(plan.threads, &dump)?;
     let name = names.join(", ");
     let text: String = lines.iter().map(|line| format!("{name}: {line}\n")).collect();
     let exit = if lines.is_empty() { print(&format!("{name}: no damage found\n")) } else { print(&text) };
     Ok(if lines.is_empty() { exit } else { Exit::Failed })
 }
 
-fn on_dump(look: &Look, dump: &Dump) -> Result<Vec<String>> {
+fn on_dump(threads: usize, dump: &Dump) -> Result<Vec<String>> {
     let mut lines: Vec<String> = dump.damage.iter().map(|damage| damage.to_string()).collect();
     let headers = match &dump.container {
         Container::Kdump(file) => file.check_headers(),
@@ -43,7 +43,7 @@ fn on_dump(look: &Look, dump: &Dump) -> Result<Vec<String>> {
     if strays != 0 {
         lines.push(format!("{strays} pages are in the 2nd bitmap but not in the 1st"));
     }
-    let faults = super::on_threads(look, || faults(dump, &held))?;
+    let faults = super::on_threads(threads, || faults(dump, &held))?;
     for (kind, (count, first)) in &faults {
         lines.push(format!("{count} pages: {kind}; the first {first}"));
     }

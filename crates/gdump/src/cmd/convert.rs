@@ -1,12 +1,13 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and packed.
 
+use crate::args::Format;
 use crate::budget::{self, Budget};
 use crate::dumpable::{Criteria, Dumpable, OnUnknown};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::messages::Messages;
+use crate::messages::{MessageLevel, Messages};
 use crate::open;
-use crate::plan::{Conversion, Format};
+use crate::plan::Conversion;
 use crate::progress::Progress;
 use crate::ram::Ram;
 use crate::report::Report;
@@ -54,7 +55,7 @@ pub fn run(plan: &Conversion) -> Result<Exit> {
 fn convert_subject(plan: &Conversion, subject: &Subject, budget: Budget, interrupt: &Interrupt) -> Result<Exit> {
     if let Some(pages) = subject.lone_part {
         let text = format!("one part of a split dump, with page frames {pages}; the others were not given");
-        if plan.keep_codec {
+        if plan.reassemble {
             return Err(Error::missing(text).within(&subject.name));
         }
         plan.messages.warning(&format!("{}: {text}", subject.name));
@@ -225,7 +226,7 @@ impl Attempt<'_> {
     }
 
     fn writer(&self, level: DumpLevel, parts: Vec<PfnRange>) -> Result<Box<dyn DumpWriter>> {
-        let codec = self.plan.codec.or(self.subject.codec.filter(|_| self.plan.keep_codec));
+        let codec = self.plan.compression.codec(self.subject.codec);
         let options = Options { codec, dump_level: level.bits(), parts };
         Ok(match self.plan.format {
             Format::Kdump => Box::new(KdumpWriter::new(options)?),
@@ -287,7 +288,7 @@ impl Attempt<'_> {
 
     /// What memory it took, for people who size a capture kernel.
     fn print_memory(&self, dumpable: &Dumpable<'_>) {
-        let Some(peak) = budget::peak().filter(|_| self.plan.messages.has(Messages::DEBUG)) else { return };
+        let Some(peak) = budget::peak().filter(|_| self.plan.messages.has(MessageLevel::DEBUG)) else { return };
         let windows = match dumpable.window_pages() {
             pages if pages < dumpable.span().len() => format!(", windows of {pages} pages"),
             _ => String::new(),
@@ -342,7 +343,7 @@ fn finish(targets: &[Target], mut outcome: Outcome) -> Outcome {
 
 /// What the dump tells of its kernel, in the form in which makedumpfile's debug messages have it where scripts read them.
 fn print_debug(messages: Messages, view: Option<&KernelView>, subject: &Subject) {
-    if !messages.has(Messages::DEBUG) {
+    if !messages.has(MessageLevel::DEBUG) {
         return;
     }
     let meta = &subject.meta;

@@ -9,7 +9,7 @@
 use crate::exit::Exit;
 use crate::messages::print;
 use crate::open::open;
-use crate::plan::{Inputs, Look};
+use crate::plan::{DiffPlan, Inputs};
 use dump_core::{
     Absence, CodecSet, Content, NoWatch, PageBitmap, PageSource, Pfn, PfnRange, Repaged, Result, Scratch, is_zero,
     share_out,
@@ -23,15 +23,11 @@ const AT_ONCE: u64 = 32;
 ///
 /// # Errors
 /// Where one cannot be opened.
-pub fn run(look: &Look) -> Result<Exit> {
-    let one = |path: &std::path::PathBuf| {
-        let inputs = Inputs { paths: vec![path.clone()], raw_base: look.inputs.raw_base, mapped: true };
-        open(&inputs, &NoWatch).map(crate::open::Dump::into_source)
-    };
-    let [a, b] = look.inputs.paths.as_slice() else { return Ok(Exit::Failed) };
-    let (left, right) = to_one_page_size(one(a)?, one(b)?);
-    let counts = super::on_threads(look, || compare(left.as_ref(), right.as_ref()))?;
-    let (a, b) = (a.display(), b.display());
+pub fn run(plan: &DiffPlan) -> Result<Exit> {
+    let one = |inputs: &Inputs| open(inputs, &NoWatch).map(crate::open::Dump::into_source);
+    let (left, right) = to_one_page_size(one(&plan.left)?, one(&plan.right)?);
+    let counts = super::on_threads(plan.threads, || compare(left.as_ref(), right.as_ref()))?;
+    let (a, b) = (name(&plan.left), name(&plan.right));
     let mut text = String::new();
     let mut line = |count: u64, what: String| {
         if count != 0 {
@@ -48,7 +44,7 @@ pub fn run(look: &Look) -> Result<Exit> {
     let only = counts.only[0] + counts.only[1];
     let nothing_shared = counts.equal == 0 && only != 0;
     let same =
-        counts.differ + counts.damaged[0] + counts.damaged[1] == 0 && !nothing_shared && (only == 0 || !look.strict);
+        counts.differ + counts.damaged[0] + counts.damaged[1] == 0 && !nothing_shared && (only == 0 || !plan.strict);
     text.push_str(match (same, only) {
         (true, 0) => "no difference\n",
         (true, _) => "no difference in the pages that both hold\n",
@@ -57,6 +53,10 @@ pub fn run(look: &Look) -> Result<Exit> {
     });
     let exit = print(&text);
     Ok(if same { exit } else { Exit::Failed })
+}
+
+fn name(inputs: &Inputs) -> String {
+    inputs.paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 /// Pages by how they compare; of pairs, the first is for the left dump.

@@ -3,7 +3,7 @@
 use crate::exit::Exit;
 use crate::messages::print;
 use crate::open::{Container, Dump};
-use crate::plan::Look;
+use crate::plan::InfoPlan;
 use crate::subject::machine_name;
 use dump_core::{ByteOrder, DumpMeta, Result, WordSize};
 use dump_kernel::{KernelSymbols, Vmcoreinfo};
@@ -69,11 +69,11 @@ struct NoteInfo {
 ///
 /// # Errors
 /// Where it cannot be opened.
-pub fn run(look: &Look) -> Result<Exit> {
-    let dump = super::open(&look.inputs)?;
-    let files = look.inputs.paths.iter().map(|path| path.display().to_string()).collect();
+pub fn run(plan: &InfoPlan) -> Result<Exit> {
+    let dump = super::open(&plan.inputs)?;
+    let files = plan.inputs.paths.iter().map(|path| path.display().to_string()).collect();
     let info = Info::new(files, &dump)?;
-    if look.json {
+    if plan.json {
         let json = serde_json::to_string_pretty(&info).unwrap_or_default();
         return Ok(print(&format!("{json}\n")));
     }

@@ -6,37 +6,22 @@ pub mod diff;
 pub mod info;
 pub mod rearrange;
 
-use crate::args::Verb;
-use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::messages::Messages;
-use crate::plan::{Inputs, Look};
+use crate::messages::{MessageLevel, Messages};
+use crate::plan::Inputs;
 use crate::progress::Progress;
 use dump_core::{Error, ErrorKind, PageBitmap, PageSize, PageSource, Result};
 
-/// Does what a verb says.
-///
-/// # Errors
-/// Where a dump cannot be opened.
-pub fn look(look: &Look) -> Result<Exit> {
-    match look.verb {
-        Verb::Info => info::run(look),
-        Verb::Check => check::run(look),
-        Verb::Diff => diff::run(look),
-    }
-}
-
 /// Opens a dump to look at it; progress is shown while it is unpacked.
 fn open(inputs: &Inputs) -> Result<crate::open::Dump> {
-    let messages = Messages::new(Messages::PROGRESS, false);
+    let messages = Messages::new(MessageLevel::PROGRESS, false);
     crate::open::open(inputs, &Progress::new(messages, PageSize::K4, Interrupt::default()))
 }
 
-/// Runs `work` on as many threads as were asked for.
-fn on_threads<T: Send>(look: &Look, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(look.threads).build();
-    let pool =
-        pool.map_err(|e| Error::new(ErrorKind::Io, format!("{} threads cannot be started: {e}", look.threads)))?;
+/// Runs `work` on `threads` threads.
+fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|e| Error::new(ErrorKind::Io, format!("{threads} threads cannot be started: {e}")))?;
     pool.install(work)
 }
 

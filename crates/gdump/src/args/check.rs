@@ -1,0 +1,20 @@
+//! `gdump check`.
+
+use super::number::address;
+use super::threads::Threads;
+use dump_core::PhysAddr;
+use std::path::PathBuf;
+
+/// Options of `gdump check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Read a FILE without headers as raw memory starting at physical address ADDR
+    #[arg(long, value_name = "ADDR", value_parser = address, allow_negative_numbers = true)]
+    pub raw_base: Option<PhysAddr>,
+    /// Use N threads [default: the number of CPUs]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub num_threads: Option<Threads>,
+    /// A dump, or the parts of a split dump; - is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}

@@ -1,0 +1,26 @@
+//! `gdump diff`.
+
+use super::number::address;
+use super::threads::Threads;
+use dump_core::PhysAddr;
+use std::path::PathBuf;
+
+/// Options of `gdump diff`.
+#[derive(Debug, clap::Args)]
+pub struct DiffArgs {
+    /// Count pages that only one of the dumps holds as differences
+    #[arg(long)]
+    pub strict: bool,
+    /// Read a file without headers as raw memory starting at physical address ADDR
+    #[arg(long, value_name = "ADDR", value_parser = address, allow_negative_numbers = true)]
+    pub raw_base: Option<PhysAddr>,
+    /// Use N threads [default: the number of CPUs]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub num_threads: Option<Threads>,
+    /// A dump
+    #[arg(value_name = "FILE1")]
+    pub left: PathBuf,
+    /// The dump that it is compared with
+    #[arg(value_name = "FILE2")]
+    pub right: PathBuf,
+}

@@ -1,0 +1,19 @@
+//! `gdump info`.
+
+use super::number::address;
+use dump_core::PhysAddr;
+use std::path::PathBuf;
+
+/// Options of `gdump info`.
+#[derive(Debug, clap::Args)]
+pub struct InfoArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Read a FILE without headers as raw memory starting at physical address ADDR
+    #[arg(long, value_name = "ADDR", value_parser = address, allow_negative_numbers = true)]
+    pub raw_base: Option<PhysAddr>,
+    /// A dump, or the parts of a split dump; - is stdin
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}

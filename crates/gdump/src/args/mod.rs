@@ -1,0 +1,307 @@
+//! The command line: its options, and their values as the types that the program works with.
+//!
+//! ```text
+//! gdump [OPTIONS] VMCORE DUMPFILE    ConvertArgs, makedumpfile's options
+//! gdump VERB [OPTIONS] FILE...       Verb, a struct of options each
+//! ```
+//!
+//! A verb is one only as the first word: `gdump -c info check` makes a dump of a file named info.
+
+mod check;
+mod codec;
+mod convert;
+mod diff;
+mod format;
+mod info;
+mod levels;
+mod message_level;
+mod number;
+mod pfn_range;
+mod refusal;
+mod size;
+mod threads;
+mod verb;
+
+pub use check::CheckArgs;
+pub use codec::Codec;
+pub use convert::ConvertArgs;
+pub use diff::DiffArgs;
+pub use format::Format;
+pub use info::InfoArgs;
+pub use threads::Threads;
+pub use verb::Verb;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Command, CommandFactory, Error, FromArgMatches, Parser};
+use std::ffi::OsString;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gdump",
+    about = ABOUT,
+    args_conflicts_with_subcommands = true,
+    args_override_self = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    disable_version_flag = true,
+    infer_long_args = true,
+    override_usage = USAGE,
+    subcommand_help_heading = "Verbs",
+    after_help = AFTER_HELP
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    convert: ConvertArgs,
+    /// Print help
+    #[arg(short = 'h', long = "help", action = ArgAction::HelpShort, global = true)]
+    help: Option<bool>,
+}
+
+const ABOUT: &str = "\
+Reads, filters and converts kernel crash dumps.
+
+Reads VMCORE (/proc/vmcore, or a dump in any format that gdump supports), excludes the pages that
+the dump level selects, compresses each remaining page, and writes DUMPFILE, which crash, drgn and
+makedumpfile can read.";
+
+const USAGE: &str = "\
+gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
+       gdump -F [OPTIONS] VMCORE | ssh HOST gdump -R DUMPFILE
+       gdump --split [OPTIONS] VMCORE DUMPFILE DUMPFILE...
+       gdump --reassemble [OPTIONS] PART... DUMPFILE
+       gdump info [--json] FILE...
+       gdump check FILE...
+       gdump diff [--strict] FILE1 FILE2";
+
+const AFTER_HELP: &str = "\
+Options may come before, between and after file names. Letters may be joined (-cd 31), long
+options abbreviated. If an option is repeated, the last one counts. Several VMCOREs are the
+parts of a split dump; - is stdin.
+A verb must be the first word (./info is a file); gdump VERB --help prints its options.
+
+LZO support:\n  enabled\nsnappy support:\n  enabled\nzstd support:\n  enabled
+
+Exit status: 0 success; 1 failure, and a DUMPFILE that was begun is flagged incomplete.";
+
+/// What the command line asks for.
+pub enum Parsed {
+    /// A help text.
+    Help(String),
+    /// The version.
+    Version,
+    /// To write a dump.
+    Convert(Box<ConvertArgs>),
+    /// To inspect dumps.
+    Verb(Verb),
+}
+
+/// Parses the command line.
+///
+/// # Errors
+/// One line: what is wrong, and where help is.
+pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
+    let mut command = Cli::command();
+    let words: Vec<OsString> = words.collect();
+    let matches = command.try_get_matches_from_mut(&words);
+    match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
+        Ok(cli) => Ok(Parsed::from(cli)),
+        Err(e) if e.kind() == ErrorKind::DisplayHelp => Ok(Parsed::Help(e.to_string())),
+        Err(e) => Err(refusal(&e, &command, words.get(1))),
+    }
+}
+
+/// A refusal by the command that `first`, the first word, selects.
+fn refusal(e: &Error, command: &Command, first: Option<&OsString>) -> String {
+    match first.and_then(|word| command.find_subcommand(word)) {
+        Some(verb) => format!("{} (see gdump {} --help)", refusal::one_line(e, verb), verb.get_name()),
+        None => see_help(&refusal::one_line(e, command)),
+    }
+}
+
+/// Where help is.
+pub fn see_help(refusal: &str) -> String {
+    format!("{refusal} (see gdump --help)")
+}
+
+impl From<Cli> for Parsed {
+    fn from(cli: Cli) -> Parsed {
+        match cli.verb {
+            Some(verb) => Parsed::Verb(verb),
+            None if cli.convert.version => Parsed::Version,
+            None => Parsed::Convert(Box::new(cli.convert)),
+        }
+    }
+}
+
+/// The version and the codecs, in the form of `makedumpfile -v`.
+pub fn version() -> String {
+    format!("gdump: version {}\nlzo\tenabled\nsnappy\tenabled\nzstd\tenabled\n", env!("CARGO_PKG_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::MessageLevel;
+    use dump_core::{CodecId, PhysAddr};
+
+    fn parsed(line: &str) -> Result<Parsed, String> {
+        parse(line.split(' ').map(OsString::from))
+    }
+
+    fn convert(line: &str) -> ConvertArgs {
+        match parsed(line) {
+            Ok(Parsed::Convert(args)) => *args,
+            Ok(_) => panic!("{line}: not a conversion"),
+            Err(e) => panic!("{line}: {e}"),
+        }
+    }
+
+    fn verb(line: &str) -> Verb {
+        match parsed(line) {
+            Ok(Parsed::Verb(verb)) => verb,
+            Ok(_) => panic!("{line}: not a verb"),
+            Err(e) => panic!("{line}: {e}"),
+        }
+    }
+
+    fn help(line: &str) -> String {
+        match parsed(line) {
+            Ok(Parsed::Help(text)) => text,
+            _ => panic!("{line}: no help"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault_in_the_command() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_anywhere_and_join() {
+        for line in [
+            "gdump -c -d 31 a b",
+            "gdump a -cd 31 b",
+            "gdump a b -cd31",
+            "gdump -d 1 -d 31 -l -c a b",
+            "gdump -z a -c b -d=31",
+            "gdump --codec none a -c b -d=31",
+            "gdump a --codec=zlib b -d17 -d 31",
+        ] {
+            let args = convert(line);
+            assert_eq!(args.codec(), Some(Codec::Pages(CodecId::Zlib)), "{line}");
+            assert_eq!((args.levels, args.files.len()), ("31".parse().unwrap(), 2), "{line}");
+        }
+    }
+
+    #[test]
+    fn long_options_may_be_abbreviated() {
+        let args = convert("gdump --num 3 --mes=7 --show a b --dry --splitblock 1024 --split --cy 8 --co lzo");
+        assert_eq!(args.num_threads, Some("3".parse().unwrap()));
+        assert_eq!(args.messages(), MessageLevel::default() | MessageLevel::REPORT);
+        assert!(args.dry_run && args.split);
+        assert_eq!((args.splitblock_size, args.cyclic_buffer), (Some(1 << 20), Some(8192)));
+        assert_eq!(args.codec(), Some(Codec::Pages(CodecId::Lzo)));
+    }
+
+    #[test]
+    fn the_last_codec_counts() {
+        let cases = [
+            ("a b", None),
+            ("-c a b", Some(Codec::Pages(CodecId::Zlib))),
+            ("-c -l a b", Some(Codec::Pages(CodecId::Lzo))),
+            ("-pz a b", Some(Codec::Pages(CodecId::Zstd))),
+            ("--codec snappy -c --codec zstd a b", Some(Codec::Pages(CodecId::Zstd))),
+            ("--codec zstd -p a b", Some(Codec::Pages(CodecId::Snappy))),
+            ("-z --codec none a b", Some(Codec::None)),
+        ];
+        for (line, codec) in cases {
+            assert_eq!(convert(&format!("gdump {line}")).codec(), codec, "{line}");
+        }
+    }
+
+    #[test]
+    fn message_levels_add_up() {
+        for (line, bits) in [("a b", 7), ("-D a b", 15), ("--show-stats --mes 0 a b", 16), ("-D --mes 24 a b", 24)] {
+            assert_eq!(convert(&format!("gdump {line}")).messages().bits(), bits, "{line}");
+        }
+    }
+
+    #[test]
+    fn verbs_are_taken_only_as_the_first_word() {
+        assert!(matches!(verb("gdump info a --json"), Verb::Info(args) if args.json && args.files.len() == 1));
+        assert!(matches!(verb("gdump info check diff"), Verb::Info(args) if args.files.len() == 2));
+        assert!(matches!(verb("gdump check --num 2 a"), Verb::Check(args) if args.num_threads.is_some()));
+        let Verb::Diff(args) = verb("gdump diff a --raw-base 0x10 b") else { panic!("not diff") };
+        assert_eq!((args.left, args.right, args.raw_base), ("a".into(), "b".into(), Some(PhysAddr(16))));
+        for line in ["-c info check", "./info check", "inf check", "Info check", "help info", "a info", "-- info check"]
+        {
+            assert_eq!(convert(&format!("gdump {line}")).files.len(), 2, "{line}");
+        }
+        assert_eq!(convert("gdump -d 1 info check").files.len(), 2);
+    }
+
+    #[test]
+    fn help_is_of_the_verb_that_it_is_asked_of() {
+        let general = help("gdump --help");
+        for (line, usage) in [("info", "gdump info"), ("check", "gdump check"), ("diff", "gdump diff")] {
+            assert!(general.lines().any(|l| l.trim_start().starts_with(&format!("{line} "))), "{line}: {general}");
+            for asked in [format!("gdump {line} --help"), format!("gdump {line} -h"), format!("gdump {line} a -h b")] {
+                let text = help(&asked);
+                assert!(text.contains(usage) && !text.contains("--split"), "{asked}: {text}");
+            }
+        }
+        assert!(help("gdump info -h").contains("--json"));
+        assert!(!help("gdump info -h").contains("--num-threads"));
+        assert!(!help("gdump check -h").contains("--strict"));
+        for line in ["gdump -h", "gdump -v --help", "gdump -h info", "gdump -c a b -h", "gdump --he"] {
+            assert_eq!(help(line), general, "{line}");
+        }
+        assert!(matches!(parsed("gdump -v"), Ok(Parsed::Version)));
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        for line in ["gdump -h", "gdump info -h", "gdump check -h", "gdump diff -h"] {
+            let text = help(line);
+            let long = text.lines().find(|line| line.len() > 112);
+            assert_eq!(long, None, "{line}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_what_was_found_and_what_was_expected() {
+        let cases = [
+            ("--nonsense a b", "--nonsense: unknown option (see gdump --help)"),
+            ("-x a b", "-x: unknown option"),
+            ("--m 1 a b", "--m is ambiguous: --max-memory, --message-level"),
+            ("a b -d", "-d needs a value"),
+            ("-d x a b", "-d x: dump level x is not a number from 0 to 31"),
+            ("-d -1 a b", "-d -1: dump level -1 is not"),
+            ("--num-threads -c a b", "--num-threads needs a value"),
+            ("--num-threads many a b", "--num-threads many: expected a number"),
+            ("--message-level 32 a b", "--message-level 32: expected a number from 0 to 31"),
+            ("--format zip a b", "--format zip: expected kdump, elf, raw, lime"),
+            ("--codec zip a b", "--codec zip: expected zlib, lzo, snappy, zstd, none"),
+            ("--pfn-range 1..64 a b", "--pfn-range 1..64: A is not a multiple of 64"),
+            ("--max-memory 64 a b", "--max-memory 64: 64 bytes is too little"),
+            ("--raw-base x a b", "--raw-base x: expected an address"),
+            ("--cyclic-buffer 0 a b", "--cyclic-buffer 0: expected a number of KiB"),
+            ("--splitblock-size 4G a b", "--splitblock-size 4G: expected a number of KiB"),
+            ("--dry-run=3 a b", "--dry-run"),
+            ("info", "missing FILE... (see gdump info --help)"),
+            ("info --num-threads 2 a", "--num-threads: unknown option (see gdump info --help)"),
+            ("check --json a", "--json: unknown option"),
+            ("check --strict a", "--strict: unknown option"),
+            ("diff a", "missing FILE2"),
+            ("diff", "missing FILE1 FILE2"),
+            ("diff a b c", "c: one file name too many (see gdump diff --help)"),
+        ];
+        for (line, refusal) in cases {
+            let e = parsed(&format!("gdump {line}")).err().unwrap_or_else(|| panic!("{line} is taken"));
+            assert!(e.contains(refusal) && e.lines().count() == 1, "{line}: {e}");
+        }
+    }
+}

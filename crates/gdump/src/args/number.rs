@@ -1,0 +1,41 @@
+//! Numbers and addresses.
+
+use dump_core::PhysAddr;
+
+/// A number, decimal, or hexadecimal after 0x. No sign: `from_str_radix` and `parse` would take a `+`.
+pub fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(hex) => digits(hex, 16),
+        None => digits(text, 10),
+    }
+}
+
+fn digits(text: &str, radix: u32) -> Option<u64> {
+    u64::from_str_radix(text, radix).ok().filter(|_| !text.starts_with('+'))
+}
+
+/// A physical address.
+///
+/// # Errors
+/// One line, for the value of an option.
+pub fn address(text: &str) -> Result<PhysAddr, String> {
+    number(text).map(PhysAddr).ok_or_else(|| "expected an address, such as 0x100000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_and_hexadecimal() {
+        for (text, value) in [("0", 0), ("10", 10), ("0x10", 16), ("0xfFfF", 0xffff)] {
+            assert_eq!(number(text), Some(value), "{text}");
+        }
+        assert_eq!(number("0xffffffffffffffff"), Some(u64::MAX));
+        for bad in ["", "x", "0x", "-1", "+1", "0x+1", "1 ", "ff", "0x10000000000000000"] {
+            assert_eq!(number(bad), None, "{bad}");
+        }
+        assert_eq!(address("0x40000000"), Ok(PhysAddr(1 << 30)));
+        assert!(address("here").is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! Sizes in bytes.
+
+use super::number::number;
+
+/// Less than this (bytes) is no size of memory that somebody means.
+const LEAST: u64 = 1 << 20;
+
+/// A number of KiB above 0, in bytes.
+///
+/// # Errors
+/// One line, for the value of an option.
+pub fn kib(text: &str) -> Result<u64, String> {
+    let bytes = number(text).filter(|kib| *kib > 0).and_then(|kib| kib.checked_mul(1024));
+    bytes.ok_or_else(|| "expected a number of KiB above 0".to_owned())
+}
+
+/// A size of memory: bytes, or with K, M, G or T after it units of 1024 bytes and so on; in bytes. Below 1 MiB it is refused:
+/// the kernel's own `crashkernel=` takes a suffix too, and somebody will forget it.
+///
+/// # Errors
+/// One line, for the value of an option.
+pub fn memory(text: &str) -> Result<u64, String> {
+    let (digits, shift) = suffix(text);
+    let bytes = number(digits).and_then(|n| n.checked_mul(1 << shift));
+    match bytes {
+        None => Err("expected a size such as 64M (K, M, G or T)".to_owned()),
+        Some(bytes) if bytes < LEAST => Err(format!("{bytes} bytes is too little, expected a size such as 64M")),
+        Some(bytes) => Ok(bytes),
+    }
+}
+
+/// What is before the suffix, and the suffix as a power of 2.
+fn suffix(text: &str) -> (&str, u32) {
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let unit = |(letter, shift): &(char, u32)| {
+        text.strip_suffix([*letter, letter.to_ascii_lowercase()]).map(|digits| (digits, *shift))
+    };
+    units.iter().find_map(unit).unwrap_or((text, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_memory() {
+        let cases = [
+            ("64M", 64 << 20),
+            ("64m", 64 << 20),
+            ("1G", 1 << 30),
+            ("2T", 2 << 40),
+            ("20480K", 20 << 20),
+            ("0x40M", 64 << 20),
+            ("67108864", 64 << 20),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(memory(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "M", "64", "64X", "-1M", "64MB", "99999999999T", "1 G", "1023K"] {
+            assert!(memory(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_kib() {
+        assert_eq!(kib("4"), Ok(4096));
+        assert_eq!(kib("0x10"), Ok(16384));
+        for bad in ["", "0", "-4", "4K", "18014398509481984"] {
+            assert!(kib(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Verbs: the first word, if it is exactly one of these.
+
+use super::check::CheckArgs;
+use super::diff::DiffArgs;
+use super::info::InfoArgs;
+use clap::Subcommand;
+
+/// What inspects dumps.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show what the headers of a dump say: format, codec, machine, kernel, dump level, pages
+    Info(InfoArgs),
+    /// Read a whole dump and report damage
+    Check(CheckArgs),
+    /// Compare the memory in two dumps
+    Diff(DiffArgs),
+}
