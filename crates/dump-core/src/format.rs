@@ -6,6 +6,7 @@ use crate::codec::CodecId;
 use crate::container::Container;
 use crate::error::Result;
 use crate::writer::DumpWriter;
+use std::fmt;
 
 /// Bytes of an input, whatever lies below.
 pub type Bytes = Box<dyn ReadAt>;
@@ -17,14 +18,43 @@ pub struct Format {
     /// Whether a file that begins with `prefix` ([`PROBE_BYTES`] of it, or all) is to be opened as one.
     pub probe: fn(prefix: &[u8], options: &OpenOptions) -> bool,
     /// Opens one.
-    pub open: fn(Bytes, &OpenOptions) -> Result<Box<dyn Container>>,
+    pub open: Open,
     /// Opens one that is spread over several files, where the format has such.
-    pub open_parts: Option<fn(Vec<Part>) -> Result<Box<dyn Container>>>,
+    pub open_parts: Option<OpenParts>,
     /// How one is written, where it is.
     pub output: Option<Output>,
     /// What flags a file that began to be written as incomplete, where the format has such a flag.
     pub incomplete_flag: Option<fn(&dyn ReadAt) -> Result<Patch>>,
 }
+
+impl fmt::Debug for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// By name: the table has each once.
+impl PartialEq for Format {
+    fn eq(&self, other: &Format) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Format {
+    /// What its writer can say or do; nothing where it is not written.
+    pub fn abilities(&self) -> Abilities {
+        self.output.as_ref().map_or(Abilities::empty(), |output| output.abilities)
+    }
+}
+
+/// Opens a container.
+type Open = fn(Bytes, &OpenOptions) -> Result<Box<dyn Container>>;
+
+/// Opens a container that is spread over several files.
+type OpenParts = fn(Vec<Part>) -> Result<Box<dyn Container>>;
+
+/// Makes a writer.
+type Create = fn(&WriteOptions) -> Result<Box<dyn DumpWriter>>;
 
 /// Bytes at the start of a file that decide its format.
 pub const PROBE_BYTES: usize = 64;
@@ -47,7 +77,7 @@ pub struct Part {
 /// How a format is written.
 pub struct Output {
     /// Makes a writer.
-    pub create: fn(&WriteOptions) -> Result<Box<dyn DumpWriter>>,
+    pub create: Create,
     /// What it can do.
     pub abilities: Abilities,
     /// Sets of page frames that its writer holds for itself (bits for every page frame that is dumped at a time).

@@ -112,6 +112,24 @@ impl<S: PageSource + ?Sized> PageSource for Box<S> {
     }
 }
 
+impl<S: PageSource + ?Sized> PageSource for &S {
+    fn meta(&self) -> &DumpMeta {
+        (**self).meta()
+    }
+
+    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()> {
+        (**self).mark_ram(ram)
+    }
+
+    fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
+        (**self).mark_held(held)
+    }
+
+    fn reader(&self) -> Box<dyn PageReader + '_> {
+        (**self).reader()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! How much memory the work may take, and how it is shared out.
 //!
 //! ```text
-//! budget = what the program takes anyway + workers + bitmaps
-//!          (BASE)                          (WORKER)  (a bit a page; window by window where all do not fit)
+//! budget = what the program uses anyway + workers + bitmaps
+//!          (BASE)                         (WORKER)  (a bit a page; window by window where all do not fit)
 //! ```
 //!
 //! A capture kernel has 100 to 500 MB for everything, and what runs out of it loses the dump. See docs/memory.md for what was
@@ -12,13 +12,13 @@ use dump_core::PageBitmap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a run takes before it has workers or bitmaps: the program's own pages, notes and headers, one page table walk.
+/// Bytes that a run uses before it has workers or bitmaps: the program's own pages, notes and headers, one page table walk.
 const BASE: u64 = 6 << 20;
 
-/// What of it is yet to come when an input has been opened: code that has not run, a page table walk, bitmaps of pieces.
+/// Bytes of these that are still to come once an input is open: code that has not run, a page table walk, small bitmaps.
 const REST: u64 = 3 << 20;
 
-/// What each worker adds: 48 KiB of pages read, a block packed, a codec's tables, the part of its stack that it uses.
+/// Bytes that each worker adds: 48 KiB of pages read, a block compressed, a codec's tables, the part of its stack that it uses.
 const WORKER: u64 = 288 << 10;
 
 /// Bytes of memory that the work may take.
@@ -26,8 +26,8 @@ const WORKER: u64 = 288 << 10;
 pub struct Budget(u64);
 
 impl Budget {
-    /// What was asked for, or else half of what can be had: the other half is the page cache's, without which writing a dump
-    /// to a file is slow.
+    /// `asked` bytes, or half of what is available: the other half is left to the page cache, without which writing a dump to a
+    /// file is slow.
     pub fn new(asked: Option<u64>) -> Budget {
         Budget(asked.or_else(|| available().map(|bytes| bytes / 2)).unwrap_or(u64::MAX))
     }
@@ -37,20 +37,20 @@ impl Budget {
         self.0
     }
 
-    /// The least that any dump can be made in.
+    /// The least that any dump can be made with (bytes).
     pub fn least() -> u64 {
         BASE + WORKER + 2 * PageBitmap::most_bytes(PageBitmap::CHUNK_PAGES)
     }
 
-    /// How many of `threads` workers there may be: all, unless a few bitmaps of the smallest kind then had no room left.
+    /// How many of `threads` workers fit: all, unless that left no room for the smallest bitmaps.
     pub fn threads(self, threads: usize) -> usize {
         let rest = self.0.saturating_sub(Budget::least() - WORKER);
         usize::try_from(rest / WORKER).unwrap_or(usize::MAX).clamp(1, threads.max(1))
     }
 
-    /// The pages that a bitmap may span where `bitmaps` of them are held at a time beside `threads` workers, in `most` bytes
-    /// if that is less: all `pages`, or as many chunks as fit, at least one. `taken` is what the process has by now (bytes): an
-    /// opened input may hold bitmaps and indexes of its own.
+    /// The pages that a bitmap may span if `bitmaps` of them are held at a time beside `threads` workers, and in no more than
+    /// `most` bytes: all `pages`, or as many chunks as fit, at least one. `taken` is what the process uses by now (bytes): an
+    /// open input may hold bitmaps and indexes of its own.
     pub fn window(self, taken: u64, threads: usize, bitmaps: u64, most: u64, pages: u64) -> u64 {
         let base = BASE.max(taken + REST);
         let room = self.0.saturating_sub(base + threads as u64 * WORKER).min(most) / bitmaps.max(1);
@@ -61,17 +61,17 @@ impl Budget {
     }
 }
 
-/// The memory that this process has (bytes), as the kernel counts it.
+/// Resident memory of this process (bytes).
 pub fn taken() -> u64 {
     fs::read_to_string("/proc/self/status").ok().and_then(|text| kib(&text, "VmRSS:")).unwrap_or(0)
 }
 
-/// The most memory that this process had at a time so far (bytes), as the kernel counts it.
+/// Peak of the resident memory of this process (bytes).
 pub fn peak() -> Option<u64> {
     fs::read_to_string("/proc/self/status").ok().and_then(|text| kib(&text, "VmHWM:"))
 }
 
-/// Bytes that this process can still get: what the machine has available, less where a control group allows less.
+/// Bytes that this process can still allocate: what the machine has available, or less if a control group allows less.
 fn available() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| kib(&text, "MemAvailable:"));
     let groups =
@@ -79,14 +79,14 @@ fn available() -> Option<u64> {
     machine.into_iter().chain(groups).min()
 }
 
-/// A line of `/proc/meminfo` and its like, in bytes.
+/// The value of a line of `/proc/meminfo` and its like, in bytes.
 fn kib(text: &str, key: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// What the control group of `/proc/self/cgroup`, and those around it, still allow. Of the first version of control groups
-/// the memory controller has a tree of its own.
+/// What the control group in `/proc/self/cgroup`, and those around it, still allow (bytes). In version 1 of control groups the
+/// memory controller has a tree of its own.
 fn group(cgroup: &str, root: &Path) -> Option<u64> {
     let of = |line: &str| {
         let (_, rest) = line.split_once(':')?;
@@ -101,27 +101,22 @@ fn group(cgroup: &str, root: &Path) -> Option<u64> {
     cgroup.lines().filter_map(of).min()
 }
 
-/// The least that the group at `path` below `root` and its ancestors allow beyond what they use. Page cache that they could
-/// give back counts as free.
+/// The least that the group at `path` below `root` and its ancestors allow beyond what they use (bytes).
 fn limit(root: &Path, path: &str) -> Option<u64> {
-    let mut dir: PathBuf = root.join(path);
-    let mut least = None;
-    loop {
-        let number = |names: &[&str]| {
-            names.iter().find_map(|name| fs::read_to_string(dir.join(name)).ok()?.trim().parse::<u64>().ok())
-        };
-        if let Some(max) = number(&["memory.max", "memory.limit_in_bytes"]) {
-            let used = number(&["memory.current", "memory.usage_in_bytes"]).unwrap_or(0);
-            let stat = fs::read_to_string(dir.join("memory.stat")).unwrap_or_default();
-            let cache = |key: &str| stat.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
-            let cache = cache("inactive_file ").unwrap_or(0);
-            let free = max.saturating_sub(used.saturating_sub(cache));
-            least = Some(least.map_or(free, |least: u64| least.min(free)));
-        }
-        if dir == root || !dir.pop() || !dir.starts_with(root) {
-            return least;
-        }
-    }
+    let dir: PathBuf = root.join(path);
+    let groups = dir.ancestors().take_while(|dir| dir.starts_with(root));
+    groups.filter_map(free).min()
+}
+
+/// What one group allows beyond what it uses (bytes). Page cache that it could give back counts as free.
+fn free(dir: &Path) -> Option<u64> {
+    let file = |name: &str| fs::read_to_string(dir.join(name)).ok();
+    let number = |names: &[&str]| names.iter().find_map(|name| file(name)?.trim().parse::<u64>().ok());
+    let max = number(&["memory.max", "memory.limit_in_bytes"])?;
+    let used = number(&["memory.current", "memory.usage_in_bytes"]).unwrap_or(0);
+    let stat = file("memory.stat").unwrap_or_default();
+    let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse().ok());
+    Some(max.saturating_sub(used.saturating_sub(cache.unwrap_or(0))))
 }
 
 #[cfg(test)]

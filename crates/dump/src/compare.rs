@@ -32,6 +32,22 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Pages that only one dump has, and that are not zero.
+    pub fn only_one(&self) -> u64 {
+        self.only_other[0] + self.only_other[1]
+    }
+
+    /// Whether no page of the two could be compared although there are pages.
+    pub fn nothing_in_common(&self) -> bool {
+        self.equal == 0 && self.only_one() != 0
+    }
+
+    /// Whether the dumps hold the same memory; `strict`: a page that only one has is a difference.
+    pub fn is_same(&self, strict: bool) -> bool {
+        let differ = self.differ + self.damaged[0] + self.damaged[1];
+        differ == 0 && !self.nothing_in_common() && (self.only_one() == 0 || !strict)
+    }
+
     fn merge(mut self, other: Comparison) -> Comparison {
         self.equal += other.equal;
         self.differ += other.differ;
@@ -48,8 +64,8 @@ impl Comparison {
 ///
 /// # Errors
 /// A failure that touches more than pages.
-pub fn compare(left: Box<dyn PageSource + '_>, right: Box<dyn PageSource + '_>) -> Result<Comparison> {
-    let (left, right) = to_one_page_size(left, right);
+pub fn compare(left: &dyn PageSource, right: &dyn PageSource) -> Result<Comparison> {
+    let (left, right) = to_one_page_size(Box::new(left), Box::new(right));
     compare_pages(left.as_ref(), right.as_ref())
 }
 

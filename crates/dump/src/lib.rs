@@ -73,6 +73,7 @@ mod image;
 mod incomplete;
 mod layers;
 mod memory_search;
+mod oddities;
 mod open;
 mod output_file;
 mod ram;

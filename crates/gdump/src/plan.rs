@@ -1,9 +1,8 @@
 //! What the command line asks for, checked as a whole.
 
-use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, Format, InfoArgs, Threads, Verb};
+use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, Threads, Verb};
 use crate::messages::Messages;
-use dump_core::{CodecId, PfnRange, PhysAddr};
-use dump_filter::DumpLevel;
+use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr};
 use std::path::PathBuf;
 
 /// What is to be done.
@@ -32,6 +31,13 @@ pub struct Inputs {
     pub mapped: bool,
 }
 
+impl Inputs {
+    /// How they are opened.
+    pub fn opening(&self) -> Opening {
+        Opening { options: OpenOptions { raw_base: self.raw_base }, mapped: self.mapped }
+    }
+}
+
 /// From dump to dump.
 #[derive(Debug)]
 pub struct Conversion {
@@ -40,7 +46,7 @@ pub struct Conversion {
     /// The files to write: one, the parts of a split dump, or none for a stream to stdout.
     pub outputs: Vec<PathBuf>,
     /// The format of the output.
-    pub format: Format,
+    pub format: &'static Format,
     /// How pages are compressed.
     pub compression: Compression,
     /// Whether the input must be all parts of a split dump.
@@ -193,16 +199,18 @@ impl Conversion {
         self.outputs.is_empty()
     }
 
+    fn can(&self, ability: Abilities) -> bool {
+        self.format.abilities().contains(ability)
+    }
+
     fn check(&self) -> Result<(), String> {
-        if self.format != Format::Kdump && matches!(self.compression, Compression::Codec(_)) {
-            return Err(
-                "only kdump dumps have compressed pages: -c, -l, -p, -z and --codec cannot be combined with -E or \
-                        another --format"
-                    .to_owned(),
-            );
+        let name = self.format.name;
+        if !self.can(Abilities::COMPRESSES) && matches!(self.compression, Compression::Codec(_)) {
+            let options = "-c, -l, -p, -z and --codec";
+            return Err(format!("{name} dumps have no compressed pages: {options} cannot be combined with them"));
         }
-        if self.format != Format::Kdump && (self.outputs.len() > 1 || self.pfn_range.is_some()) {
-            return Err("only kdump dumps can be split".to_owned());
+        if !self.can(Abilities::SPLITS) && (self.outputs.len() > 1 || self.pfn_range.is_some()) {
+            return Err(format!("{name} dumps cannot be split"));
         }
         if self.pfn_range.is_some() && self.outputs.len() > 1 {
             return Err("--pfn-range writes one part and cannot be combined with --split".to_owned());
@@ -273,12 +281,17 @@ fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
     Ok(Rearrangement { input, output: output.clone(), force: args.force, messages })
 }
 
-fn format(args: &ConvertArgs) -> Result<Format, String> {
-    match (args.format, args.elf) {
-        (None | Some(Format::Elf), true) => Ok(Format::Elf),
-        (Some(_), true) => Err("-E is --format elf and cannot be combined with another --format".to_owned()),
-        (format, false) => Ok(format.unwrap_or(Format::Kdump)),
+/// Name of the format without an option, and of the one that `-E` means.
+const DEFAULT_FORMAT: &str = "kdump";
+const E_FORMAT: &str = "elf";
+
+fn format(args: &ConvertArgs) -> Result<&'static Format, String> {
+    if args.elf && args.format.is_some_and(|format| format.name != E_FORMAT) {
+        return Err("-E is --format elf and cannot be combined with another --format".to_owned());
     }
+    let name = if args.elf { E_FORMAT } else { DEFAULT_FORMAT };
+    let named = || dump::format(name).ok_or_else(|| format!("--format {name} is not in this build"));
+    args.format.map_or_else(named, Ok)
 }
 
 fn compression(args: &ConvertArgs) -> Compression {
@@ -302,6 +315,10 @@ fn threads(asked: Option<Threads>, messages: Messages) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn codec(name: &str) -> CodecId {
+        dump::codec(name).unwrap()
+    }
     use crate::args::{Parsed, parse};
 
     fn plan(line: &str) -> Result<Plan, String> {
@@ -342,28 +359,28 @@ mod tests {
     fn compression_by_options() {
         for (line, compression) in [
             ("a b", Compression::None),
-            ("-c a b", Compression::Codec(CodecId::Zlib)),
-            ("--codec zstd a b", Compression::Codec(CodecId::Zstd)),
+            ("-c a b", Compression::Codec(codec("zlib"))),
+            ("--codec zstd a b", Compression::Codec(codec("zstd"))),
             ("--codec none a b", Compression::None),
             ("-E --codec none a b", Compression::None),
             ("--reassemble a b", Compression::AsInput),
-            ("--reassemble -l a b", Compression::Codec(CodecId::Lzo)),
+            ("--reassemble -l a b", Compression::Codec(codec("lzo"))),
             ("--reassemble --codec none a b", Compression::None),
         ] {
             assert_eq!(conversion(line).compression, compression, "{line}");
         }
-        assert_eq!(Compression::AsInput.codec(Some(CodecId::Lzo)), Some(CodecId::Lzo));
-        assert_eq!(Compression::None.codec(Some(CodecId::Lzo)), None);
-        assert_eq!(Compression::Codec(CodecId::Zlib).codec(Some(CodecId::Lzo)), Some(CodecId::Zlib));
+        assert_eq!(Compression::AsInput.codec(Some(codec("lzo"))), Some(codec("lzo")));
+        assert_eq!(Compression::None.codec(Some(codec("lzo"))), None);
+        assert_eq!(Compression::Codec(codec("zlib")).codec(Some(codec("lzo"))), Some(codec("zlib")));
     }
 
     #[test]
     fn formats_by_options() {
         for (line, expected) in [
-            ("a b", Format::Kdump),
-            ("-E a b", Format::Elf),
-            ("-E --format elf a b", Format::Elf),
-            ("--format raw --format lime a b", Format::Lime),
+            ("a b", "kdump"),
+            ("-E a b", "elf"),
+            ("-E --format elf a b", "elf"),
+            ("--format raw --format lime a b", "lime"),
         ] {
             assert_eq!(conversion(line).format, expected, "{line}");
         }

@@ -1,35 +1,51 @@
 //! What was left out, what was kept, and what that saved.
 
-use dump_core::{DumpMeta, PageSize};
-use dump_filter::{Reason, Tally};
-use dump_pipe::Counts;
+use dump::{Converted, Counts, DumpLevel, DumpMeta, PageSize, Reason, Tally};
 use std::fmt::Write;
 
 /// The numbers of one dump. Pages unless said otherwise.
 pub struct Report<'a> {
-    /// The machine.
-    pub meta: &'a DumpMeta,
-    /// Page frames below the end of memory.
-    pub total: u64,
+    meta: &'a DumpMeta,
     /// Page frames that are RAM.
-    pub ram: u64,
+    ram: u64,
     /// Page frames that the source itself holds nothing of.
-    pub not_held: u64,
+    not_held: u64,
     /// Left out by struct page.
-    pub tally: &'a Tally,
+    tally: &'a Tally,
     /// What became of the rest.
-    pub counts: Counts,
+    counts: Counts,
     /// Whether zero pages count as left out.
-    pub zero_excluded: bool,
+    zero_excluded: bool,
     /// Pages that were to be written.
-    pub dumpable: u64,
+    dumpable: u64,
     /// Size of the dump file (bytes).
-    pub file_len: u64,
+    file_len: u64,
     /// Bytes written to it.
-    pub written: u64,
+    written: u64,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    /// Of a conversion that was done.
+    pub fn new(done: &'a Converted) -> Report<'a> {
+        let (meta, outcome) = (&done.meta, &done.outcome);
+        Report {
+            meta,
+            ram: done.ram_pages,
+            not_held: done.ram_pages - done.held_pages.min(done.ram_pages),
+            tally: &done.findings.tally,
+            counts: outcome.counts,
+            zero_excluded: meta.dump_level & DumpLevel::ZERO.bits() != 0,
+            dumpable: done.dumpable,
+            file_len: outcome.lengths.iter().sum::<u64>().min(outcome.written), // holes take no room
+            written: outcome.written,
+        }
+    }
+
+    /// Page frames below the end of memory.
+    fn total(&self) -> u64 {
+        self.meta.end_pfn.0
+    }
+
     fn zero(&self) -> u64 {
         if self.zero_excluded { self.counts.zero } else { 0 }
     }
@@ -42,8 +58,7 @@ impl Report<'_> {
     pub fn table(&self) -> String {
         let size = self.meta.page_size;
         let mut out = String::new();
-        let release = self.meta.utsname.release();
-        let kernel = if release.is_empty() { "unknown kernel".to_owned() } else { format!("Linux {release}") };
+        let kernel = self.meta.release().map_or("unknown kernel".to_owned(), |release| format!("Linux {release}"));
         let mut line = |label: &str, pages: u64| {
             let _ = writeln!(out, "  {label:<24} {pages:>12} pages  {:>10}", bytes(size.bytes_of(pages)));
         };
@@ -61,7 +76,7 @@ impl Report<'_> {
         ];
         rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));
         line("kept", self.dumpable - self.zero().min(self.dumpable));
-        for (label, pages) in [("unreadable", self.counts.unreadable), ("not reached", self.not_reached())] {
+        for (label, pages) in [("unreadable", self.counts.unreadable), ("lost in the source", self.counts.lost), ("not reached", self.not_reached())] {
             if pages != 0 {
                 line(&format!("- {label}"), pages);
             }
@@ -80,7 +95,7 @@ impl Report<'_> {
     /// Pages that a dump which ended early never came to.
     fn not_reached(&self) -> u64 {
         let c = &self.counts;
-        self.dumpable.saturating_sub(c.packed + c.raw + c.zero + c.unreadable)
+        self.dumpable.saturating_sub(c.compressed + c.raw + c.zero + c.unreadable + c.lost)
     }
 
     /// makedumpfile's report, whose lines scripts read.
@@ -106,9 +121,9 @@ impl Report<'_> {
         let mut line = |label: &str, pages: u64| {
             let _ = writeln!(out, "{label}: {pages:#018x}");
         };
-        line("Memory Hole     ", self.total - self.ram.min(self.total));
+        line("Memory Hole     ", self.total() - self.ram.min(self.total()));
         out.push_str("--------------------------------------------------\n");
-        let _ = writeln!(out, "Total pages     : {:#018x}", self.total);
+        let _ = writeln!(out, "Total pages     : {:#018x}", self.total());
         let _ = writeln!(out, "Write bytes     : {}", self.written);
         out
     }

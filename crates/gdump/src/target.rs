@@ -1,9 +1,7 @@
 //! Where the dump goes.
 
 use crate::plan::Conversion;
-use dump_core::{Error, ErrorKind, OutputFile, Result, WriteAt};
-use dump_flat::FlatStream;
-use dump_pipe::NullOutput;
+use dump::{Error, ErrorKind, FlatStream, NullOutput, OutputFile, Result, WriteAt};
 use std::fs::{self, File, Metadata};
 use std::io::IsTerminal;
 use std::os::fd::AsFd;

@@ -2,7 +2,7 @@
 
 use super::number::address;
 use super::threads::Threads;
-use dump_core::PhysAddr;
+use dump::PhysAddr;
 use std::path::PathBuf;
 
 /// Options of `gdump check`.

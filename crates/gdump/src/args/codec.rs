@@ -1,7 +1,7 @@
 //! Codecs by name.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use dump_core::CodecId;
+use dump::CodecId;
 
 /// How pages are to be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,13 @@ const NONE: &str = "none";
 
 /// Takes the names of all codecs, and none.
 pub fn parser() -> impl TypedValueParser<Value = Codec> {
-    let names = CodecId::ALL.iter().map(|codec| codec.name()).chain([NONE]);
+    let names = dump::codecs().map(|codec| codec.name()).chain([NONE]);
     PossibleValuesParser::new(names).map(|name| named(&name))
 }
 
-fn named(name: &str) -> Codec {
-    CodecId::ALL.into_iter().find(|codec| codec.name() == name).map_or(Codec::None, Codec::Pages)
+/// The codec of that name; none where there is no such codec.
+pub fn named(name: &str) -> Codec {
+    dump::codec(name).map_or(Codec::None, Codec::Pages)
 }
 
 #[cfg(test)]
@@ -31,8 +32,9 @@ mod tests {
 
     #[test]
     fn names() {
-        assert_eq!(named("zlib"), Codec::Pages(CodecId::Zlib));
-        assert_eq!(named("zstd"), Codec::Pages(CodecId::Zstd));
+        for name in ["zlib", "lzo", "snappy", "zstd"] {
+            assert!(matches!(named(name), Codec::Pages(codec) if codec.name() == name), "{name}");
+        }
         assert_eq!(named(NONE), Codec::None);
     }
 }

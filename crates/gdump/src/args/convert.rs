@@ -1,7 +1,7 @@
 //! `gdump [OPTIONS] VMCORE DUMPFILE`.
 
 use super::codec::{self, Codec};
-use super::format::Format;
+use super::format;
 use super::levels::DumpLevels;
 use super::message_level::message_level;
 use super::number::address;
@@ -9,7 +9,7 @@ use super::pfn_range::pfn_range;
 use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
-use dump_core::{CodecId, PfnRange, PhysAddr};
+use dump::{Format, PfnRange, PhysAddr};
 use std::path::PathBuf;
 
 /// Options of everything but the verbs; makedumpfile's, where it has them.
@@ -54,8 +54,8 @@ pub struct ConvertArgs {
     #[arg(short = 'E')]
     pub elf: bool,
     /// Write FORMAT: kdump, elf, raw (memory from address 0) or lime [default: kdump]
-    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
-    pub format: Option<Format>,
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
+    pub format: Option<&'static Format>,
     /// Write the dump to stdout in the flattened format, for a pipe
     #[arg(short = 'F')]
     pub flattened: bool,
@@ -132,13 +132,8 @@ pub struct ConvertArgs {
 impl ConvertArgs {
     /// The codec, by whichever option was given last.
     pub fn codec(&self) -> Option<Codec> {
-        let letters = [
-            (self.zlib, CodecId::Zlib),
-            (self.lzo, CodecId::Lzo),
-            (self.snappy, CodecId::Snappy),
-            (self.zstd, CodecId::Zstd),
-        ];
-        let letter = letters.into_iter().find_map(|(given, codec)| given.then_some(Codec::Pages(codec)));
+        let letters = [(self.zlib, "zlib"), (self.lzo, "lzo"), (self.snappy, "snappy"), (self.zstd, "zstd")];
+        let letter = letters.into_iter().find_map(|(given, name)| given.then(|| codec::named(name)));
         letter.or(self.codec)
     }
 

@@ -1,16 +1,17 @@
 //! Formats of the output.
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use dump::Format;
 
-/// Formats that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// kdump-compressed.
-    Kdump,
-    /// An ELF core.
-    Elf,
-    /// Memory byte for byte, from address 0.
-    Raw,
-    /// LiME.
-    Lime,
+/// Takes the names of the formats that are written.
+pub fn parser() -> impl TypedValueParser<Value = &'static Format> {
+    PossibleValuesParser::new(dump::output_formats()).try_map(|name| dump::format(&name).ok_or("not in the table of formats"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_name_that_is_offered_is_a_format() {
+        assert!(dump::output_formats().all(|name| dump::format(name).is_some()));
+    }
 }

@@ -1,7 +1,7 @@
 //! `gdump info`.
 
 use super::number::address;
-use dump_core::PhysAddr;
+use dump::PhysAddr;
 use std::path::PathBuf;
 
 /// Options of `gdump info`.

@@ -1,6 +1,6 @@
 //! Lists of dump levels.
 
-use dump_filter::DumpLevel;
+use dump::DumpLevel;
 use std::str::FromStr;
 
 /// makedumpfile takes as many.

@@ -26,7 +26,6 @@ pub use check::CheckArgs;
 pub use codec::Codec;
 pub use convert::ConvertArgs;
 pub use diff::DiffArgs;
-pub use format::Format;
 pub use info::InfoArgs;
 pub use threads::Threads;
 pub use verb::Verb;
@@ -145,7 +144,7 @@ pub fn version() -> String {
 mod tests {
     use super::*;
     use crate::messages::MessageLevel;
-    use dump_core::{CodecId, PhysAddr};
+    use dump::PhysAddr;
 
     fn parsed(line: &str) -> Result<Parsed, String> {
         parse(line.split(' ').map(OsString::from))
@@ -191,7 +190,7 @@ mod tests {
             "gdump a --codec=zlib b -d17 -d 31",
         ] {
             let args = convert(line);
-            assert_eq!(args.codec(), Some(Codec::Pages(CodecId::Zlib)), "{line}");
+            assert_eq!(args.codec(), Some(codec::named("zlib")), "{line}");
             assert_eq!((args.levels, args.files.len()), ("31".parse().unwrap(), 2), "{line}");
         }
     }
@@ -203,18 +202,18 @@ mod tests {
         assert_eq!(args.messages(), MessageLevel::default() | MessageLevel::REPORT);
         assert!(args.dry_run && args.split);
         assert_eq!((args.splitblock_size, args.cyclic_buffer), (Some(1 << 20), Some(8192)));
-        assert_eq!(args.codec(), Some(Codec::Pages(CodecId::Lzo)));
+        assert_eq!(args.codec(), Some(codec::named("lzo")));
     }
 
     #[test]
     fn the_last_codec_counts() {
         let cases = [
             ("a b", None),
-            ("-c a b", Some(Codec::Pages(CodecId::Zlib))),
-            ("-c -l a b", Some(Codec::Pages(CodecId::Lzo))),
-            ("-pz a b", Some(Codec::Pages(CodecId::Zstd))),
-            ("--codec snappy -c --codec zstd a b", Some(Codec::Pages(CodecId::Zstd))),
-            ("--codec zstd -p a b", Some(Codec::Pages(CodecId::Snappy))),
+            ("-c a b", Some(codec::named("zlib"))),
+            ("-c -l a b", Some(codec::named("lzo"))),
+            ("-pz a b", Some(codec::named("zstd"))),
+            ("--codec snappy -c --codec zstd a b", Some(codec::named("zstd"))),
+            ("--codec zstd -p a b", Some(codec::named("snappy"))),
             ("-z --codec none a b", Some(Codec::None)),
         ];
         for (line, codec) in cases {

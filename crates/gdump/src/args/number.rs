@@ -1,6 +1,6 @@
 //! Numbers and addresses.
 
-use dump_core::PhysAddr;
+use dump::PhysAddr;
 
 /// A number, decimal, or hexadecimal after 0x. No sign: `from_str_radix` and `parse` would take a `+`.
 pub fn number(text: &str) -> Option<u64> {

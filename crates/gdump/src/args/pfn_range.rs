@@ -1,7 +1,7 @@
 //! Ranges of page frames.
 
 use super::number::number;
-use dump_core::{Pfn, PfnRange};
+use dump::{Pfn, PfnRange};
 
 /// crash counts descriptors over 64-bit words of the bitmap that begin at the first page of a part.
 const ALIGNMENT: u64 = 64;

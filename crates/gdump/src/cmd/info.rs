@@ -2,11 +2,8 @@
 
 use crate::exit::Exit;
 use crate::messages::print;
-use crate::open::{Container, Dump};
 use crate::plan::InfoPlan;
-use crate::subject::machine_name;
-use dump_core::{ByteOrder, DumpMeta, Result, WordSize};
-use dump_kernel::{KernelSymbols, Vmcoreinfo};
+use dump::{ByteOrder, Dump, DumpMeta, Result, Vmcoreinfo, WordSize};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -82,20 +79,18 @@ pub fn run(plan: &InfoPlan) -> Result<Exit> {
 
 impl Info {
     fn new(files: Vec<String>, dump: &Dump) -> Result<Info> {
-        let meta = dump.source().meta();
-        let (ram, held) = super::bitmaps(dump.source())?;
-        let told = meta.vmcoreinfo_text().map(Vmcoreinfo::parse);
-        let mut odd: Vec<String> = dump.damage.iter().map(|damage| damage.to_string()).collect();
-        oddities(dump, meta, told.as_ref(), &mut odd);
-        let (container, header_version, codec, split) = container(&dump.container);
+        let (meta, what, kernel_info) = (dump.meta(), dump.describe(), dump.vmcoreinfo());
+        let (ram, held) = dump::bitmaps(dump.source())?;
+        let mut odd: Vec<String> = dump.damage().iter().map(|damage| damage.to_string()).collect();
+        odd.extend(dump.oddities());
         Ok(Info {
             schema_version: SCHEMA_VERSION,
             files,
-            layers: dump.layers.clone(),
-            container,
-            flavor: dump.flavor,
-            header_version,
-            codec,
+            layers: dump.layers().to_vec(),
+            container: what.format,
+            flavor: what.producer,
+            header_version: what.version,
+            codec: what.codec.map(|codec| codec.name()),
             machine: machine(meta),
             page_size: meta.page_size.bytes(),
             end_pfn: meta.end_pfn.0,
@@ -104,10 +99,10 @@ impl Info {
             dump_level: meta.dump_level,
             incomplete: meta.incomplete,
             excluded_vmemmap: meta.excluded_vmemmap,
-            split,
-            kernel: kernel(meta, told.as_ref()),
-            cpus: meta.cpus,
-            phys_base: meta.phys_base,
+            split: what.part.map(|part| [part.start.0, part.end.0]),
+            kernel: kernel(meta, kernel_info.as_ref()),
+            cpus: meta.cpus(),
+            phys_base: meta.phys_base.unwrap_or(0),
             notes: notes(meta),
             erase_info: String::from_utf8_lossy(&meta.erase_info).lines().map(str::to_owned).collect(),
             odd,
@@ -152,77 +147,36 @@ impl Info {
     }
 }
 
-fn container(container: &Container) -> (&'static str, Option<i32>, Option<&'static str>, Option<[u64; 2]>) {
-    match container {
-        Container::Elf(_) => ("elf", None, None, None),
-        Container::Kdump(file) => {
-            let split = file.split_range().map(|range| [range.start.0, range.end.0]);
-            ("kdump", Some(file.header().main.version), codec(file.header().main.status), split)
-        }
-        Container::Split(set) => {
-            let main = set.parts().first().map(|part| &part.header().main);
-            ("kdump", main.map(|m| m.version), main.and_then(|m| codec(m.status)), None)
-        }
-        Container::Lime(_) => ("lime", None, None, None),
-        Container::Avml(_) => ("avml", None, None, None),
-        Container::Raw(_) => ("raw", None, None, None),
-    }
-}
-
-fn codec(status: u32) -> Option<&'static str> {
-    let of = |codec: &dump_core::CodecId| status & dump_kdump::desc::flags_of(Some(*codec)) != 0;
-    dump_core::CodecId::ALL.iter().find(|codec| of(codec)).map(|codec| codec.name())
-}
-
 fn machine(meta: &DumpMeta) -> MachineInfo {
     let m = meta.machine;
-    let name = match (machine_name(m), meta.utsname.machine()) {
-        ("", name) if name.is_empty() && m.elf_machine == 0 => "unknown".to_owned(),
-        ("", name) if name.is_empty() => format!("e_machine {}", m.elf_machine),
-        ("", name) => name,
-        (name, _) => name.to_owned(),
+    let stated = meta.utsname.map(|names| names.machine()).filter(|name| !name.is_empty());
+    let name = match (m.name(), stated, m.elf_machine) {
+        (Some(name), ..) => name.to_owned(),
+        (None, Some(name), _) => name,
+        (None, None, Some(number)) => format!("e_machine {number}"),
+        (None, None, None) => "unknown".to_owned(),
     };
     MachineInfo {
-        elf_machine: m.elf_machine,
+        elf_machine: m.elf_machine.unwrap_or(0),
         name,
         bits: if m.word == WordSize::Bits64 { 64 } else { 32 },
         byte_order: if m.order == ByteOrder::Little { "little" } else { "big" },
     }
 }
 
-fn kernel(meta: &DumpMeta, told: Option<&Vmcoreinfo>) -> KernelInfo {
-    let uts = |text: String| Some(text).filter(|text| !text.is_empty());
-    let get = |key| told.and_then(|info| info.get(key)).map(str::to_owned);
+fn kernel(meta: &DumpMeta, info: Option<&Vmcoreinfo>) -> KernelInfo {
+    let get = |key| info.and_then(|info| info.get(key)).map(str::to_owned);
+    let version = meta.utsname.map(|names| names.version()).filter(|text| !text.is_empty());
     KernelInfo {
-        release: get("OSRELEASE").or_else(|| uts(meta.utsname.release())),
-        version: uts(meta.utsname.version()),
+        release: get("OSRELEASE").or_else(|| meta.release()),
+        version,
         build_id: get("BUILD-ID"),
-        crash_time: told.and_then(Vmcoreinfo::crash_time).or(Some(meta.crash_time)).filter(|time| *time != 0),
+        crash_time: info.and_then(Vmcoreinfo::crash_time).or(meta.crash_time).filter(|time| *time != 0),
         kaslr_offset: get("KERNELOFFSET"),
     }
 }
 
 fn notes(meta: &DumpMeta) -> Vec<NoteInfo> {
-    let described = dump_elf::describe_notes(&meta.notes, meta.machine.order);
+    let described = meta.notes.describe();
     described.into_iter().map(|n| NoteInfo { owner: n.owner, r#type: n.kind, name: n.name, size: n.size }).collect()
-}
-
-/// What somebody should know who wonders why a tool does not open the file.
-fn oddities(dump: &Dump, meta: &DumpMeta, told: Option<&Vmcoreinfo>, odd: &mut Vec<String>) {
-    let Some(info) = told else {
-        odd.push("no VMCOREINFO: drgn cannot open it; gdump looks for it in memory when it converts".to_owned());
-        return;
-    };
-    let in_header = matches!(dump.container, Container::Kdump(_) | Container::Split(_));
-    let release = meta.utsname.release();
-    if in_header && Some(release.as_str()) != info.release() {
-        odd.push(format!("utsname says release {release:?}, VMCOREINFO {:?}", info.release().unwrap_or_default()));
-    }
-    let phys_base = info.number("phys_base").or_else(|| info.number("PHYS_OFFSET")).map(|value| value as u64);
-    if let Some(phys_base) = phys_base.filter(|value| in_header && *value != meta.phys_base) {
-        odd.push(format!("phys_base is {:#x} in the header, {phys_base:#x} in VMCOREINFO", meta.phys_base));
-    }
-    if let Some(size) = info.page_size().filter(|size| in_header && *size != meta.page_size) {
-        odd.push(format!("pages of {} bytes, the kernel's have {}", meta.page_size.bytes(), size.bytes()));
-    }
 }

@@ -1,4 +1,4 @@
-//! One file for each thing that the program does.
+//! What the program does, a file each.
 
 pub mod check;
 pub mod convert;
@@ -10,27 +10,18 @@ use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
 use crate::plan::Inputs;
 use crate::progress::Progress;
-use dump_core::{Error, ErrorKind, PageBitmap, PageSize, PageSource, Result};
+use dump::{Dump, Error, ErrorKind, PageSize, Result};
 
-/// Opens a dump to look at it; progress is shown while it is unpacked.
-fn open(inputs: &Inputs) -> Result<crate::open::Dump> {
+/// Opens a dump to look at it; progress is shown while it is decompressed.
+fn open(inputs: &Inputs) -> Result<Dump> {
     let messages = Messages::new(MessageLevel::PROGRESS, false);
-    crate::open::open(inputs, &Progress::new(messages, PageSize::K4, Interrupt::default()))
+    let progress = Progress::new(messages, PageSize::K4, Interrupt::default());
+    Dump::open_all(&inputs.paths, &inputs.opening(), &progress)
 }
 
-/// Runs `work` on `threads` threads.
+/// Runs `work` on `threads` workers.
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|e| Error::new(ErrorKind::Io, format!("{threads} threads cannot be started: {e}")))?;
     pool.install(work)
-}
-
-/// The pages that are RAM, and those that a source means to hold.
-fn bitmaps(source: &dyn PageSource) -> Result<(PageBitmap, PageBitmap)> {
-    let end = source.meta().end_pfn;
-    let new = || PageBitmap::new(end).ok_or_else(|| Error::corrupt(format!("memory up to page frame {end}")));
-    let (mut ram, mut held) = (new()?, new()?);
-    source.mark_ram(&mut ram)?;
-    source.mark_held(&mut held)?;
-    Ok((ram, held))
 }

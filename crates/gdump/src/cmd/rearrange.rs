@@ -5,8 +5,7 @@ use crate::interrupt::Interrupt;
 use crate::plan::Rearrangement;
 use crate::progress::Progress;
 use crate::target;
-use dump_core::{Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt};
-use dump_flat::rearrange;
+use dump::{Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt, rearrange};
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -61,20 +60,10 @@ fn give_up(plan: &Rearrangement, file: File) -> Exit {
     Exit::Failed
 }
 
-/// Sets the flag in the header of the dump that `file` begins with, and makes the file long enough for what the header
-/// speaks of.
+/// Flags the dump that `file` begins with.
 fn flag(file: &File) -> Result<()> {
-    let len = file.metadata()?.len();
-    let input = InputFile::new(file.try_clone()?, len);
-    let output = OutputFile::new(file.try_clone()?);
-    if let Ok(header) = dump_elf::FileHeader::read(&input) {
-        let (offset, bytes) = header.incomplete_flag();
-        return output.write_at(offset, &bytes);
-    }
-    let header = dump_kdump::header::Header::read(&input)?;
-    output.zeros(0, dump_kdump::Layout::of(&header.main, header.page_size).descriptors())?;
-    let (offset, bytes) = header.incomplete_flag();
-    output.write_at(offset, &bytes)
+    let input = InputFile::new(file.try_clone()?, file.metadata()?.len());
+    dump::flag_incomplete(&input, &OutputFile::new(file.try_clone()?))
 }
 
 /// The output file, made when the first byte is to be written: what is no stream leaves nothing behind.
@@ -88,7 +77,7 @@ impl Lazy<'_> {
         if self.file.get().is_none() {
             let _ = self.file.set(target::create(&self.plan.output, self.plan.force)?);
         }
-        let file = self.file.get().ok_or_else(|| Error::corrupt("no output"))?;
+        let file = self.file.get().ok_or_else(|| Error::bug("no output"))?;
         Ok(OutputFile::new(file.try_clone()?))
     }
 }
