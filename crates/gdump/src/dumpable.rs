@@ -87,7 +87,7 @@ impl<'a> Dumpable<'a> {
         let dumpable = Dumpable { criteria, span, window: window.max(1), unknown, watch, state: Mutex::new(state) };
         if let Some(view) = dumpable.scanned() {
             for class in criteria.level.unknown(&view.rules) {
-                unknown(class.class, &format!("vmcoreinfo has no {}", class.key))?;
+                unknown(class.class, &format!("vmcoreinfo lacks {}", class.key))?;
             }
         }
         dumpable.window(Pfn(0))?;
@@ -201,7 +201,7 @@ impl<'a> Dumpable<'a> {
             let job = Exclusion { kernel, memory: self.criteria.memory, map, rules, level };
             let excluded = exclude(&job, &mut found.bits, before, self.watch)?;
             (found.findings.tally, found.beyond) = (excluded.tally, excluded.beyond);
-            if level.any(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
+            if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
                 self.exclude_free_lists(view, i == 0, &mut found)?;
             }
         }

@@ -8,7 +8,8 @@ use dump_core::{
     Result, Scratch, UtsName, Watch, WordSize, share_out,
 };
 use dump_kdump::desc::flags_of;
-use dump_kernel::{Kernel, KernelSymbols, MemMap, PageRules, PhysMemory, SourceMemory, Vmcoreinfo, vmcoreinfo_at};
+use dump_kernel::arch::{MachineFacts, arch_of};
+use dump_kernel::{Kernel, MemMap, PageRules, PhysMemory, SourceMemory, Vmcoreinfo, Words, vmcoreinfo_at};
 
 /// `e_machine` of architectures with names of their own here.
 const EM_X86_64: u16 = 62;
@@ -83,16 +84,14 @@ impl Subject {
     fn complete(&mut self) {
         let Some(info) = &self.info else { return };
         self.meta.crash_time = info.crash_time().unwrap_or(self.meta.crash_time);
-        let number = |name| info.number(name).map(|value| value as u64);
-        let told = match self.meta.machine.elf_machine {
-            EM_X86_64 => Kernel::new(info.clone(), self.meta.machine, self.meta.page_size, &self.meta.segments)
-                .map(|kernel| kernel.phys_base())
-                .ok(),
-            EM_AARCH64 => number("PHYS_OFFSET"),
-            EM_RISCV => number("phys_ram_base"),
-            _ => None,
+        let facts = MachineFacts {
+            symbols: info,
+            words: Words::of(self.meta.machine),
+            page_size: self.meta.page_size,
+            segments: &self.meta.segments,
         };
-        self.meta.phys_base = told.unwrap_or(self.meta.phys_base);
+        let phys_base = arch_of(self.meta.machine).and_then(|arch| arch.phys_base(facts));
+        self.meta.phys_base = phys_base.unwrap_or(self.meta.phys_base);
         let named = UtsName::named(info.release().unwrap_or_default(), machine_name(self.meta.machine));
         let read = Kernel::new(info.clone(), self.meta.machine, self.meta.page_size, &self.meta.segments)
             .and_then(|kernel| kernel.utsname(&self.memory()))

@@ -89,7 +89,7 @@ fn view(
     memory: &dyn PhysMemory,
 ) -> Result<Option<KernelView>> {
     // a dump level that the source was made with already has nothing left to leave out
-    let needed = highest.bits() & !subject.meta.dump_level & !DumpLevel::ZERO != 0;
+    let needed = highest.bits() & !subject.meta.dump_level & !DumpLevel::ZERO.bits() != 0;
     let Some(info) = &subject.info else {
         let level = highest.bits();
         let e = Error::missing(format!("no VMCOREINFO note, and dump level {level} needs one to tell pages apart"));
@@ -167,7 +167,7 @@ impl Attempt<'_> {
             not_held: all_ram - held.min(all_ram),
             tally: &findings.tally,
             counts,
-            zero_excluded: meta.dump_level & DumpLevel::ZERO != 0,
+            zero_excluded: meta.dump_level & DumpLevel::ZERO.bits() != 0,
             dumpable: dumpable.count_known(job.pages) + findings.zero,
             file_len: outcome.lengths.iter().sum::<u64>().min(outcome.written), // holes take no room
             written: outcome.written,
@@ -204,7 +204,7 @@ impl Attempt<'_> {
         let window = self.budget.window(budget::taken(), rayon::current_num_threads(), bitmaps, most, meta.end_pfn.0);
         // the containers that have no word for zero pages but to leave them out
         let cannot_say_zero = matches!(self.plan.format, Format::Elf | Format::Lime);
-        let without_zeros = cannot_say_zero && meta.dump_level & DumpLevel::ZERO != 0;
+        let without_zeros = cannot_say_zero && meta.dump_level & DumpLevel::ZERO.bits() != 0;
         let criteria = Criteria { subject: self.subject, memory: self.memory, view: self.view, level, without_zeros };
         let made = Dumpable::new(criteria, meta.end_pfn, window, unknown, progress);
         made.map_err(|e| e.within(&self.subject.name))
