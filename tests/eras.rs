@@ -175,7 +175,7 @@ fn what_the_dump_does_not_tell_is_said() {
     std::fs::write(&vmcore, kernel.vmcore()).unwrap();
     let run = gdump(&["-d", "31", text(&vmcore), text(&out)]);
     let stderr = String::from_utf8(run.stderr).unwrap();
-    assert!(run.status.success() && stderr.contains("page cache cannot be told and are kept"), "{stderr}");
+    assert!(run.status.success() && stderr.contains("page cache pages cannot be told and are kept"), "{stderr}");
     assert!(stderr.contains("NUMBER(PG_lru)"), "{stderr}");
     assert!(Kdump::open(&out).kept(0x130), "page cache is kept");
     let e = crate::support::gdump_refuses(&["-d", "31", "-f", "--strict", text(&vmcore), text(&out)]);

@@ -10,11 +10,10 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use dump_core::{
-    ByteOrder, Error, ErrorKind, Machine, NoWatch, PageBitmap, PageSize, Pfn, PfnRange, PhysAddr, Result, Scratch,
-    WordSize,
+    ByteOrder, Error, ErrorKind, Machine, NoWatch, PageBitmap, PageSize, Pfn, PfnRange, PhysAddr, Result, WordSize,
 };
 use dump_filter::{DumpLevel, Exclusion, exclude};
-use dump_kernel::{Kernel, PhysMemory, Vmcoreinfo};
+use dump_kernel::{Kernel, PhysMemory, PhysReader, Vmcoreinfo};
 use dump_synth::{Era, FakeKernel, KernelBuilder};
 
 /// Pages of the recipe's RAM; the kernel's own come on top.
@@ -62,15 +61,28 @@ impl Flat {
 }
 
 impl PhysMemory for Flat {
-    fn read(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
-        let bytes = self.0.get(at.0 as usize..).and_then(|rest| rest.get(..buf.len()));
-        buf.copy_from_slice(bytes.ok_or_else(|| Error::new(ErrorKind::MissingInfo, "past the memory's end"))?);
+    fn reader(&self) -> Box<dyn PhysReader + '_> {
+        Box::new(FlatReader(&self.0))
+    }
+}
+
+struct FlatReader<'a>(&'a [u8]);
+
+impl FlatReader<'_> {
+    fn bytes(&self, at: PhysAddr, len: usize) -> Result<&[u8]> {
+        let bytes = self.0.get(at.0 as usize..).and_then(|rest| rest.get(..len));
+        bytes.ok_or_else(|| Error::new(ErrorKind::MissingInfo, "past the memory's end"))
+    }
+}
+
+impl PhysReader for FlatReader<'_> {
+    fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
+        buf.copy_from_slice(self.bytes(at, buf.len())?);
         Ok(())
     }
 
-    fn show(&self, at: PhysAddr, len: usize, _: &mut Scratch, see: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let bytes = self.0.get(at.0 as usize..).and_then(|rest| rest.get(..len));
-        see(bytes.ok_or_else(|| Error::new(ErrorKind::MissingInfo, "past the memory's end"))?);
+    fn show(&mut self, at: PhysAddr, len: usize, see: &mut dyn FnMut(&[u8])) -> Result<()> {
+        see(self.bytes(at, len)?);
         Ok(())
     }
 }

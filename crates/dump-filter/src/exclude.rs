@@ -11,7 +11,9 @@
 use crate::level::{DumpLevel, Judge, Reason};
 use crate::tally::Tally;
 use dump_core::{Error, ErrorKind, PageBitmap, Pfn, PfnRange, Phase, Result, Watch, WindowMut, each_worker};
-use dump_kernel::{Kernel, MemMap, PageFacts, PageRules, PageScanner, PhysMemory, StructPages};
+use dump_kernel::{
+    Kernel, MemMap, PageFacts, PageRules, PageScanner, PageVisitor, PhysMemory, StructPages, WordLayout,
+};
 
 /// What the scan needs to know.
 pub struct Exclusion<'a> {
@@ -51,7 +53,7 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
     let windows = dumpable.windows_mut();
     watch.begin(Phase::Exclude, span.len());
     let found = each_worker(windows.into_iter(), &|next| {
-        let mut scanner = PageScanner::new(job.rules, job.map, job.memory, job.kernel.xlat());
+        let mut scanner = PageScanner::new(job.rules, job.map, job.kernel.memory(job.memory));
         let mut found = Found::default();
         while let Some(mut window) = next().filter(|_| !watch.stopped()) {
             scan(&judge, &mut scanner, &mut window, &mut found);
@@ -87,19 +89,35 @@ struct Found {
 
 fn scan(judge: &Judge, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Found) {
     let span = window.span();
-    let mut done = span.start; // pages below are settled by the head of their compound page
+    let mut scan = Scan { judge, done: span.start, window, found };
     for piece in scanner.windows(span) {
-        done = done.max(piece.start);
-        if done < piece.end && window.count(PfnRange::new(done, piece.end)) != 0 {
-            scanner.show(piece, &mut |pages| done = scan_piece(judge, pages, done, window, found));
+        scan.done = scan.done.max(piece.start);
+        if scan.done < piece.end && scan.window.count(PfnRange::new(scan.done, piece.end)) != 0 {
+            scanner.show(piece, &mut scan);
         }
     }
 }
 
-/// Judges the pages of a piece from `done` on; returns the first page that is not settled by what stands in it.
-fn scan_piece(
+/// The scan of a window of the bitmap.
+struct Scan<'s, 'b> {
+    judge: &'s Judge,
+    /// Pages below are settled by the head of their compound page.
+    done: Pfn,
+    window: &'s mut WindowMut<'b>,
+    found: &'s mut Found,
+}
+
+impl PageVisitor for Scan<'_, '_> {
+    /// Judges those pages that are not settled yet.
+    fn visit<W: WordLayout>(&mut self, pages: StructPages<'_, W>) {
+        self.done = scan_pages(self.judge, pages, self.done, self.window, self.found);
+    }
+}
+
+/// Judges `pages` from `done` on; returns the first page that is not settled by what stands in them.
+fn scan_pages<W: WordLayout>(
     judge: &Judge,
-    pages: StructPages<'_>,
+    pages: StructPages<'_, W>,
     mut done: Pfn,
     window: &mut WindowMut<'_>,
     found: &mut Found,
@@ -113,8 +131,8 @@ fn scan_piece(
         if !leave_out.window.get(pfn) {
             continue;
         }
-        let facts = pages.facts(pfn);
-        match judge.of(facts) {
+        let state = pages.state(pfn);
+        match judge.of(state) {
             Some((reason, pages)) => {
                 let run = PfnRange::at(pfn, pages);
                 leave_out.push(reason, run, &mut found.tally);
@@ -123,8 +141,8 @@ fn scan_piece(
                     found.rests.push((reason, PfnRange::new(span.end, run.end)));
                 }
             }
-            None if facts.any(PageFacts::UNREAD) => found.tally.unread += 1,
-            None if judge.asks_free() && facts.any(PageFacts::BAD_ORDER) => found.tally.add_bad_order(pfn),
+            None if state.facts.contains(PageFacts::UNREAD) => found.tally.unread += 1,
+            None if judge.asks_free() && state.facts.contains(PageFacts::BAD_ORDER) => found.tally.add_bad_order(pfn),
             None => {}
         }
     }

@@ -1,47 +1,51 @@
 //! Dump levels: which classes of pages are left out.
 
-use dump_kernel::{PageFacts, PageRules, Unknown};
+use dump_kernel::{PageFacts, PageRules, PageState, Unknown};
 
-/// A dump level, 0 to 31: an OR of the classes that are left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DumpLevel(u32);
+bitflags::bitflags! {
+    /// A dump level, 0 to 31: the classes of pages that are left out.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct DumpLevel: u32 {
+        /// Pages whose bytes are all zero.
+        const ZERO = 1;
+        /// Page cache without private data.
+        const CACHE = 2;
+        /// Page cache with or without private data.
+        const CACHE_PRIVATE = 4;
+        /// Anonymous memory of processes and hugetlb pages.
+        const USER = 8;
+        /// Free pages.
+        const FREE = 16;
+    }
+}
 
 impl DumpLevel {
-    /// Pages whose bytes are all zero.
-    pub const ZERO: u32 = 1;
-    /// Page cache without private data.
-    pub const CACHE: u32 = 2;
-    /// Page cache with or without private data.
-    pub const CACHE_PRIVATE: u32 = 4;
-    /// Anonymous memory of processes and hugetlb pages.
-    pub const USER: u32 = 8;
-    /// Free pages.
-    pub const FREE: u32 = 16;
-
-    /// A level; `None` above 31.
-    pub fn new(bits: u32) -> Option<DumpLevel> {
-        (bits < 32).then_some(DumpLevel(bits))
+    /// A level by its number; `None` above 31.
+    pub fn new(number: u32) -> Option<DumpLevel> {
+        DumpLevel::from_bits(number)
     }
 
-    /// The level as a number.
-    pub fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// Whether any of `classes` is left out.
-    pub fn any(self, classes: u32) -> bool {
-        self.0 & classes != 0
-    }
-
-    /// Whether struct pages must be read to tell what is left out: for every class but zero pages.
+    /// Whether struct pages must be read to know what is left out: for every class but zero pages.
     pub fn needs_kernel(self) -> bool {
-        self.any(!DumpLevel::ZERO)
+        self.intersects(DumpLevel::ZERO.complement())
     }
 
-    /// What this level asks for and the dump does not tell.
+    /// Pages that this level leaves out and that cannot be identified in this dump.
     pub fn unknown(self, rules: &PageRules) -> impl Iterator<Item = &Unknown> {
-        rules.unknown().iter().filter(move |unknown| self.any(unknown.level))
+        rules.unknown().iter().filter(move |unknown| self.intersects(classes_of(unknown.facts)))
     }
+}
+
+/// The classes that pages with any of `facts` may belong to.
+fn classes_of(facts: PageFacts) -> DumpLevel {
+    let classes = [
+        (F::CACHE, DumpLevel::CACHE.union(DumpLevel::CACHE_PRIVATE)),
+        // what has private data is left out with the page cache of either kind, known as such or not
+        (F::PRIVATE, DumpLevel::CACHE),
+        (F::ANON.union(F::HUGETLB), DumpLevel::USER),
+        (F::BUDDY, DumpLevel::FREE),
+    ];
+    classes.into_iter().filter(|(any, _)| facts.intersects(*any)).map(|(_, class)| class).collect()
 }
 
 /// Why a page is left out. A page counts under the first that holds, in this order but for free pages, which come first.
@@ -78,107 +82,125 @@ impl Reason {
 
 /// A row of the policy.
 struct Rule {
-    /// Levels at which the row counts; 0 for all.
-    level: u32,
+    /// Levels at which the row counts; empty for all.
+    level: DumpLevel,
     /// The page has one of these facts,
-    any: u16,
-    /// has this one too, if not 0,
-    and: u16,
+    any: PageFacts,
+    /// has all of these,
+    all: PageFacts,
     /// and none of these.
-    none: u16,
+    none: PageFacts,
     reason: Reason,
 }
 
 use PageFacts as F;
+
+/// What most rows have.
+const AT_ALL_LEVELS: Rule =
+    Rule { level: DumpLevel::empty(), any: F::empty(), all: F::empty(), none: F::empty(), reason: Reason::Unaccepted };
 
 /// The policy: the first row that fits decides. As makedumpfile has it (`__exclude_unnecessary_pages()`), but for two rows:
 /// a broken tail page is left out, which makedumpfile 1.7.9 copies, since it looks at no tail (reading it may raise a
 /// machine check, in the capture kernel of all places); and unaccepted memory is left out at every level, not only with
 /// free pages, for the same reason.
 const POLICY: [Rule; 7] = [
-    Rule { level: 0, any: F::UNACCEPTED, and: 0, none: 0, reason: Reason::Unaccepted },
-    Rule { level: DumpLevel::CACHE, any: F::CACHE, and: 0, none: F::PRIVATE | F::ANON, reason: Reason::Cache },
+    Rule { any: F::UNACCEPTED, reason: Reason::Unaccepted, ..AT_ALL_LEVELS },
+    Rule {
+        level: DumpLevel::CACHE,
+        any: F::CACHE,
+        none: F::PRIVATE.union(F::ANON),
+        reason: Reason::Cache,
+        ..AT_ALL_LEVELS
+    },
     Rule {
         level: DumpLevel::CACHE_PRIVATE,
         any: F::CACHE,
-        and: F::PRIVATE,
+        all: F::PRIVATE,
         none: F::ANON,
         reason: Reason::CachePrivate,
     },
-    Rule { level: DumpLevel::CACHE_PRIVATE, any: F::CACHE, and: 0, none: F::ANON, reason: Reason::Cache },
-    Rule { level: DumpLevel::USER, any: F::ANON | F::HUGETLB, and: 0, none: 0, reason: Reason::User },
-    Rule { level: 0, any: F::HWPOISON, and: 0, none: 0, reason: Reason::Hwpoison },
-    Rule { level: 0, any: F::OFFLINE, and: 0, none: 0, reason: Reason::Offline },
+    Rule { level: DumpLevel::CACHE_PRIVATE, any: F::CACHE, none: F::ANON, reason: Reason::Cache, ..AT_ALL_LEVELS },
+    Rule { level: DumpLevel::USER, any: F::ANON.union(F::HUGETLB), reason: Reason::User, ..AT_ALL_LEVELS },
+    Rule { any: F::HWPOISON, reason: Reason::Hwpoison, ..AT_ALL_LEVELS },
+    Rule { any: F::OFFLINE, reason: Reason::Offline, ..AT_ALL_LEVELS },
 ];
 
 impl Rule {
     fn fits(&self, level: DumpLevel, facts: PageFacts) -> bool {
-        (self.level == 0 || level.any(self.level))
-            && facts.any(self.any)
-            && (self.and == 0 || facts.any(self.and))
-            && !facts.any(self.none)
+        (self.level.is_empty() || level.intersects(self.level))
+            && facts.intersects(self.any)
+            && facts.contains(self.all)
+            && !facts.intersects(self.none)
     }
 }
+
+/// Sets of facts that there are.
+const FACT_SETS: usize = F::all().bits() as usize + 1;
 
 /// The policy of one level, decided beforehand for every set of facts: a look-up a page, where the rows of the policy are a
 /// dozen branches each.
 pub struct Judge {
     level: DumpLevel,
-    verdicts: Box<[Option<Reason>; F::ALL_BITS as usize + 1]>,
+    verdicts: Box<[Option<Reason>; FACT_SETS]>,
 }
 
 impl Judge {
     /// The policy of `level`.
     pub fn new(level: DumpLevel) -> Judge {
-        let mut verdicts = Box::new([None; F::ALL_BITS as usize + 1]);
-        for (bits, verdict) in (0..=F::ALL_BITS).zip(verdicts.iter_mut()) {
-            *verdict = judge(level, PageFacts::new(bits, 0, 0)).map(|(reason, _)| reason);
+        let mut verdicts = Box::new([None; FACT_SETS]);
+        for (bits, verdict) in (0..).zip(verdicts.iter_mut()) {
+            *verdict = judge(level, PageState::new(F::from_bits_retain(bits))).map(|(reason, _)| reason);
         }
         Judge { level, verdicts }
     }
 
     /// Whether free pages are left out.
     pub fn asks_free(&self) -> bool {
-        self.level.any(DumpLevel::FREE)
+        self.level.contains(DumpLevel::FREE)
     }
 
     /// As [`judge`].
     #[inline]
-    pub fn of(&self, facts: PageFacts) -> Option<(Reason, u64)> {
-        let reason = self.verdicts.get(usize::from(facts.bits())).copied().flatten()?;
-        Some((reason, pages(reason, facts)))
+    pub fn of(&self, page: PageState) -> Option<(Reason, u64)> {
+        let reason = self.verdicts.get(usize::from(page.facts.bits())).copied().flatten()?;
+        Some((reason, pages(reason, page)))
     }
 }
 
 /// How many pages go with one that is left out for `reason`.
 #[inline]
-fn pages(reason: Reason, facts: PageFacts) -> u64 {
+fn pages(reason: Reason, page: PageState) -> u64 {
     match reason {
-        Reason::Free | Reason::Unaccepted => 1 << facts.free_order,
-        Reason::Hwpoison if facts.any(F::TAIL) => 1,
-        _ => 1 << facts.order,
+        Reason::Free | Reason::Unaccepted => 1 << page.free_order,
+        Reason::Hwpoison if page.facts.contains(F::TAIL) => 1,
+        _ => 1 << page.order,
     }
 }
 
-/// Whether a page with these facts is left out at `level`: why, and how many pages from it on.
-pub fn judge(level: DumpLevel, facts: PageFacts) -> Option<(Reason, u64)> {
-    if facts.any(F::TAIL) {
-        return facts.any(F::HWPOISON).then(|| (Reason::Hwpoison, pages(Reason::Hwpoison, facts)));
+/// Whether a page in this state is left out at `level`: why, and how many pages from it on.
+pub fn judge(level: DumpLevel, page: PageState) -> Option<(Reason, u64)> {
+    let facts = page.facts;
+    if facts.contains(F::TAIL) {
+        return facts.contains(F::HWPOISON).then(|| (Reason::Hwpoison, pages(Reason::Hwpoison, page)));
     }
-    if level.any(DumpLevel::FREE) && facts.any(F::BUDDY | F::BAD_ORDER) {
-        return facts.any(F::BUDDY).then(|| (Reason::Free, pages(Reason::Free, facts)));
+    if level.contains(DumpLevel::FREE) && facts.intersects(F::BUDDY | F::BAD_ORDER) {
+        return facts.contains(F::BUDDY).then(|| (Reason::Free, pages(Reason::Free, page)));
     }
     let rule = POLICY.iter().find(|rule| rule.fits(level, facts))?;
-    Some((rule.reason, pages(rule.reason, facts)))
+    Some((rule.reason, pages(rule.reason, page)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn state(facts: F, order: u8, free_order: u8) -> PageState {
+        PageState { facts, order, free_order }
+    }
+
     #[test]
     fn each_class_at_each_level() {
-        let cases: &[(u16, u32, Reason)] = &[
+        let cases: &[(F, u32, Reason)] = &[
             (F::CACHE, 2 | 4, Reason::Cache),
             (F::CACHE | F::PRIVATE, 4, Reason::CachePrivate),
             (F::CACHE | F::ANON, 8, Reason::User),
@@ -186,48 +208,58 @@ mod tests {
             (F::HUGETLB, 8, Reason::User),
             (F::BUDDY, 16, Reason::Free),
         ];
-        for level in 0..32 {
-            for (bits, levels, reason) in cases {
-                let got = judge(DumpLevel(level), PageFacts::new(*bits, 0, 0));
-                let want = (level & levels != 0).then_some((*reason, 1));
-                assert_eq!(got, want, "facts {bits:#x} at level {level}");
+        for level in (0..32).filter_map(DumpLevel::new) {
+            for (facts, levels, reason) in cases {
+                let got = judge(level, PageState::new(*facts));
+                let want = (level.bits() & levels != 0).then_some((*reason, 1));
+                assert_eq!(got, want, "{facts:?} at {level:?}");
             }
-            for (bits, reason) in [(F::HWPOISON, Reason::Hwpoison), (F::OFFLINE, Reason::Offline)] {
-                assert_eq!(judge(DumpLevel(level), PageFacts::new(bits, 0, 0)), Some((reason, 1)));
+            for (facts, reason) in [(F::HWPOISON, Reason::Hwpoison), (F::OFFLINE, Reason::Offline)] {
+                assert_eq!(judge(level, PageState::new(facts)), Some((reason, 1)));
             }
-            assert_eq!(judge(DumpLevel(level), PageFacts::new(F::UNACCEPTED, 0, 10)), Some((Reason::Unaccepted, 1024)));
-            assert_eq!(judge(DumpLevel(level), PageFacts::new(F::TAIL, 0, 0)), None);
-            assert_eq!(judge(DumpLevel(level), PageFacts::new(F::UNREAD, 0, 0)), None);
+            assert_eq!(judge(level, state(F::UNACCEPTED, 0, 10)), Some((Reason::Unaccepted, 1024)));
+            assert_eq!(judge(level, PageState::new(F::TAIL)), None);
+            assert_eq!(judge(level, PageState::new(F::UNREAD)), None);
         }
     }
 
     #[test]
     fn what_is_decided_beforehand_is_what_the_policy_says() {
-        for level in (0..32).map(DumpLevel) {
+        for level in (0..32).filter_map(DumpLevel::new) {
             let judged = Judge::new(level);
-            for bits in 0..=F::ALL_BITS {
-                let facts = PageFacts::new(bits, 3, 5);
-                assert_eq!(judged.of(facts), judge(level, facts), "facts {bits:#x} at level {level:?}");
+            for facts in (0..=F::all().bits()).filter_map(F::from_bits) {
+                let page = state(facts, 3, 5);
+                assert_eq!(judged.of(page), judge(level, page), "{facts:?} at {level:?}");
             }
         }
     }
 
     #[test]
     fn a_whole_compound_or_block_goes_at_once() {
-        let level = DumpLevel(31);
-        assert_eq!(judge(level, PageFacts::new(F::ANON, 9, 0)), Some((Reason::User, 512)));
-        assert_eq!(judge(level, PageFacts::new(F::BUDDY, 0, 10)), Some((Reason::Free, 1024)));
+        let level = DumpLevel::all();
+        assert_eq!(judge(level, state(F::ANON, 9, 0)), Some((Reason::User, 512)));
+        assert_eq!(judge(level, state(F::BUDDY, 0, 10)), Some((Reason::Free, 1024)));
     }
 
     #[test]
     fn a_free_page_of_impossible_order_is_kept() {
-        assert_eq!(judge(DumpLevel(31), PageFacts::new(F::BAD_ORDER | F::CACHE, 0, 0)), None);
+        assert_eq!(judge(DumpLevel::all(), PageState::new(F::BAD_ORDER | F::CACHE)), None);
     }
 
     /// makedumpfile 1.7.9 passes over every tail, and so copies a broken one whose compound page stays in the dump.
     #[test]
     fn a_broken_tail_page_is_left_out_alone() {
-        let facts = PageFacts::new(F::TAIL | F::HWPOISON, 0, 0);
-        assert_eq!(judge(DumpLevel(0), facts), Some((Reason::Hwpoison, 1)));
+        let page = PageState::new(F::TAIL | F::HWPOISON);
+        assert_eq!(judge(DumpLevel::empty(), page), Some((Reason::Hwpoison, 1)));
+    }
+
+    #[test]
+    fn levels_by_what_cannot_be_identified() {
+        let level = |bits| DumpLevel::new(bits).unwrap();
+        for (facts, want) in [(F::CACHE, 6), (F::PRIVATE, 2), (F::HUGETLB, 8), (F::CACHE | F::ANON, 14), (F::BUDDY, 16)]
+        {
+            assert_eq!(classes_of(facts), level(want), "{facts:?}");
+        }
+        assert_eq!((DumpLevel::new(32), DumpLevel::ZERO.needs_kernel(), level(3).needs_kernel()), (None, false, true));
     }
 }

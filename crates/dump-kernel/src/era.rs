@@ -1,11 +1,12 @@
 //! How each era of Linux marks its pages, as tables: one row an era, newest first, the first row that the dump's own keys
-//! answer for wins. A kernel newer than the last row falls to the newest row whose keys it still has.
+//! answer for wins. A kernel newer than the last row falls to the newest row whose keys it still has. Members that are words
+//! are as wide as the machine's.
 //!
 //! | since | what changed | commit |
 //! |---|---|---|
-//! | 3.9  | vmcoreinfo tells the value of a buddy page's `_mapcount` | – |
+//! | 3.9  | vmcoreinfo exports the value of a buddy page's `_mapcount` | – |
 //! | 4.4  | order and destructor of a compound page: integers in the first tail, not `lru` | f1e61557f023 |
-//! | 4.5  | vmcoreinfo tells `compound_head`, whose bit 0 marks a tail | – |
+//! | 4.5  | vmcoreinfo exports `compound_head`, whose bit 0 marks a tail | – |
 //! | 4.10 | PG_swapcache shares its bit with PG_owner_priv_1, and means swapcache only with PG_swapbacked | 6326fec1122c |
 //! | 4.16 | order and destructor are bytes | 036e7aa49fb2 |
 //! | 4.18 | `page_type` in the place of `_mapcount` | 6e292b9be7f4 |
@@ -15,14 +16,16 @@
 //! | 6.9  | hugetlb a page type | d99e3140a4d3 |
 //! | 6.10 | slab a page type; its flag bit goes to PG_waiters and others | 46df8e73a4a3 |
 //! | 6.12 | the type is the top byte alone | 4ffca5a96678 |
-//! | 6.16 | unaccepted memory has a type, told by vmcoreinfo | – |
+//! | 6.16 | unaccepted memory has a type, exported by vmcoreinfo | – |
 //! | 7.1  | `compound_head` becomes `compound_info`, bit 0 as before | d50569612c29 |
 
+use crate::page::PageFacts;
 use crate::symbols::KernelSymbols;
 use crate::vmcoreinfo::Vmcoreinfo;
+use crate::words::Words;
 use dump_core::{Error, Result};
 
-/// How a tail page of a compound page is told from its head and from small pages.
+/// How a tail page of a compound page is known from its head and from small pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TailMark {
     /// Bit 0 of the word at this offset of its struct page.
@@ -60,10 +63,10 @@ pub enum CompoundMark {
     Fields {
         /// The order.
         order: Field,
-        /// The destructor, and the value that it has for hugetlb pages; `None` where that cannot be told.
+        /// The destructor, and the value that it has for hugetlb pages; `None` where that is not known.
         hugetlb: Option<(Field, u64)>,
     },
-    /// Not told: every page of a compound page is looked at alone.
+    /// Not known: every page of a compound page is looked at alone.
     Unknown,
 }
 
@@ -112,14 +115,14 @@ pub enum BuddyMark {
     Lists,
 }
 
-/// Something that this dump does not tell.
+/// Pages that cannot be identified in this dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// The dump level bits that ask for it.
-    pub level: u32,
-    /// The pages that are kept because of it.
+    /// The facts that pages of this class have and that are not seen: whoever wants to leave such pages out cannot.
+    pub facts: PageFacts,
+    /// The class, in the plural: "page cache pages".
     pub class: &'static str,
-    /// The key that is missing.
+    /// The key that vmcoreinfo lacks.
     pub key: &'static str,
 }
 
@@ -127,6 +130,7 @@ pub struct Unknown {
 /// types are [`TypeMark::NEVER`] where it has none, and offsets that belong to such marks 0.
 #[derive(Clone, Debug)]
 pub struct PageRules {
+    pub(crate) words: Words,
     pub(crate) size: usize,
     pub(crate) flags: usize,
     pub(crate) mapping: usize,
@@ -142,8 +146,8 @@ pub struct PageRules {
     pub(crate) hwpoison: u64,
     pub(crate) slab_type: TypeMark,
     pub(crate) slab_flag: u64,
-    /// Whether slab pages can be told.
-    pub(crate) slab_told: bool,
+    /// Whether slab pages can be identified.
+    pub(crate) slab_known: bool,
     pub(crate) buddy_type: TypeMark,
     pub(crate) offline: TypeMark,
     pub(crate) unaccepted: TypeMark,
@@ -154,29 +158,30 @@ pub struct PageRules {
     unknown: Vec<Unknown>,
 }
 
-/// PG_slab of 2.6.26 to 3.8. 3.9 tells it, together with where `_mapcount` is; neither key means an older kernel.
+/// PG_slab of 2.6.26 to 3.8. 3.9 exports it, together with where `_mapcount` is; neither key means an older kernel.
 const SLAB_BEFORE_3_9: u64 = 1 << 7;
 
 /// No struct page is larger: 56 to 64 bytes, some debug options make it 96 or more.
 const MAX_STRUCT_PAGE: u64 = 1024;
 
 impl PageRules {
-    /// Chooses each rule by what `info` tells.
+    /// Chooses each rule by the keys that `info` has, for a kernel whose words are `words`.
     ///
     /// # Errors
-    /// `MissingInfo` where it does not even tell the size of a struct page, or where its flags and mapping are.
-    pub fn new(info: &Vmcoreinfo) -> Result<PageRules> {
+    /// `MissingInfo` where it lacks even the size of a struct page, or the place of its flags and mapping.
+    pub fn new(info: &Vmcoreinfo, words: Words) -> Result<PageRules> {
         let size = info.size_of("page").filter(|n| (8..=MAX_STRUCT_PAGE).contains(n));
-        let size = size.ok_or_else(|| Error::missing("vmcoreinfo has no usable SIZE(page)"))? as usize;
+        let size = size.ok_or_else(|| Error::missing("vmcoreinfo lacks a usable SIZE(page)"))? as usize;
         let member = |name: &str, width: usize| {
             let offset = usize::try_from(info.offset_of(name)?).ok()?;
             (offset.checked_add(width)? <= size).then_some(offset)
         };
+        let word = words.bytes();
         let needed = |name: &str| {
-            member(name, 8).ok_or_else(|| Error::missing(format!("vmcoreinfo has no usable OFFSET({name})")))
+            member(name, word).ok_or_else(|| Error::missing(format!("vmcoreinfo lacks a usable OFFSET({name})")))
         };
         let mapcount = member("page._mapcount", 4);
-        let private = member("page.private", 8);
+        let private = member("page.private", word);
         let type_mark = |name: &str| mapcount.and(info.number(name)).map(TypeMark::new);
         let flag = |name: &str| info.number(name).and_then(flag_mask).unwrap_or(0);
         let buddy = match (type_mark("PAGE_BUDDY_MAPCOUNT_VALUE"), private) {
@@ -189,13 +194,15 @@ impl PageRules {
             (None, 0) => SlabMark::None,
             (None, mask) => SlabMark::Flag(mask),
         };
-        let tail = TAIL_MARKS.iter().find_map(|rule| rule(info, size)).unwrap_or(TailMark::None);
+        let page = Shape { size, word };
+        let tail = TAIL_MARKS.iter().find_map(|rule| rule(info, page)).unwrap_or(TailMark::None);
         let (tail_at, tail_bit) = match tail {
             TailMark::Bit0 { offset } => (offset, 1),
             TailMark::None => (0, 0),
         };
         let type_or_never = |name: &str| type_mark(name).unwrap_or(TypeMark::NEVER);
         let mut rules = PageRules {
+            words,
             size,
             flags: needed("page.flags")?,
             mapping: needed("page.mapping")?,
@@ -205,24 +212,29 @@ impl PageRules {
             tail_bit,
             head: head_mask(info),
             lru: flag("PG_lru"),
-            has_private: flag("PG_private"),
+            has_private: info.number("PG_private").and_then(flag_mask).unwrap_or(ALL_PRIVATE),
             swapcache: flag("PG_swapcache"),
             swapbacked: swapbacked(info),
             hwpoison: flag("PG_hwpoison"),
             slab_type: if let SlabMark::Type(mark) = slab { mark } else { TypeMark::NEVER },
             slab_flag: if let SlabMark::Flag(mask) = slab { mask } else { 0 },
-            slab_told: slab != SlabMark::None,
+            slab_known: slab != SlabMark::None,
             buddy_type: if let BuddyMark::Type(mark) = buddy { mark } else { TypeMark::NEVER },
             offline: type_or_never("PAGE_OFFLINE_MAPCOUNT_VALUE"),
             unaccepted: type_or_never("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
             orders: info.length_of("zone.free_area").filter(|n| (1..=32).contains(n)).unwrap_or(32),
             tail,
-            compound: COMPOUND_MARKS.iter().find_map(|rule| rule(info, size)).unwrap_or(CompoundMark::Unknown),
+            compound: COMPOUND_MARKS.iter().find_map(|rule| rule(info, page)).unwrap_or(CompoundMark::Unknown),
             buddy,
             unknown: Vec::new(),
         };
         rules.unknown = rules.find_unknown();
         Ok(rules)
+    }
+
+    /// The kernel's words.
+    pub fn words(&self) -> Words {
+        self.words
     }
 
     /// Bytes of a struct page.
@@ -250,46 +262,56 @@ impl PageRules {
         self.hwpoison != 0 || self.offline != TypeMark::NEVER || self.unaccepted != TypeMark::NEVER
     }
 
-    /// What the dump does not tell, of what some dump level asks for.
+    /// Pages that cannot be identified because vmcoreinfo lacks a key.
     pub fn unknown(&self) -> &[Unknown] {
         &self.unknown
     }
 
     fn find_unknown(&self) -> Vec<Unknown> {
+        use PageFacts as F;
         let huge = self.compound == CompoundMark::Unknown || self.head == 0;
         let no_hugetlb = matches!(self.compound, CompoundMark::Fields { hugetlb: None, .. });
         let huge_key = if self.head == 0 { "NUMBER(PG_head_mask)" } else { "OFFSET(page.compound_order)" };
         let checks = [
-            (self.lru == 0, 2 | 4, "page cache", "NUMBER(PG_lru)"),
-            (self.has_private == 0, 2, "page cache with or without private data", "NUMBER(PG_private)"),
-            (self.swapcache == 0, 2 | 4, "swap cache", "NUMBER(PG_swapcache)"),
-            (!self.slab_told, 2 | 4 | 8, "slab pages among user data", "NUMBER(PG_slab)"),
-            (huge, 2 | 4 | 8, "huge pages beyond their first", huge_key),
-            (no_hugetlb && !huge, 8, "hugetlb pages", "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"),
+            (self.lru == 0, F::CACHE, "page cache pages", "NUMBER(PG_lru)"),
+            (
+                self.has_private == ALL_PRIVATE,
+                F::PRIVATE,
+                "page cache pages without private data",
+                "NUMBER(PG_private)",
+            ),
+            (self.swapcache == 0, F::CACHE, "swap cache pages", "NUMBER(PG_swapcache)"),
+            (!self.slab_known, F::CACHE | F::ANON, "anonymous pages", "NUMBER(PG_slab)"),
+            (huge, F::CACHE | F::ANON | F::HUGETLB, "huge pages beyond their first page", huge_key),
+            (no_hugetlb && !huge, F::HUGETLB, "hugetlb pages", "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"),
         ];
-        let missing = checks.into_iter().filter(|(missing, ..)| *missing);
-        missing.map(|(_, level, class, key)| Unknown { level, class, key }).collect()
+        let lacking = checks.into_iter().filter(|(lacking, ..)| *lacking);
+        lacking.map(|(_, facts, class, key)| Unknown { facts, class, key }).collect()
     }
 }
+
+/// Every flag: where PG_private is not known, any page of the page cache (which has at least PG_lru) counts as one with private
+/// data, so that none with such data is taken for one without.
+const ALL_PRIVATE: u64 = u64::MAX;
 
 /// A flag's mask from its bit number.
 fn flag_mask(bit: i64) -> Option<u64> {
     u32::try_from(bit).ok().and_then(|bit| 1u64.checked_shl(bit))
 }
 
-/// PG_head_mask, told since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound, in kernels
+/// PG_head_mask, exported since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound, in kernels
 /// short of flags), which stands two or three above PG_private and so below PG_swapcache, if those are where 2.6.26 to 3.16
 /// have them.
 fn head_mask(info: &Vmcoreinfo) -> u64 {
-    let told = info.number("PG_head_mask").map(|mask| mask as u64);
+    let exported = info.number("PG_head_mask").map(|mask| mask as u64);
     let old = || match (info.number("PG_private"), info.number("PG_swapcache")) {
         (Some(11), Some(15 | 16)) if info.offset_of("page.compound_head").is_none() => Some(1 << 14),
         _ => None,
     };
-    told.or_else(old).unwrap_or(0)
+    exported.or_else(old).unwrap_or(0)
 }
 
-/// PG_swapbacked, or the mask 0 where PG_swapcache alone tells.
+/// PG_swapbacked, or the mask 0 where PG_swapcache alone is enough.
 ///
 /// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked then
 /// is six bits above it (6326fec1122c); before, PG_swapcache has a bit of its own and needs no second.
@@ -301,14 +323,36 @@ fn swapbacked(info: &Vmcoreinfo) -> u64 {
     info.number("PG_swapbacked").or_else(assumed).and_then(flag_mask).unwrap_or(0)
 }
 
-/// A row: the mark, where the dump's keys say that its kernel has it. The second argument is the size of a struct page.
-type Row<T> = fn(&Vmcoreinfo, usize) -> Option<T>;
+/// Sizes that members are checked against, and have (bytes).
+#[derive(Clone, Copy)]
+struct Shape {
+    /// A struct page.
+    size: usize,
+    /// A word.
+    word: usize,
+}
+
+impl Shape {
+    /// A field of `width` bytes; `None` where it passes the end of a struct page.
+    fn field(self, offset: u64, width: usize) -> Option<Field> {
+        let offset = usize::try_from(offset).ok()?;
+        (offset.checked_add(width)? <= self.size).then_some(Field { offset, width })
+    }
+
+    /// A field that is a word.
+    fn word(self, offset: u64) -> Option<Field> {
+        self.field(offset, self.word)
+    }
+}
+
+/// A row: the mark, where the dump's keys say that its kernel has it.
+type Row<T> = fn(&Vmcoreinfo, Shape) -> Option<T>;
 
 const TAIL_MARKS: &[Row<TailMark>] = &[
     // 7.1 (d50569612c29)
-    |info, size| tail_at(info, "page.compound_info", size),
+    |info, page| tail_at(info, "page.compound_info", page),
     // 4.5
-    |info, size| tail_at(info, "page.compound_head", size),
+    |info, page| tail_at(info, "page.compound_head", page),
 ];
 
 const COMPOUND_MARKS: &[Row<CompoundMark>] = &[
@@ -321,49 +365,45 @@ const COMPOUND_MARKS: &[Row<CompoundMark>] = &[
     // 6.6 (ebc1baf5c9b4, 9c5ccf2db04b, de53c05f2ae3)
     |info, _| Some(CompoundMark::FlagsByteAndFlag { hugetlb: flag_mask(info.number("PG_hugetlb")?)? }),
     // 6.3 (1c5509be58f6): offsets into struct folio, whose second page is the first tail
-    |info, size| {
-        let tail = |name| info.offset_of(name)?.checked_sub(size as u64);
-        fields(info, tail("folio._folio_order")?, tail("folio._folio_dtor"), Some(1), size)
+    |info, page| {
+        let tail = |name| info.offset_of(name)?.checked_sub(page.size as u64);
+        fields(info, tail("folio._folio_order")?, tail("folio._folio_dtor"), Some(1), page)
     },
     // 4.4 (f1e61557f023): 16 or 32 bits; bytes since 4.16 (036e7aa49fb2). The two stand side by side: their distance is
     // their width.
-    |info, size| {
+    |info, page| {
         let (order, dtor) = (info.offset_of("page.compound_order")?, info.offset_of("page.compound_dtor"));
         let width = dtor.and_then(|dtor| usize::try_from(order.checked_sub(dtor)?).ok());
-        fields(info, order, dtor, width.filter(|width| [1, 2, 4, 8].contains(width)), size)
+        fields(info, order, dtor, width.filter(|width| [1, 2, 4, 8].contains(width)), page)
     },
-    // up to 4.3: lru.prev and lru.next of the first tail. No key tells these kernels from a 4.4 that was never told to
-    // export compound_order, and there lru.prev is something else: the release decides.
-    |info, size| {
+    // up to 4.3: lru.prev and lru.next of the first tail. No key is different in a 4.4 whose vmcoreinfo lacks
+    // compound_order, and there lru.prev is something else: the release decides.
+    |info, page| {
         info.version().filter(|version| *version < (4, 4))?;
-        let lru = usize::try_from(info.offset_of("page.lru")?).ok()?;
-        let next = lru.checked_add(usize::try_from(info.offset_of("list_head.next").unwrap_or(0)).ok()?)?;
-        let prev = lru.checked_add(usize::try_from(info.offset_of("list_head.prev").unwrap_or(8)).ok()?)?;
-        let field = |offset: usize| (offset.checked_add(8)? <= size).then_some(Field { offset, width: 8 });
-        let hugetlb = info.symbol("free_huge_page").and_then(|addr| Some((field(next)?, addr.0)));
-        Some(CompoundMark::Fields { order: field(prev)?, hugetlb })
+        let lru = info.offset_of("page.lru")?;
+        let next = lru.checked_add(info.offset_of("list_head.next").unwrap_or(0))?;
+        let prev = lru.checked_add(info.offset_of("list_head.prev").unwrap_or(page.word as u64))?;
+        let hugetlb = info.symbol("free_huge_page").and_then(|addr| Some((page.word(next)?, addr.0)));
+        Some(CompoundMark::Fields { order: page.word(prev)?, hugetlb })
     },
 ];
 
-fn tail_at(info: &Vmcoreinfo, member: &str, size: usize) -> Option<TailMark> {
-    let offset = usize::try_from(info.offset_of(member)?).ok()?;
-    (offset.checked_add(8)? <= size).then_some(TailMark::Bit0 { offset })
+fn tail_at(info: &Vmcoreinfo, member: &str, page: Shape) -> Option<TailMark> {
+    page.word(info.offset_of(member)?).map(|field| TailMark::Bit0 { offset: field.offset })
 }
 
-/// Order and destructor as integers of `width` bytes; a byte where the width is not told.
-fn fields(info: &Vmcoreinfo, order: u64, dtor: Option<u64>, width: Option<usize>, size: usize) -> Option<CompoundMark> {
+/// Order and destructor as integers of `width` bytes; a byte where the width is not known.
+fn fields(info: &Vmcoreinfo, order: u64, dtor: Option<u64>, width: Option<usize>, page: Shape) -> Option<CompoundMark> {
     let width = width.unwrap_or(1);
-    let field = |offset: u64| {
-        let offset = usize::try_from(offset).ok()?;
-        (offset.checked_add(width)? <= size).then_some(Field { offset, width })
-    };
-    let hugetlb = dtor.and_then(field).zip(info.number("HUGETLB_PAGE_DTOR").map(|id| id as u64));
-    Some(CompoundMark::Fields { order: field(order)?, hugetlb })
+    let dtor = dtor.and_then(|offset| page.field(offset, width));
+    let hugetlb = dtor.zip(info.number("HUGETLB_PAGE_DTOR").map(|id| id as u64));
+    Some(CompoundMark::Fields { order: page.field(order, width)?, hugetlb })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::{Le32, Le64, WordLayout};
 
     fn rules(keys: &str) -> PageRules {
         let text = format!(
@@ -371,7 +411,7 @@ mod tests {
              OFFSET(page._mapcount)=48\nOFFSET(page.private)=40\nOFFSET(list_head.prev)=8\nOFFSET(list_head.next)=0\n\
              NUMBER(PG_head_mask)=65536\n{keys}"
         );
-        PageRules::new(&Vmcoreinfo::parse(text.as_bytes())).unwrap()
+        PageRules::new(&Vmcoreinfo::parse(text.as_bytes()), Le64::WORDS).unwrap()
     }
 
     #[test]
@@ -418,18 +458,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_is_named() {
+    fn what_cannot_be_identified_is_named() {
         let known = rules("NUMBER(PG_lru)=5\nNUMBER(PG_private)=11\nNUMBER(PG_slab)=7\nNUMBER(PG_swapcache)=16\n");
         let keys: Vec<_> = known.unknown().iter().map(|u| u.key).collect();
         assert_eq!(keys, ["NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"]);
-        assert!(rules("").unknown().iter().any(|u| u.key == "NUMBER(PG_lru)"));
+        let lacking = rules("");
+        let cache = lacking.unknown().iter().find(|u| u.key == "NUMBER(PG_lru)").unwrap();
+        assert_eq!((cache.facts, cache.class), (PageFacts::CACHE, "page cache pages"));
         assert_eq!(known.buddy(), BuddyMark::Lists);
     }
 
     #[test]
     fn offsets_outside_a_struct_page_are_not_believed() {
         let text = b"SIZE(page)=64\nOFFSET(page.flags)=60\nOFFSET(page.mapping)=24\n";
-        let e = PageRules::new(&Vmcoreinfo::parse(text)).unwrap_err();
+        let e = PageRules::new(&Vmcoreinfo::parse(text), Le64::WORDS).unwrap_err();
         assert!(e.to_string().contains("OFFSET(page.flags)"), "{e}");
         assert_eq!(rules("OFFSET(page.compound_head)=18446744073709551615\n").tail(), TailMark::None);
     }
@@ -442,5 +484,19 @@ mod tests {
             rules("NUMBER(PG_swapbacked)=18\nNUMBER(PG_private)=11\nNUMBER(PG_swapcache)=8\n").swapbacked,
             1 << 18
         );
+    }
+
+    #[test]
+    fn words_of_32_bits_are_four_bytes() {
+        let text =
+            b"OSRELEASE=3.10.0\nSIZE(page)=32\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=4\nOFFSET(page.lru)=20\n\
+            OFFSET(page.private)=28\nOFFSET(page._mapcount)=12\nNUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-128\n\
+            SYMBOL(free_huge_page)=c0101230\n";
+        let info = Vmcoreinfo::parse(text);
+        let rules = PageRules::new(&info, Le32::WORDS).unwrap();
+        let word = |offset| Field { offset, width: 4 };
+        assert_eq!(rules.compound(), CompoundMark::Fields { order: word(24), hugetlb: Some((word(20), 0xc010_1230)) });
+        assert!(matches!(rules.buddy(), BuddyMark::Type(_)), "private is the last word");
+        assert_eq!(PageRules::new(&info, Le64::WORDS).unwrap().buddy(), BuddyMark::Lists);
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::mem_map::MemMap;
 use crate::symbols::KernelSymbols;
-use crate::xlat::KernelMemory;
+use crate::virt::KernelMemory;
 use dump_core::{Error, PfnRange, Result, VirtAddr};
 
 /// Bounds on what the dump says of its own structures: far above any kernel's values.
@@ -37,7 +37,7 @@ impl FreeLists {
     /// Finds the nodes and learns the structures' layout.
     ///
     /// # Errors
-    /// `MissingInfo`, naming the key that the dump does not tell.
+    /// `MissingInfo`, naming the key that vmcoreinfo lacks.
     pub fn new(symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<FreeLists> {
         let offset = |name: &str| needed(symbols.offset_of(name), "OFFSET", name);
         let size = |name: &str| needed(symbols.size_of(name), "SIZE", name);
@@ -82,7 +82,7 @@ impl FreeLists {
             let zones = u64::from(memory.read_u32(at(*node, self.nr_zones)?)?);
             for zone in 0..zones.min(MAX_ZONES) {
                 let zone = at(*node, self.node_zones + zone * self.zone_size)?;
-                if memory.read_u64(at(zone, self.spanned_pages)?)? == 0 {
+                if memory.read_word(at(zone, self.spanned_pages)?)? == 0 {
                     continue;
                 }
                 for order in (0..self.orders).rev() {
@@ -105,9 +105,9 @@ impl FreeLists {
         left: &mut u64,
         free: &mut dyn FnMut(PfnRange),
     ) -> Result<()> {
-        let (mut previous, mut entry) = (head, VirtAddr(memory.read_u64(at(head, self.next)?)?));
+        let (mut previous, mut entry) = (head, memory.read_pointer(at(head, self.next)?)?);
         while entry != head {
-            let back = VirtAddr(memory.read_u64(at(entry, self.prev)?)?);
+            let back = memory.read_pointer(at(entry, self.prev)?)?;
             let page = VirtAddr(entry.0.wrapping_sub(self.lru));
             let (pfn, pages) = (map.pfn_of(page), 1u64 << order);
             let Some(pfn) = pfn.filter(|_| back == previous && *left >= pages) else {
@@ -115,7 +115,7 @@ impl FreeLists {
             };
             *left -= pages;
             free(PfnRange::at(pfn, pages));
-            (previous, entry) = (entry, VirtAddr(memory.read_u64(at(entry, self.next)?)?));
+            (previous, entry) = (entry, memory.read_pointer(at(entry, self.next)?)?);
         }
         Ok(())
     }
@@ -124,25 +124,23 @@ impl FreeLists {
 /// The `pglist_data` of each node: `node_data[]` where there can be several, else `contig_page_data`.
 fn nodes(symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<Vec<VirtAddr>> {
     if let (Some(table), Some(length)) = (symbols.symbol("node_data"), symbols.length_of("node_data")) {
-        let mut nodes = Vec::new();
+        let (mut nodes, word) = (Vec::new(), memory.words().bytes() as u64);
         for node in 0..length.min(MAX_NODES) {
-            let pgdat = memory.read_u64(at(table, node * 8)?)?;
-            if pgdat != 0 {
-                nodes.push(VirtAddr(pgdat));
+            let pgdat = memory.read_pointer(at(table, node * word)?)?;
+            if pgdat.0 != 0 {
+                nodes.push(pgdat);
             }
         }
         return Ok(nodes);
     }
     let one = symbols.symbol("contig_page_data");
-    Ok(vec![
-        one.ok_or_else(|| Error::missing("vmcoreinfo has neither SYMBOL(node_data) nor SYMBOL(contig_page_data)"))?,
-    ])
+    Ok(vec![one.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(node_data) and SYMBOL(contig_page_data)"))?])
 }
 
 fn needed(value: Option<u64>, kind: &str, name: &str) -> Result<u64> {
     // far above any structure's size: keeps the arithmetic of addresses from wrapping
     let value = value.filter(|value| *value < 1 << 32);
-    value.ok_or_else(|| Error::missing(format!("vmcoreinfo has no usable {kind}({name})")))
+    value.ok_or_else(|| Error::missing(format!("vmcoreinfo lacks a usable {kind}({name})")))
 }
 
 fn at(base: VirtAddr, offset: u64) -> Result<VirtAddr> {

@@ -1,39 +1,52 @@
-//! The dumped kernel: what its vmcoreinfo tells, put to use.
+//! The dumped kernel: what its vmcoreinfo exports, put to use.
 
+use crate::arch::{Arch, MachineFacts, arch_of};
 use crate::era::PageRules;
 use crate::free_list::FreeLists;
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
 use crate::symbols::KernelSymbols;
+use crate::virt::KernelMemory;
 use crate::vmcoreinfo::Vmcoreinfo;
-use crate::xlat::{KernelMemory, Translate, X86_64};
-use dump_core::{ByteOrder, Error, Machine, PageSize, Pfn, Result, Segment, UtsName, WordSize};
-
-/// `e_machine` of x86_64.
-const EM_X86_64: u16 = 62;
+use crate::words::Words;
+use crate::xlat::Translate;
+use dump_core::{Error, Machine, PageSize, Pfn, Result, Segment, UtsName};
 
 /// A kernel whose memory can be read by virtual address.
 pub struct Kernel {
     info: Vmcoreinfo,
+    words: Words,
     page_size: PageSize,
-    xlat: X86_64,
+    arch: &'static dyn Arch,
+    xlat: Box<dyn Translate>,
 }
 
 impl Kernel {
-    /// From what a dump tells: its vmcoreinfo, its machine, and the virtual addresses of its segments, if any.
+    /// From what a dump says: its vmcoreinfo, its machine, and the virtual addresses of its segments, if any.
     ///
     /// # Errors
-    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` where a key that the
-    /// walk needs is missing.
+    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` where vmcoreinfo lacks a
+    /// key that the walk needs.
     pub fn new(info: Vmcoreinfo, machine: Machine, page_size: PageSize, segments: &[Segment]) -> Result<Kernel> {
-        if (machine.elf_machine, machine.order, machine.word) != (EM_X86_64, ByteOrder::Little, WordSize::Bits64) {
-            return Err(Error::unsupported(format!(
-                "the page tables of this machine (e_machine {}) are not understood yet, only x86_64's",
-                machine.elf_machine
-            )));
-        }
-        let xlat = X86_64::new(&info, segments)?;
-        Ok(Kernel { info, page_size, xlat })
+        let arch = arch_of(machine).ok_or_else(|| {
+            Error::unsupported(format!("the page tables of e_machine {} cannot be walked yet", machine.elf_machine))
+        })?;
+        Kernel::with_arch(arch, info, Words::of(machine), page_size, segments)
+    }
+
+    /// The same for an architecture of the caller's choice, which need not be one of [`ARCHES`](crate::arch::ARCHES).
+    ///
+    /// # Errors
+    /// As [`new`](Kernel::new).
+    pub fn with_arch(
+        arch: &'static dyn Arch,
+        info: Vmcoreinfo,
+        words: Words,
+        page_size: PageSize,
+        segments: &[Segment],
+    ) -> Result<Kernel> {
+        let xlat = arch.page_tables(MachineFacts { symbols: &info, words, page_size, segments })?;
+        Ok(Kernel { info, words, page_size, arch, xlat })
     }
 
     /// The vmcoreinfo that it was made from.
@@ -41,29 +54,34 @@ impl Kernel {
         &self.info
     }
 
-    /// Physical minus link address of the kernel image, as kdump headers have it.
-    pub fn phys_base(&self) -> u64 {
-        self.xlat.phys_base()
+    /// Its architecture.
+    pub fn arch(&self) -> &'static dyn Arch {
+        self.arch
+    }
+
+    /// Its words.
+    pub fn words(&self) -> Words {
+        self.words
     }
 
     /// Its address translation.
     pub fn xlat(&self) -> &dyn Translate {
-        &self.xlat
+        self.xlat.as_ref()
     }
 
-    /// Its memory by virtual address.
+    /// Its memory by virtual address, for one worker.
     pub fn memory<'a>(&'a self, phys: &'a dyn PhysMemory) -> KernelMemory<'a> {
-        KernelMemory::new(phys, &self.xlat)
+        KernelMemory::new(phys, self.xlat.as_ref(), self.words)
     }
 
     /// The system's names, from `init_uts_ns`.
     ///
     /// # Errors
-    /// Where vmcoreinfo does not tell where they are, or they cannot be read.
+    /// Where vmcoreinfo lacks their place, or they cannot be read.
     pub fn utsname(&self, phys: &dyn PhysMemory) -> Result<UtsName> {
         let symbol =
-            self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo has no SYMBOL(init_uts_ns)"))?;
-        // told since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood there
+            self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_uts_ns)"))?;
+        // exported since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood there
         let at = symbol.checked_add(self.info.offset_of("uts_namespace.name").unwrap_or(4));
         let mut bytes = [0; UtsName::SIZE];
         let at = at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) passes 2^64"))?;
@@ -76,7 +94,7 @@ impl Kernel {
     /// # Errors
     /// As [`MemMap::find`].
     pub fn mem_map(&self, phys: &dyn PhysMemory, end: Pfn) -> Result<MemMap> {
-        MemMap::find(&self.info, &mut self.memory(phys), self.page_size, end)
+        MemMap::find(self.arch, &self.info, &mut self.memory(phys), self.page_size, end)
     }
 
     /// How it marks its pages.
@@ -84,7 +102,7 @@ impl Kernel {
     /// # Errors
     /// As [`PageRules::new`].
     pub fn page_rules(&self) -> Result<PageRules> {
-        PageRules::new(&self.info)
+        PageRules::new(&self.info, self.words)
     }
 
     /// Its lists of free pages.

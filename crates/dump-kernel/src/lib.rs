@@ -1,17 +1,19 @@
-//! What a Linux dump tells of its kernel: where struct pages lie and what each says of its page frame.
+//! The kernel in a Linux dump: where struct pages lie and what each says of its page frame.
 //!
 //! ```text
-//! VMCOREINFO text ──> Vmcoreinfo ──┬──> Translate: page tables ──> KernelMemory: virtual reads
+//! VMCOREINFO text ──> Vmcoreinfo ──┬──> Arch: page tables ──> KernelMemory: virtual reads
 //!                (KernelSymbols)   ├──> MemMap: which struct page stands for which pfn
 //! PhysMemory ──────────────────────┤──> PageRules: how this kernel marks pages ──> PageFacts
 //!                                  └──> FreeLists: free pages of kernels that mark them no other way
 //! ```
 //!
-//! Nothing here knows a container or a dump level. All that differs between kernels is told by the dump itself
-//! (vmcoreinfo), never by a table of versions, but where a comment says so; there is no newest supported version.
+//! Nothing here knows a container or a dump level. What differs between kernels is taken from the dump itself (vmcoreinfo),
+//! never from a table of versions, but where a comment says so; there is no newest supported version. What differs between
+//! architectures is in [`arch`], and words are read in the dumped machine's own size and byte order.
 
 #![forbid(unsafe_code)]
 
+pub mod arch;
 mod era;
 mod free_list;
 mod kernel;
@@ -20,16 +22,21 @@ mod memory;
 mod page;
 mod search;
 mod symbols;
+mod virt;
 mod vmcoreinfo;
+mod words;
 mod xlat;
 
+pub use arch::Arch;
 pub use era::{BuddyMark, CompoundMark, PageRules, TailMark, TypeMark, Unknown};
 pub use free_list::FreeLists;
 pub use kernel::Kernel;
 pub use mem_map::{MemMap, MemMapRun, MemoryModel};
-pub use memory::{PhysMemory, SourceMemory};
-pub use page::{PageFacts, PageScanner, StructPages};
+pub use memory::{PhysMemory, PhysReader, SourceMemory};
+pub use page::{PageFacts, PageScanner, PageState, PageVisitor, StructPages};
 pub use search::vmcoreinfo_at;
 pub use symbols::KernelSymbols;
+pub use virt::KernelMemory;
 pub use vmcoreinfo::Vmcoreinfo;
-pub use xlat::{KernelMemory, Mapping, TableCache, Translate, X86_64};
+pub use words::{Be32, Be64, Le32, Le64, WordLayout, Words};
+pub use xlat::{Mapping, TableCache, TableShape, Translate};

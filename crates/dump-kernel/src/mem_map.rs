@@ -9,8 +9,10 @@
 //! VMEMMAP is no model of its own here: its sections' struct pages merely lie side by side in virtual memory, and runs of
 //! them become one.
 
+use crate::arch::Arch;
 use crate::symbols::KernelSymbols;
-use crate::xlat::KernelMemory;
+use crate::virt::KernelMemory;
+use crate::words::Words;
 use dump_core::{Error, PageSize, Pfn, PfnRange, Result, VirtAddr};
 use std::ops::Range;
 
@@ -48,32 +50,29 @@ const PRESENT: u64 = 1;
 /// No machine has more sections: 64 TiB in sections of 16 MiB (ppc64) are 4 Mi.
 const MAX_SECTIONS: u64 = 8 << 20;
 
-/// x86_64's values where vmcoreinfo does not name them: it names SECTION_SIZE_BITS since 5.13 (4f5aecdff25f), MAX_PHYSMEM_BITS
-/// since 5.9 (1d50e5d0c505). The second of the latter is for 5-level page tables.
-const SECTION_SIZE_BITS: i64 = 27;
-const MAX_PHYSMEM_BITS: [i64; 2] = [46, 52];
-
 impl MemMap {
     /// Finds the struct pages of the page frames below `end`.
     ///
     /// # Errors
-    /// `MissingInfo` where the dump does not tell how, or what it tells cannot be read.
+    /// `MissingInfo` where vmcoreinfo lacks a key for it, or where what it names cannot be read.
     pub fn find(
+        arch: &dyn Arch,
         symbols: &dyn KernelSymbols,
         memory: &mut KernelMemory<'_>,
         page_size: PageSize,
         end: Pfn,
     ) -> Result<MemMap> {
         let page_struct = symbols.size_of("page").filter(|size| *size != 0);
-        let page_struct = page_struct.ok_or_else(|| Error::missing("vmcoreinfo has no SIZE(page)"))?;
+        let page_struct = page_struct.ok_or_else(|| Error::missing("vmcoreinfo lacks SIZE(page)"))?;
         if let (Some(table), Some(size)) = (symbols.symbol("mem_section"), symbols.size_of("mem_section")) {
-            let shape = SectionShape::new(symbols, page_size, size, page_struct, end)?;
-            return Ok(MemMap { model: shape.model(), page_struct, runs: shape.read(memory, table)? });
+            let layout = SectionLayout { entry: size, page_struct, page_size, words: memory.words() };
+            let sections = Sections::new(arch, symbols, layout, end)?;
+            return Ok(MemMap { model: sections.model(), page_struct, runs: sections.read(memory, table)? });
         }
         let symbol = symbols.symbol("mem_map").ok_or_else(|| {
-            Error::missing("vmcoreinfo has neither SYMBOL(mem_section) with SIZE(mem_section) nor SYMBOL(mem_map)")
+            Error::missing("vmcoreinfo lacks SYMBOL(mem_section) with SIZE(mem_section), and SYMBOL(mem_map)")
         })?;
-        let first = VirtAddr(memory.read_u64(symbol).map_err(|e| e.within("mem_map"))?);
+        let first = memory.read_pointer(symbol).map_err(|e| e.within("mem_map"))?;
         let runs = vec![MemMapRun { pages: PfnRange::new(Pfn(0), end), first }];
         Ok(MemMap { model: MemoryModel::Flat, page_struct, runs })
     }
@@ -111,36 +110,36 @@ impl MemMap {
     }
 }
 
-/// Sizes and numbers of sections.
-struct SectionShape {
+/// Sizes that sections and struct pages have.
+#[derive(Clone, Copy)]
+struct SectionLayout {
+    /// Bytes of `struct mem_section`.
+    entry: u64,
+    /// Bytes of a struct page.
+    page_struct: u64,
+    page_size: PageSize,
+    words: Words,
+}
+
+/// The sections of memory.
+struct Sections<'a> {
+    arch: &'a dyn Arch,
+    layout: SectionLayout,
     /// Pages of a section.
     pages: u64,
     /// Sections below the end of the dump's memory.
     count: u64,
-    /// Bytes of `struct mem_section`, and where in it `section_mem_map` is.
-    entry: u64,
+    /// Where in `struct mem_section` `section_mem_map` is (bytes).
     member: u64,
     /// Sections of a root, where there are roots.
     per_root: Option<u64>,
-    /// Bytes of a struct page.
-    page_struct: u64,
     end: Pfn,
-    /// Low bits of `section_mem_map` that are flags.
-    flags: u64,
 }
 
-impl SectionShape {
-    fn new(
-        symbols: &dyn KernelSymbols,
-        page_size: PageSize,
-        entry: u64,
-        page_struct: u64,
-        end: Pfn,
-    ) -> Result<SectionShape> {
-        let level5 = usize::from(symbols.number("pgtable_l5_enabled").unwrap_or(0) != 0);
-        let section_bits = symbols.number("SECTION_SIZE_BITS").unwrap_or(SECTION_SIZE_BITS);
-        let memory_bits = symbols.number("MAX_PHYSMEM_BITS").unwrap_or(MAX_PHYSMEM_BITS[level5]);
-        let shift = i64::from(page_size.shift());
+impl<'a> Sections<'a> {
+    fn new(arch: &'a dyn Arch, symbols: &dyn KernelSymbols, layout: SectionLayout, end: Pfn) -> Result<Sections<'a>> {
+        let (section_bits, memory_bits) = section_bits(arch, symbols)?;
+        let shift = i64::from(layout.page_size.shift());
         if !(section_bits > shift && section_bits <= memory_bits && memory_bits < 64) {
             return Err(Error::corrupt(format!(
                 "vmcoreinfo: SECTION_SIZE_BITS {section_bits}, MAX_PHYSMEM_BITS {memory_bits} and pages of 2^{shift} bytes \
@@ -152,25 +151,11 @@ impl SectionShape {
         if count > MAX_SECTIONS {
             return Err(Error::unsupported(format!("{count} memory sections, more than {MAX_SECTIONS}")));
         }
-        let member = symbols.offset_of("mem_section.section_mem_map");
-        let member = member.filter(|at| at.checked_add(8).is_some_and(|end| end <= entry) && entry <= 4096);
-        let member =
-            member.ok_or_else(|| Error::missing("vmcoreinfo has no usable OFFSET(mem_section.section_mem_map)"))?;
-        let per_root = page_size.bytes() as u64 / entry;
+        let member = section_mem_map(symbols, layout)?;
+        let per_root = layout.page_size.bytes() as u64 / layout.entry;
         let roots = (1u64 << (memory_bits - section_bits)).div_ceil(per_root);
         let extreme = symbols.length_of("mem_section").is_none_or(|length| length == roots);
-        Ok(SectionShape {
-            pages,
-            count,
-            entry,
-            member,
-            per_root: extreme.then_some(per_root),
-            page_struct,
-            end,
-            // sparse_encode_mem_map() asserts SECTION_MAP_LAST_BIT <= PAGE_SIZE. makedumpfile 1.7.9 takes the low five bits
-            // off; 6.15 made it six (SECTION_IS_VMEMMAP_PREINIT), and its next kernel may make it seven.
-            flags: page_size.bytes() as u64 - 1,
-        })
+        Ok(Sections { arch, layout, pages, count, member, per_root: extreme.then_some(per_root), end })
     }
 
     fn model(&self) -> MemoryModel {
@@ -181,7 +166,7 @@ impl SectionShape {
     /// stable) and a0b1280368d1 export the address of the pointer. A reading in which all makes sense is preferred to one
     /// with parts that cannot be read, as a dump that was cut short has.
     fn read(&self, memory: &mut KernelMemory<'_>, table: VirtAddr) -> Result<Vec<MemMapRun>> {
-        let pointer = memory.read_u64(table).ok().map(VirtAddr).filter(|at| is_kernel(*at));
+        let pointer = memory.read_pointer(table).ok().filter(|at| self.arch.is_kernel(*at));
         let mut failure = None;
         for lenient in [false, true] {
             for table in [Some(table), pointer].into_iter().flatten() {
@@ -199,12 +184,13 @@ impl SectionShape {
     /// passes over what cannot be read.
     fn sections(&self, memory: &mut KernelMemory<'_>, table: VirtAddr, lenient: bool) -> Result<Vec<MemMapRun>> {
         let per_root = self.per_root.unwrap_or(self.count.max(1));
+        let word = self.layout.words.bytes() as u64;
         let mut runs = Vec::new();
         for root in 0..self.count.div_ceil(per_root) {
             let sections = root * per_root..self.count.min((root + 1) * per_root);
             let at = match self.per_root {
                 None => Ok(table),
-                Some(_) => offset(table, root * 8).and_then(|at| memory.read_u64(at).map(VirtAddr)),
+                Some(_) => offset(table, root * word).and_then(|at| memory.read_pointer(at)),
             };
             let read = at.and_then(|at| if at.0 == 0 { Ok(()) } else { self.root(memory, at, sections, &mut runs) });
             if let (Err(e), false) = (read, lenient) {
@@ -225,27 +211,39 @@ impl SectionShape {
         sections: Range<u64>,
         runs: &mut Vec<MemMapRun>,
     ) -> Result<()> {
-        let mut bytes = Vec::new();
+        let (mut bytes, entry) = (Vec::new(), self.layout.entry);
         for first in sections.clone().step_by(64) {
             let n = (sections.end - first).min(64);
-            bytes.resize((n * self.entry) as usize, 0);
-            memory.read(offset(at, (first - sections.start) * self.entry)?, &mut bytes)?;
-            for (section, entry) in (first..).zip(bytes.chunks_exact(self.entry as usize)) {
-                let at = self.member as usize;
-                let coded = entry.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+            bytes.resize((n * entry) as usize, 0);
+            memory.read(offset(at, (first - sections.start) * entry)?, &mut bytes)?;
+            for (section, entry) in (first..).zip(bytes.chunks_exact(entry as usize)) {
+                let coded = self.coded(entry);
                 if coded & PRESENT != 0 {
-                    self.add(section, coded & !self.flags, runs)?;
+                    self.add(section, coded & !self.flags(), runs)?;
                 }
             }
         }
         Ok(())
     }
 
+    /// `section_mem_map` of a `struct mem_section`.
+    fn coded(&self, entry: &[u8]) -> u64 {
+        let (at, words) = (self.member as usize, self.layout.words);
+        entry.get(at..at + words.bytes()).map_or(0, |word| words.integer(word))
+    }
+
+    /// Low bits of `section_mem_map` that are flags. sparse_encode_mem_map() asserts SECTION_MAP_LAST_BIT <= PAGE_SIZE.
+    /// makedumpfile 1.7.9 takes the low five bits off; 6.15 made it six (SECTION_IS_VMEMMAP_PREINIT), and its next kernel may
+    /// make it seven.
+    fn flags(&self) -> u64 {
+        self.layout.page_size.bytes() as u64 - 1
+    }
+
     /// Adds a section. What is coded is where a struct page of pfn 0 would be (sparse_encode_mem_map()).
     fn add(&self, section: u64, coded: u64, runs: &mut Vec<MemMapRun>) -> Result<()> {
         let start = Pfn(section * self.pages);
-        let first = coded.wrapping_add(start.0.wrapping_mul(self.page_struct));
-        if !is_kernel(VirtAddr(first)) {
+        let first = self.layout.words.wrap(coded.wrapping_add(start.0.wrapping_mul(self.layout.page_struct)));
+        if !self.arch.is_kernel(VirtAddr(first)) {
             return Err(Error::corrupt(format!("section {section}: its struct pages would be at {first:#x}")));
         }
         let pages = PfnRange::new(start, (start + self.pages).min(self.end));
@@ -257,7 +255,7 @@ impl SectionShape {
     }
 
     fn follows(&self, last: &MemMapRun, first: u64) -> bool {
-        last.first.0.wrapping_add(last.pages.len().wrapping_mul(self.page_struct)) == first
+        last.first.0.wrapping_add(last.pages.len().wrapping_mul(self.layout.page_struct)) == first
     }
 }
 
@@ -265,7 +263,23 @@ fn offset(base: VirtAddr, bytes: u64) -> Result<VirtAddr> {
     base.checked_add(bytes).ok_or_else(|| Error::corrupt(format!("{base} + {bytes:#x} passes 2^64")))
 }
 
-/// Whether an address lies in the kernel's half of the address space.
-fn is_kernel(at: VirtAddr) -> bool {
-    at.0 >> 63 == 1
+/// SECTION_SIZE_BITS and MAX_PHYSMEM_BITS, the architecture's where vmcoreinfo lacks them.
+fn section_bits(arch: &dyn Arch, symbols: &dyn KernelSymbols) -> Result<(i64, i64)> {
+    let usual = arch.section_bits(symbols);
+    let bits = |name: &str, usual: Option<i64>| {
+        let lacking = || Error::missing(format!("vmcoreinfo lacks NUMBER({name})"));
+        symbols.number(name).or(usual).ok_or_else(lacking)
+    };
+    Ok((
+        bits("SECTION_SIZE_BITS", usual.map(|bits| bits.section))?,
+        bits("MAX_PHYSMEM_BITS", usual.map(|bits| bits.memory))?,
+    ))
+}
+
+/// Where in `struct mem_section` the place of its struct pages is.
+fn section_mem_map(symbols: &dyn KernelSymbols, layout: SectionLayout) -> Result<u64> {
+    let (word, entry) = (layout.words.bytes() as u64, layout.entry);
+    let member = symbols.offset_of("mem_section.section_mem_map");
+    let member = member.filter(|at| at.checked_add(word).is_some_and(|end| end <= entry) && entry <= 4096);
+    member.ok_or_else(|| Error::missing("vmcoreinfo lacks a usable OFFSET(mem_section.section_mem_map)"))
 }

@@ -1,48 +1,68 @@
 //! Physical memory of the dumped machine.
 
-use dump_core::{CodecSet, Content, Error, ErrorKind, PageSource, Pfn, PfnRange, PhysAddr, Result, Scratch};
-use std::sync::Mutex;
+use dump_core::{CodecSet, Content, Error, ErrorKind, PageReader, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Result};
 
-/// Physical memory by address.
+/// Physical memory by address, shared by all workers.
 pub trait PhysMemory: Send + Sync {
+    /// A worker's half, with the buffers that it reads through.
+    fn reader(&self) -> Box<dyn PhysReader + '_>;
+}
+
+/// Physical memory as one worker reads it.
+pub trait PhysReader: Send {
     /// Fills `buf` from `at` on.
     ///
     /// # Errors
     /// Where a byte of it is not in the dump or cannot be read.
-    fn read(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()>;
+    fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()>;
 
-    /// Shows `len` bytes from `at` on to `see`, once, where they lie if that can be done, else copied to `scratch`.
+    /// Shows `len` bytes from `at` on to `see`, once, where they lie if that can be done, else copied.
     ///
     /// # Errors
-    /// As [`read`](PhysMemory::read); `see` is not called then.
-    fn show(&self, at: PhysAddr, len: usize, scratch: &mut Scratch, see: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let buf = scratch.take(len);
-        self.read(at, buf)?;
-        see(buf);
+    /// As [`read`](PhysReader::read); `see` is not called then.
+    fn show(&mut self, at: PhysAddr, len: usize, see: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let mut buf = vec![0; len];
+        self.read(at, &mut buf)?;
+        see(&buf);
         Ok(())
     }
 }
 
-/// Pages asked of the source at a time: bounds its scratch memory to 64 KiB for 4 KiB pages.
-const PAGES_AT_ONCE: u64 = 16;
+/// Pages asked of the source in one visit: bounds its buffers to 64 KiB for 4 KiB pages.
+const PAGES_PER_VISIT: u64 = 16;
 
 /// The pages of a source as physical memory.
 pub struct SourceMemory<'a> {
     source: &'a dyn PageSource,
-    scratches: Mutex<Vec<Scratch>>,
 }
 
 impl<'a> SourceMemory<'a> {
     /// Memory over `source`.
     pub fn new(source: &'a dyn PageSource) -> SourceMemory<'a> {
-        SourceMemory { source, scratches: Mutex::default() }
+        SourceMemory { source }
     }
+}
 
+impl PhysMemory for SourceMemory<'_> {
+    fn reader(&self) -> Box<dyn PhysReader + '_> {
+        Box::new(SourceReader { reader: self.source.reader(), size: self.source.meta().page_size, copy: Vec::new() })
+    }
+}
+
+/// A worker's half of [`SourceMemory`].
+struct SourceReader<'a> {
+    reader: Box<dyn PageReader + 'a>,
+    size: PageSize,
+    /// For bytes that the source does not hand over in one piece.
+    copy: Vec<u8>,
+}
+
+impl SourceReader<'_> {
     /// Copies from the pages of `run`, `skip` bytes into the first.
-    fn read_run(&self, run: PfnRange, skip: usize, buf: &mut [u8], scratch: &mut Scratch) -> Result<()> {
-        let size = self.source.meta().page_size;
-        let mut missing = None;
-        self.source.visit(run, CodecSet::NONE, scratch, &mut |span| {
+    fn read_run(&mut self, run: PfnRange, skip: usize, buf: &mut [u8]) -> Result<()> {
+        let size = self.size;
+        let mut absent = None;
+        self.reader.visit(run, CodecSet::NONE, &mut |span| {
             let start = size.bytes_of(span.pages.start - run.start) as usize;
             let end = start + size.bytes_of(span.pages.len()) as usize;
             let (from, to) = (start.max(skip), end.min(skip + buf.len()));
@@ -55,11 +75,33 @@ impl<'a> SourceMemory<'a> {
                     out.copy_from_slice(&bytes[from - start..to - start])
                 }
                 Content::Zero => out.fill(0),
-                _ => missing = missing.or(Some(span.pages.start)),
+                _ => absent = absent.or(Some(span.pages.start)),
             }
             Ok(())
         })?;
-        missing.map_or(Ok(()), |pfn| Err(not_there(pfn)))
+        absent.map_or(Ok(()), |pfn| Err(not_there(pfn)))
+    }
+
+    /// Shows bytes that the source hands over in one piece; whether it did.
+    fn show_in_place(
+        &mut self,
+        run: PfnRange,
+        bytes: std::ops::Range<usize>,
+        see: &mut dyn FnMut(&[u8]),
+    ) -> Result<bool> {
+        let mut seen = false;
+        if run.len() <= PAGES_PER_VISIT {
+            self.reader.visit(run, CodecSet::NONE, &mut |span| {
+                if let (Content::Bytes(all), true) = (span.content, span.pages == run) {
+                    if let Some(asked) = all.get(bytes.clone()) {
+                        see(asked);
+                        seen = true;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        Ok(seen)
     }
 }
 
@@ -67,49 +109,38 @@ fn not_there(pfn: Pfn) -> Error {
     Error::new(ErrorKind::MissingInfo, format!("page frame {pfn} is not in the dump or cannot be read"))
 }
 
-impl PhysMemory for SourceMemory<'_> {
-    fn read(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
-        let size = self.source.meta().page_size;
-        let mut scratch = self.scratches.lock().ok().and_then(|mut pool| pool.pop()).unwrap_or_default();
+impl PhysReader for SourceReader<'_> {
+    fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
+        let size = self.size;
         let mut pfn = size.pfn_of(at);
         let mut skip = (at.0 - size.addr_of(pfn).0) as usize;
         let mut rest = buf;
         while !rest.is_empty() {
-            let pages = size.pages_for((skip + rest.len()) as u64).min(PAGES_AT_ONCE);
+            let pages = size.pages_for((skip + rest.len()) as u64).min(PAGES_PER_VISIT);
             let here = (size.bytes_of(pages) as usize - skip).min(rest.len());
             let (now, later) = rest.split_at_mut(here);
-            self.read_run(PfnRange::at(pfn, pages), skip, now, &mut scratch)?;
+            self.read_run(PfnRange::at(pfn, pages), skip, now)?;
             (rest, skip, pfn) = (later, 0, pfn + pages);
-        }
-        if let Ok(mut pool) = self.scratches.lock() {
-            pool.push(scratch);
         }
         Ok(())
     }
 
-    fn show(&self, at: PhysAddr, len: usize, scratch: &mut Scratch, see: &mut dyn FnMut(&[u8])) -> Result<()> {
-        let size = self.source.meta().page_size;
+    fn show(&mut self, at: PhysAddr, len: usize, see: &mut dyn FnMut(&[u8])) -> Result<()> {
+        let size = self.size;
         let first = size.pfn_of(at);
         let skip = (at.0 - size.addr_of(first).0) as usize;
         let run = PfnRange::at(first, size.pages_for((skip + len) as u64));
-        let mut seen = false;
-        if run.len() <= PAGES_AT_ONCE {
-            self.source.visit(run, CodecSet::NONE, scratch, &mut |span| {
-                if let (Content::Bytes(bytes), true) = (span.content, span.pages == run) {
-                    if let Some(bytes) = bytes.get(skip..skip + len) {
-                        see(bytes);
-                        seen = true;
-                    }
-                }
-                Ok(())
-            })?;
+        if self.show_in_place(run, skip..skip + len, see)? {
+            return Ok(());
         }
-        if !seen {
-            // in pieces, or not all there
-            let buf = scratch.take(len);
-            self.read(at, buf)?;
-            see(buf);
+        // several pieces, or not all there
+        let mut copy = std::mem::take(&mut self.copy);
+        copy.resize(len, 0);
+        let read = self.read(at, &mut copy);
+        if read.is_ok() {
+            see(&copy);
         }
-        Ok(())
+        self.copy = copy;
+        read
     }
 }

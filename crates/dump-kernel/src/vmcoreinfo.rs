@@ -1,24 +1,10 @@
 //! VMCOREINFO: `KEY=VALUE` lines that the kernel leaves for tools like this one (Linux, kernel/vmcore_info.c, formerly
 //! kernel/crash_core.c; Documentation/admin-guide/kdump/vmcoreinfo.rst).
 
+use crate::arch::elf_machine_of;
 use crate::symbols::KernelSymbols;
 use dump_core::{PageSize, VirtAddr};
 use std::collections::HashMap;
-
-/// Keys that the kernels of one architecture alone write (arch/*/kernel/{vmcore_info,crash_core,machine_kexec}.c).
-const MACHINES: &[(&str, u16)] = &[
-    ("NUMBER(KERNEL_IMAGE_SIZE)", 62),
-    ("SYMBOL(init_top_pgt)", 62),
-    ("SYMBOL(init_level4_pgt)", 62),
-    ("NUMBER(kimage_voffset)", 183),
-    ("NUMBER(va_kernel_pa_offset)", 243),
-    ("NUMBER(phys_ram_base)", 243),
-    ("NUMBER(SAMODE31)", 22),
-    ("SYMBOL(lowcore_ptr)", 22),
-    ("SYMBOL(mmu_vmemmap_psize)", 21),
-    ("CONFIG_X86_PAE", 3),
-    ("CONFIG_ARM_LPAE", 40),
-];
 
 /// The note's text, parsed once.
 ///
@@ -31,7 +17,7 @@ pub struct Vmcoreinfo {
 }
 
 impl Vmcoreinfo {
-    /// Parses the text. Nothing in it is an error; what it does not hold is simply not told.
+    /// Parses the text. Nothing in it is an error; what it does not hold is lacking.
     pub fn parse(text: &[u8]) -> Vmcoreinfo {
         let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
         let mut info = Vmcoreinfo::default();
@@ -69,7 +55,7 @@ impl Vmcoreinfo {
     /// The architecture as an ELF `e_machine`, by keys that one alone has; for containers that do not say (QEMU's kdump files
     /// call every machine "Unknown" since 8.2).
     pub fn elf_machine(&self) -> Option<u16> {
-        MACHINES.iter().find(|(key, _)| self.get(key).is_some()).map(|(_, machine)| *machine)
+        elf_machine_of(|key| self.get(key).is_some())
     }
 
     /// The page size of the dumped kernel.
@@ -153,15 +139,19 @@ mod tests {
 
     #[test]
     fn machines_by_their_keys() {
-        for (key, machine) in
-            [("NUMBER(kimage_voffset)=1", Some(183)), ("SYMBOL(init_top_pgt)=1", Some(62)), ("SIZE(page)=64", None)]
-        {
+        let cases = [
+            ("NUMBER(kimage_voffset)=1", Some(183)),
+            ("SYMBOL(init_top_pgt)=1", Some(62)),
+            ("SYMBOL(mmu_vmemmap_psize)=1", Some(21)),
+            ("SIZE(page)=64", None),
+        ];
+        for (key, machine) in cases {
             assert_eq!(Vmcoreinfo::parse(key.as_bytes()).elf_machine(), machine, "{key}");
         }
     }
 
     #[test]
-    fn nonsense_tells_nothing() {
+    fn nonsense_holds_nothing() {
         for text in [&b""[..], b"\xff\xfe=\xff\n", b"=====\n\n\n", b"OSRELEASE=x.y\nPAGESIZE=0\n"] {
             let info = Vmcoreinfo::parse(text);
             assert_eq!((info.version(), info.page_size(), info.number("x")), (None, None, None));

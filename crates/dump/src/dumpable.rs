@@ -202,7 +202,7 @@ impl<'a> Dumpable<'a> {
             let job = Exclusion { kernel, memory: self.criteria.memory, map, rules, level };
             let excluded = exclude(&job, &mut found.bits, before, self.watch)?;
             (found.findings.tally, found.beyond) = (excluded.tally, excluded.beyond);
-            if level.any(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
+            if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
                 self.exclude_free_lists(view, i == 0, &mut found)?;
             }
         }

@@ -8,10 +8,12 @@
 //! Every address is walked, the direct map too: 5.x kernels may leave holes in it, and a walk that shares the tables of its
 //! neighbour costs no read.
 
-use super::{Mapping, TableCache, Translate};
-use crate::memory::PhysMemory;
+use super::{Arch, MachineFacts, SectionBits};
+use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
-use dump_core::{Error, PhysAddr, Result, Segment, VirtAddr};
+use crate::words::{Le64, WordLayout, Words};
+use crate::xlat::{Mapping, TableCache, TableShape, Translate};
+use dump_core::{ByteOrder, Error, PhysAddr, Result, Segment, VirtAddr};
 
 /// Where the kernel image is linked (`__START_KERNEL_map`, Linux arch/x86/include/asm/page_64_types.h).
 const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
@@ -22,48 +24,76 @@ const ADDRESS_BITS: u64 = 0x000f_ffff_ffff_f000;
 const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
 
+/// Tables of each level.
+const TABLE: TableShape = TableShape { entries: 512, entry_bytes: 8, order: ByteOrder::Little };
+
+/// The architecture.
+#[derive(Clone, Copy, Debug)]
+pub struct X86_64;
+
+impl Arch for X86_64 {
+    fn name(&self) -> &'static str {
+        "x86_64"
+    }
+
+    fn elf_machine(&self) -> u16 {
+        62
+    }
+
+    fn has_words(&self, words: Words) -> bool {
+        words == Le64::WORDS
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["NUMBER(KERNEL_IMAGE_SIZE)", "SYMBOL(init_top_pgt)", "SYMBOL(init_level4_pgt)"]
+    }
+
+    /// `NUMBER(phys_base)` is there since Linux 4.10 (401721ecd1dc); before that the PT_LOAD of the kernel text says it.
+    fn phys_base(&self, facts: MachineFacts<'_>) -> Option<u64> {
+        let number = facts.symbols.number("phys_base").map(|value| value as u64);
+        number.or_else(|| phys_base_of(facts.segments))
+    }
+
+    fn is_kernel(&self, at: VirtAddr) -> bool {
+        at.0 >> 63 == 1
+    }
+
+    fn section_bits(&self, symbols: &dyn KernelSymbols) -> Option<SectionBits> {
+        Some(SectionBits { section: 27, memory: if levels(symbols) == 5 { 52 } else { 46 } })
+    }
+
+    fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>> {
+        let phys_base = self
+            .phys_base(facts)
+            .ok_or_else(|| Error::missing("vmcoreinfo lacks NUMBER(phys_base), and no PT_LOAD maps the kernel text"));
+        Ok(Box::new(PageTables::new(facts.symbols, phys_base)?))
+    }
+}
+
 /// Page tables of an x86_64 kernel.
 #[derive(Clone, Copy, Debug)]
-pub struct X86_64 {
+struct PageTables {
     root: PhysAddr,
     levels: u32,
     sme_mask: u64,
-    phys_base: u64,
 }
 
-impl X86_64 {
-    /// From what the dump tells: the root table's symbol, `phys_base`, the number of levels, the SME mask.
-    ///
-    /// `NUMBER(phys_base)` is there since Linux 4.10 (401721ecd1dc); before that the PT_LOAD of the kernel text tells it.
-    ///
-    /// # Errors
-    /// `MissingInfo`, naming the key, where that is not enough to find the root table.
-    pub fn new(symbols: &dyn KernelSymbols, segments: &[Segment]) -> Result<X86_64> {
+impl PageTables {
+    /// From what the dump says: the root table's symbol, `phys_base`, the number of levels, the SME mask.
+    fn new(symbols: &dyn KernelSymbols, phys_base: Result<u64>) -> Result<PageTables> {
         // init_level4_pgt became init_top_pgt in 4.13 (65ade2f872b4); swapper_pg_dir is the same table in all of them
         let root = ["init_top_pgt", "init_level4_pgt", "swapper_pg_dir"].iter().find_map(|name| symbols.symbol(name));
         let root =
-            root.ok_or_else(|| Error::missing("vmcoreinfo has no SYMBOL(init_top_pgt), nor an older name of it"))?;
-        let phys_base = match symbols.number("phys_base") {
-            Some(value) => value as u64,
-            None => phys_base_of(segments).ok_or_else(|| {
-                Error::missing("vmcoreinfo has no NUMBER(phys_base), and no PT_LOAD maps the kernel text")
-            })?,
-        };
+            root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_top_pgt), and older names of it"))?;
         let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
-        let levels = if symbols.number("pgtable_l5_enabled").unwrap_or(0) != 0 { 5 } else { 4 };
-        let root = root.0.wrapping_sub(START_KERNEL_MAP).wrapping_add(phys_base) & ADDRESS_BITS & !sme_mask;
-        Ok(X86_64 { root: PhysAddr(root), levels, sme_mask, phys_base })
+        let root = root.0.wrapping_sub(START_KERNEL_MAP).wrapping_add(phys_base?) & ADDRESS_BITS & !sme_mask;
+        Ok(PageTables { root: PhysAddr(root), levels: levels(symbols), sme_mask })
     }
+}
 
-    /// Physical minus link address of the kernel image, two's complement.
-    pub fn phys_base(&self) -> u64 {
-        self.phys_base
-    }
-
-    /// 4 or 5.
-    pub fn levels(&self) -> u32 {
-        self.levels
-    }
+/// Levels of page tables: 4 or 5.
+fn levels(symbols: &dyn KernelSymbols) -> u32 {
+    if symbols.number("pgtable_l5_enabled").unwrap_or(0) != 0 { 5 } else { 4 }
 }
 
 /// From the first segment in the kernel text's part of the address space.
@@ -72,13 +102,13 @@ fn phys_base_of(segments: &[Segment]) -> Option<u64> {
     Some(text.paddr.0.wrapping_sub(text.vaddr.0 - START_KERNEL_MAP))
 }
 
-impl Translate for X86_64 {
-    fn translate(&self, memory: &dyn PhysMemory, cache: &mut TableCache, at: VirtAddr) -> Result<Mapping> {
+impl Translate for PageTables {
+    fn translate(&self, memory: &mut dyn PhysReader, cache: &mut TableCache, at: VirtAddr) -> Result<Mapping> {
         let mut table = self.root;
         for level in (0..self.levels).rev() {
             let shift = 12 + 9 * level;
             let index = (at.0 >> shift & 511) as usize;
-            let entry = cache.entry(memory, level as usize, table, 4096, index)?;
+            let entry = cache.entry(memory, level as usize, table, TABLE, index)?;
             if entry & PRESENT == 0 {
                 return Err(Error::missing(format!("virtual address {at} is not mapped (page table level {level})")));
             }
@@ -99,12 +129,13 @@ impl Translate for X86_64 {
 mod tests {
     use super::*;
     use crate::vmcoreinfo::Vmcoreinfo;
+    use dump_core::PageSize;
     use std::collections::HashMap;
 
-    struct Words(HashMap<u64, u64>);
+    struct Memory(HashMap<u64, u64>);
 
-    impl PhysMemory for Words {
-        fn read(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
+    impl PhysReader for Memory {
+        fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
             for (i, word) in buf.chunks_mut(8).enumerate() {
                 let value = self.0.get(&(at.0 + 8 * i as u64)).copied().unwrap_or(0);
                 word.copy_from_slice(&value.to_le_bytes());
@@ -113,12 +144,20 @@ mod tests {
         }
     }
 
+    fn facts<'a>(info: &'a Vmcoreinfo, segments: &'a [Segment]) -> MachineFacts<'a> {
+        MachineFacts { symbols: info, words: Le64::WORDS, page_size: PageSize::K4, segments }
+    }
+
+    fn page_tables(info: &Vmcoreinfo, segments: &[Segment]) -> Result<Box<dyn Translate>> {
+        X86_64.page_tables(facts(info, segments))
+    }
+
     const TEXT: &[u8] = b"SYMBOL(init_top_pgt)=ffffffff81001000\nNUMBER(phys_base)=-16777216\n";
 
     #[test]
     fn walks_to_pages_of_each_size() {
         // root at 0x81001000 - 0x80000000 - 0x1000000 = 0x1000
-        let memory = Words(HashMap::from([
+        let mut memory = Memory(HashMap::from([
             (0x1000 + 8 * 256, 0x2000 | 1),
             (0x2000, 0x3000 | 1),
             (0x2000 + 8, 0x4000_0000 | LARGE | 1),
@@ -126,7 +165,7 @@ mod tests {
             (0x3000 + 8, 0x8000_0000_0060_0000 | LARGE | 1),
             (0x4000 + 8, 0x7000 | LARGE | 1), // bit 7 of a PTE is PAT
         ]));
-        let xlat = X86_64::new(&Vmcoreinfo::parse(TEXT), &[]).unwrap();
+        let xlat = page_tables(&Vmcoreinfo::parse(TEXT), &[]).unwrap();
         let mut cache = TableCache::default();
         let base = 0xffff_8000_0000_0000;
         for (at, phys, bytes) in [
@@ -134,19 +173,20 @@ mod tests {
             (0x20_0010, 0x60_0010, 0x20_0000 - 0x10),
             (0x4000_0005, 0x4000_0005, 0x4000_0000 - 5),
         ] {
-            let mapping = xlat.translate(&memory, &mut cache, VirtAddr(base + at)).unwrap();
+            let mapping = xlat.translate(&mut memory, &mut cache, VirtAddr(base + at)).unwrap();
             assert_eq!((mapping.phys.0, mapping.bytes), (phys, bytes), "{at:#x}");
         }
-        let e = xlat.translate(&memory, &mut cache, VirtAddr(base + 0x2000)).unwrap_err();
+        let e = xlat.translate(&mut memory, &mut cache, VirtAddr(base + 0x2000)).unwrap_err();
         assert!(e.to_string().contains("0xffff800000002000 is not mapped"), "{e}");
     }
 
     #[test]
     fn phys_base_comes_from_the_text_segment_on_old_kernels() {
         let info = Vmcoreinfo::parse(b"SYMBOL(init_level4_pgt)=ffffffff81001000\n");
-        assert!(X86_64::new(&info, &[]).is_err());
+        let e = page_tables(&info, &[]).err().unwrap();
+        assert!(e.to_string().contains("NUMBER(phys_base)"), "{e}");
         let ram = Segment { paddr: PhysAddr(0), vaddr: VirtAddr(0xffff_8800_0000_0000), bytes: 1 };
         let text = Segment { paddr: PhysAddr(0x200_0000), vaddr: VirtAddr(0xffff_ffff_8100_0000), bytes: 1 };
-        assert_eq!(X86_64::new(&info, &[ram, text]).unwrap().phys_base(), 0x100_0000);
+        assert_eq!(X86_64.phys_base(facts(&info, &[ram, text])), Some(0x100_0000));
     }
 }

@@ -1,0 +1,156 @@
+//! What differs between architectures: one file each, one row each in [`ARCHES`].
+//!
+//! | architecture | known by its keys | phys_base | page tables |
+//! |---|---|---|---|
+//! | x86_64 | yes | yes | walked |
+//! | arm64, riscv64 | yes | yes | not yet |
+//! | arm, i386, ppc64, s390x | yes | – | not yet |
+//!
+//! A new architecture is a file beside this one, with a type that implements [`Arch`], and its row. Everything else here takes
+//! byte order, word size, page size and address layout from the dump or from `Arch`, never from x86_64.
+
+mod arm64;
+mod named;
+mod riscv64;
+mod x86_64;
+
+pub use arm64::Arm64;
+pub use named::Named;
+pub use riscv64::Riscv64;
+pub use x86_64::X86_64;
+
+use crate::symbols::KernelSymbols;
+use crate::words::Words;
+use crate::xlat::Translate;
+use dump_core::{Error, Machine, PageSize, Result, Segment, VirtAddr};
+
+/// Every architecture that is known, in the order in which [`elf_machine_of`] tries their keys.
+pub const ARCHES: &[&dyn Arch] = &[
+    &X86_64,
+    &Arm64,
+    &Riscv64,
+    &Named { name: "s390x", elf_machine: 22, keys: &["NUMBER(SAMODE31)", "SYMBOL(lowcore_ptr)"] },
+    &Named { name: "ppc64", elf_machine: 21, keys: &["SYMBOL(mmu_vmemmap_psize)"] },
+    &Named { name: "i386", elf_machine: 3, keys: &["CONFIG_X86_PAE"] },
+    &Named { name: "arm", elf_machine: 40, keys: &["CONFIG_ARM_LPAE"] },
+];
+
+/// What a dump says of the machine, for an architecture to work with.
+#[derive(Clone, Copy)]
+pub struct MachineFacts<'a> {
+    /// The kernel's symbols and numbers.
+    pub symbols: &'a dyn KernelSymbols,
+    /// The kernel's words.
+    pub words: Words,
+    /// The kernel's page size.
+    pub page_size: PageSize,
+    /// Physical memory with virtual addresses; empty where the container has none.
+    pub segments: &'a [Segment],
+}
+
+/// How large a section of memory is, and all of memory: log2 of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SectionBits {
+    /// SECTION_SIZE_BITS.
+    pub section: i64,
+    /// MAX_PHYSMEM_BITS.
+    pub memory: i64,
+}
+
+/// An architecture that Linux runs on.
+pub trait Arch: Send + Sync {
+    /// Its name, for messages.
+    fn name(&self) -> &'static str;
+
+    /// Its `e_machine` in ELF files.
+    fn elf_machine(&self) -> u16;
+
+    /// Whether it has words of this size and order.
+    fn has_words(&self, words: Words) -> bool;
+
+    /// Keys of vmcoreinfo that its kernels alone export (arch/*/kernel/{vmcore_info,crash_core,machine_kexec}.c).
+    fn keys(&self) -> &'static [&'static str];
+
+    /// Physical minus link address of the kernel image (bytes, two's complement) as kdump headers have it, where the dump
+    /// says enough.
+    fn phys_base(&self, facts: MachineFacts<'_>) -> Option<u64>;
+
+    /// Whether an address lies in the kernel's part of the address space.
+    fn is_kernel(&self, at: VirtAddr) -> bool;
+
+    /// The kernel's values where vmcoreinfo lacks SECTION_SIZE_BITS (exported since Linux 5.13, 4f5aecdff25f) or
+    /// MAX_PHYSMEM_BITS (5.9, 1d50e5d0c505); `None` where they depend on what no key says.
+    fn section_bits(&self, symbols: &dyn KernelSymbols) -> Option<SectionBits>;
+
+    /// The walk of the kernel's page tables.
+    ///
+    /// # Errors
+    /// `Unsupported` where this version does not walk them; `MissingInfo`, naming the key, where the dump says too little.
+    fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>>;
+}
+
+/// The architecture of a machine; `None` where it is not known.
+pub fn arch_of(machine: Machine) -> Option<&'static dyn Arch> {
+    let words = Words::of(machine);
+    ARCHES.iter().copied().find(|arch| arch.elf_machine() == machine.elf_machine && arch.has_words(words))
+}
+
+/// The `e_machine` of the first architecture of which `has` has a key.
+pub(crate) fn elf_machine_of(has: impl Fn(&str) -> bool) -> Option<u16> {
+    ARCHES.iter().find(|arch| arch.keys().iter().any(|key| has(key))).map(|arch| arch.elf_machine())
+}
+
+/// That the page tables of an architecture are not walked.
+fn not_walked(arch: &dyn Arch) -> Error {
+    Error::unsupported(format!("the page tables of {} cannot be walked yet", arch.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vmcoreinfo::Vmcoreinfo;
+    use crate::words::{Be64, Le32, Le64, WordLayout};
+    use dump_core::ErrorKind;
+
+    fn facts<'a>(info: &'a Vmcoreinfo, words: Words) -> MachineFacts<'a> {
+        MachineFacts { symbols: info, words, page_size: PageSize::K4, segments: &[] }
+    }
+
+    fn machine(elf_machine: u16, words: Words) -> Machine {
+        Machine { elf_machine, order: words.order, word: words.size }
+    }
+
+    #[test]
+    fn machines_are_known_by_number_and_words() {
+        let name = |number, words| arch_of(machine(number, words)).map(Arch::name);
+        assert_eq!(name(62, Le64::WORDS), Some("x86_64"));
+        assert_eq!(name(62, Le32::WORDS), None);
+        assert_eq!((name(183, Le64::WORDS), name(183, Be64::WORDS)), (Some("arm64"), Some("arm64")));
+        assert_eq!(name(9, Le64::WORDS), None);
+    }
+
+    #[test]
+    fn no_key_and_no_name_belongs_to_two() {
+        let keys: Vec<_> = ARCHES.iter().flat_map(|arch| arch.keys()).collect();
+        let names: Vec<_> = ARCHES.iter().map(|arch| arch.name()).collect();
+        assert!(keys.iter().enumerate().all(|(i, key)| !keys[..i].contains(key)));
+        assert!(names.iter().enumerate().all(|(i, name)| !names[..i].contains(name)));
+    }
+
+    #[test]
+    fn phys_base_of_those_that_are_not_walked() {
+        let info = Vmcoreinfo::parse(b"NUMBER(PHYS_OFFSET)=0x40000000\nNUMBER(phys_ram_base)=0x80200000\n");
+        let base = |number| arch_of(machine(number, Le64::WORDS)).unwrap().phys_base(facts(&info, Le64::WORDS));
+        assert_eq!((base(183), base(243)), (Some(0x4000_0000), Some(0x8020_0000)));
+    }
+
+    #[test]
+    fn what_is_not_walked_is_named() {
+        let info = Vmcoreinfo::default();
+        for arch in ARCHES.iter().filter(|arch| arch.name() != "x86_64") {
+            let e = arch.page_tables(facts(&info, Le64::WORDS)).err().unwrap();
+            assert_eq!(e.kind(), ErrorKind::Unsupported);
+            assert!(e.to_string().contains(arch.name()), "{e}");
+        }
+    }
+}
