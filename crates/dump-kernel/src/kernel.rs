@@ -29,7 +29,9 @@ impl Kernel {
     /// key that the walk needs.
     pub fn new(info: Vmcoreinfo, machine: Machine, page_size: PageSize, segments: &[Segment]) -> Result<Kernel> {
         let arch = arch_of(machine).ok_or_else(|| {
-            Error::unsupported(format!("the page tables of e_machine {} cannot be walked yet", machine.elf_machine))
+            let name =
+                machine.elf_machine.map_or("a machine that is not named".to_owned(), |n| format!("e_machine {n}"));
+            Error::unsupported(format!("the page tables of {name} cannot be walked yet"))
         })?;
         Kernel::with_arch(arch, info, Words::of(machine), page_size, segments)
     }

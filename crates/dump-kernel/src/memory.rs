@@ -1,6 +1,8 @@
 //! Physical memory of the dumped machine.
 
-use dump_core::{CodecSet, Content, Error, ErrorKind, PageReader, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Result};
+use dump_core::{
+    CodecSet, Content, Error, ErrorKind, PageReader, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Result,
+};
 
 /// Physical memory by address, shared by all workers.
 pub trait PhysMemory: Send + Sync {

@@ -7,7 +7,8 @@ use crate::view::KernelView;
 use dump_core::{
     CodecId, DumpMeta, Error, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
 };
-use dump_kernel::{Kernel, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo, arch_of};
+use dump_kernel::arch::{MachineFacts, arch_of};
+use dump_kernel::{Kernel, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo, Words};
 
 /// The memory of a dumped machine and what is known of it.
 pub struct Image {
@@ -133,8 +134,13 @@ impl Image {
     fn complete(&mut self) {
         let Some(info) = &self.info else { return };
         self.meta.crash_time = info.crash_time().or(self.meta.crash_time);
-        let arch = arch_of(self.meta.machine);
-        let phys_base = arch.and_then(|arch| arch.phys_base_of(info, &self.meta));
+        let facts = MachineFacts {
+            symbols: info,
+            words: Words::of(self.meta.machine),
+            page_size: self.meta.page_size,
+            segments: &self.meta.segments,
+        };
+        let phys_base = arch_of(self.meta.machine).and_then(|arch| arch.phys_base(facts));
         self.meta.phys_base = phys_base.or(self.meta.phys_base);
         let read = self.kernel().and_then(|kernel| kernel.utsname(&self.memory())).ok();
         let read = read.filter(|uts| info.release().is_some_and(|release| uts.release() == release));

@@ -1,9 +1,9 @@
 //! Searching memory for vmcoreinfo, where no note has it.
 
 use dump_core::{
-    CodecSet, Content, DumpMeta, Machine, PageBitmap, PageReader, PageSource, Pfn, PfnRange, Result, Watch, share_out,
+    CodecSet, Content, DumpMeta, ErrorKind, Machine, PageBitmap, PageReader, PageSource, Pfn, PfnRange, Result, Watch, share_out,
 };
-use dump_kernel::{Kernel, SourceMemory, Vmcoreinfo, arch_of, vmcoreinfo_at};
+use dump_kernel::{Kernel, SourceMemory, Vmcoreinfo, vmcoreinfo_at};
 
 /// A text that may be vmcoreinfo, and where it lies.
 #[derive(Clone)]
@@ -33,16 +33,22 @@ pub(crate) fn vmcoreinfo(source: &dyn PageSource, watch: &dyn Watch) -> Result<O
     if let Some(at) = found.iter().position(|found| holds(found, source.meta(), &memory)) {
         return Ok(Some(found.swap_remove(at)));
     }
-    let walked = |machine| arch_of(machine).is_some_and(|arch| arch.is_walked());
-    Ok(found.into_iter().next().filter(|found| !walked(found.machine)))
+    Ok(found.into_iter().next().filter(|found| !is_walked(found, source.meta())))
 }
 
 /// Whether the kernel of the text is the one in memory: its release stands where the text says.
 fn holds(found: &Found, meta: &DumpMeta, memory: &SourceMemory<'_>) -> bool {
-    let info = Vmcoreinfo::parse(&found.text);
-    let kernel = Kernel::new(info.clone(), found.machine, meta.page_size, &meta.segments);
-    let release = kernel.and_then(|kernel| kernel.utsname(memory)).map(|uts| uts.release());
-    release.is_ok_and(|release| Some(release.as_str()) == info.release())
+    let release = kernel(found, meta).and_then(|kernel| kernel.utsname(memory)).map(|uts| uts.release());
+    release.is_ok_and(|release| Some(release.as_str()) == Vmcoreinfo::parse(&found.text).release())
+}
+
+/// Whether the page tables of its architecture are walked, so that a text that does not hold is none.
+fn is_walked(found: &Found, meta: &DumpMeta) -> bool {
+    kernel(found, meta).err().is_none_or(|e| e.kind() != ErrorKind::Unsupported)
+}
+
+fn kernel(found: &Found, meta: &DumpMeta) -> Result<Kernel> {
+    Kernel::new(Vmcoreinfo::parse(&found.text), found.machine, meta.page_size, &meta.segments)
 }
 
 fn candidates(source: &dyn PageSource, watch: &dyn Watch) -> Result<Vec<Found>> {

@@ -8,21 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod budget;
 mod cmd;
-mod dumpable;
 mod exit;
 mod interrupt;
 mod messages;
-mod open;
 mod plan;
-mod probe;
 mod progress;
-mod ram;
 mod report;
-mod subject;
 mod target;
-mod unpack;
 
 use args::Parsed;
 use exit::Exit;

@@ -92,7 +92,7 @@ pub trait Arch: Send + Sync {
 /// The architecture of a machine; `None` where it is not known.
 pub fn arch_of(machine: Machine) -> Option<&'static dyn Arch> {
     let words = Words::of(machine);
-    ARCHES.iter().copied().find(|arch| arch.elf_machine() == machine.elf_machine && arch.has_words(words))
+    ARCHES.iter().copied().find(|arch| Some(arch.elf_machine()) == machine.elf_machine && arch.has_words(words))
 }
 
 /// The `e_machine` of the first architecture of which `has` has a key.
@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn machine(elf_machine: u16, words: Words) -> Machine {
-        Machine { elf_machine, order: words.order, word: words.size }
+        Machine { elf_machine: Some(elf_machine), order: words.order, word: words.size }
     }
 
     #[test]
