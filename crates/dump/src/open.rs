@@ -60,6 +60,11 @@ impl Dump {
         dump.map(|dump| Dump { name: names.join(", "), ..dump })
     }
 
+    /// A dump out of a container that was opened elsewhere: a format of the caller's own, a live machine. `name` is for messages.
+    pub fn from_container(container: Box<dyn Container>, name: impl Into<String>) -> Dump {
+        Dump { container: with_page_size(container), layers: Vec::new(), damage: None, name: name.into() }
+    }
+
     /// What the container is.
     pub fn describe(&self) -> Description {
         self.container.describe()

@@ -1,9 +1,8 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
-//! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside: `open` and
-//! `unpack` for inputs, `ram` and `dumpable` for what is in a dump, `budget` for memory, `target` for outputs, `progress`,
-//! `messages` and `report` for people, `interrupt` for signals. All knowledge of formats and kernels is in the libraries;
-//! terminals, paths and exit statuses are here and nowhere else.
+//! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside: `target` for
+//! outputs, `progress`, `messages` and `report` for people, `interrupt` for signals. All knowledge of formats and kernels is in
+//! the library `dump`; terminals, paths and exit statuses are here.
 
 #![forbid(unsafe_code)]
 
