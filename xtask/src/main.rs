@@ -4,6 +4,7 @@
 //! |----------|----------------------------------------------------------------------------------|
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `differ` | the same for a dump at hand                                                       |
+//! | `digests`| does a change leave every output byte as it was?                                  |
 //! | `bench`  | how fast is gdump, in what memory, beside makedumpfile?                           |
 //! | `fuzz`   | do the page encoder and the parsers of containers stand any input?                |
 //! | `man`    | does the manual page name the options the program has?                            |
@@ -22,6 +23,7 @@ mod codec;
 mod contents;
 mod crash;
 mod differ;
+mod digests;
 mod drgn;
 mod elf;
 mod exceptions;
@@ -55,6 +57,8 @@ enum Command {
     Lab(lab::Args),
     /// Compare gdump with makedumpfile on one dump
     Differ(differ::Args),
+    /// Print a digest of all that gdump writes, or compare two programs by it
+    Digests(digests::Args),
     /// Measure gdump and makedumpfile in turn on one dump
     Bench(bench::Args),
     /// Feed the page encoder and the parsers with inputs made up by libFuzzer
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Lab(args) => lab::run(&args),
         Command::Differ(args) => differ::run(&args),
+        Command::Digests(args) => digests::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Man(args) => man::run(&args),
