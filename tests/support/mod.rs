@@ -1,8 +1,6 @@
 //! What the tests share.
 
-pub mod kdump;
-pub mod vmcore;
-
+use dump_witness::{Elf, Kdump, Page};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
@@ -10,6 +8,21 @@ use std::sync::OnceLock;
 /// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// A kdump-compressed file, opened by the second reader.
+pub fn open(path: &Path) -> Kdump {
+    Kdump::open(path).unwrap()
+}
+
+/// A vmcore, opened by the second reader.
+pub fn elf(path: &Path) -> Elf {
+    Elf::open(path).unwrap()
+}
+
+/// A page of a dump, which must be well-formed.
+pub fn page(kdump: &Kdump, pfn: u64) -> Page {
+    kdump.page(pfn).unwrap_or_else(|error| panic!("pfn {pfn:#x}: {error:#}"))
 }
 
 /// gdump with `args`, run to its end.

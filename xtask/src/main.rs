@@ -10,32 +10,23 @@
 //! | `man`    | does the manual page name the options the program has?                            |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
-//! The modules [`kdump`], [`elf`], [`codec`] and [`struct_page`] read dumps a second time, written from the format's
-//! description and sharing no code with the dump-* crates: a mistake would have to be made twice to pass.
+//! What gdump writes is read by dump-witness, which shares no code with it.
 #![forbid(unsafe_code)]
 // A program for a terminal: printing is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
-mod bitmap;
 mod ci;
-mod codec;
-mod contents;
 mod crash;
 mod differ;
 mod digests;
 mod drgn;
-mod elf;
 mod exceptions;
 mod fuzz;
-mod kdump;
 mod lab;
 mod man;
-mod memory;
 mod program;
 mod report;
-mod struct_page;
-mod wire;
 mod workspace;
 
 use std::process::ExitCode;

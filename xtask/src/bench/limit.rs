@@ -20,8 +20,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::kdump::Kdump;
 use crate::{program, workspace};
+use dump_witness::{Kdump, Page};
 
 use super::machine;
 use super::row::{Input, Output, Row};
@@ -100,7 +100,7 @@ fn extract(kdump: &Kdump, path: &Path) -> Result<u64> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let mut filled = 0;
     for pfn in kdump.kept.ones() {
-        let (_, page) = kdump.page(pfn)?.context("a kept page has no descriptor")?;
+        let Page::Held(page, _) = kdump.page(pfn)? else { anyhow::bail!("a kept page has no descriptor") };
         if page.iter().any(|byte| *byte != 0) {
             out.write_all(&page)?;
             filled += 1;
