@@ -5,7 +5,7 @@
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `digests`| does a change leave every output byte as it was?                                  |
-//! | `bench`  | how fast is gdump, in what memory, beside makedumpfile?                           |
+//! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or a gdump before?                      |
 //! | `fuzz`   | do the page encoder and the parsers of containers stand any input?                |
 //! | `man`    | does the manual page name the options the program has?                            |
 //! | `ci`     | may this tree be merged?                                                          |
@@ -50,7 +50,7 @@ enum Command {
     Differ(differ::Args),
     /// Print a digest of all that gdump writes, or compare two programs by it
     Digests(digests::Args),
-    /// Measure gdump and makedumpfile in turn on one dump
+    /// Measure gdump, makedumpfile and an older gdump in turn on one dump
     Bench(bench::Args),
     /// Feed the page encoder and the parsers with inputs made up by libFuzzer
     Fuzz(fuzz::Args),
