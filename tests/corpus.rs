@@ -119,7 +119,7 @@ fn tiny_is_read_packed() {
 #[test]
 fn corpus_as_makedumpfile() {
     if corpus().is_empty() {
-        return skipped("corpus_as_makedumpfile", "GDUMP_CORPUS names no corpus");
+        return skipped("corpus", "corpus_as_makedumpfile", "GDUMP_CORPUS names no corpus");
     }
     for case in corpus().iter().filter(|case| case.name != "tiny") {
         same_choice_at_every_level(case);

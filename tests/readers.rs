@@ -1,6 +1,6 @@
 //! crash and drgn, where they are installed, open what gdump writes.
 
-use crate::support::{Case, corpus, elf, gdump_ok, has, open, scratch, skipped, text, tiny};
+use crate::support::{Case, corpus, elf, gdump_ok, has, has_drgn, open, scratch, skipped, text, tiny};
 use dump_witness::Elf;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -56,10 +56,8 @@ fn drgn_reads_the_same(case: &Case) {
 
 #[test]
 fn drgn_reads_the_same_memory() {
-    if !has("python3", "--version")
-        || !Command::new("python3").args(["-c", "import drgn"]).status().is_ok_and(|s| s.success())
-    {
-        return skipped("drgn_reads_the_same_memory", "python3 with drgn is not installed (pip install drgn)");
+    if !has_drgn("drgn_reads_the_same_memory") {
+        return;
     }
     drgn_reads_the_same(tiny());
     corpus().iter().filter(|case| case.name != "tiny").for_each(drgn_reads_the_same);
@@ -77,10 +75,12 @@ fn crash(vmlinux: &Path, dump: &Path, commands: &Path) -> String {
 fn crash_prints_what_it_prints_of_makedumpfiles() {
     let test = "crash_prints_what_it_prints_of_makedumpfiles";
     let Some(case) = corpus().iter().find(|case| case.name == "tiny") else {
-        return skipped(test, "GDUMP_CORPUS names no corpus, which has the vmlinux");
+        return skipped("corpus", test, "GDUMP_CORPUS names no corpus, which has the vmlinux");
     };
-    if !has("crash", "--version") || !has("makedumpfile", "-v") {
-        return skipped(test, "crash or makedumpfile is not installed");
+    for (program, arg) in [("crash", "--version"), ("makedumpfile", "-v")] {
+        if !has(program, arg) {
+            return skipped(program, test, &format!("{program} is not installed"));
+        }
     }
     let dir = scratch();
     let path = |name: &str| dir.path().join(name);

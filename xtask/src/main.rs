@@ -4,8 +4,8 @@
 //! |----------|----------------------------------------------------------------------------------|
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `differ` | the same for a dump at hand                                                       |
-//! | `digests`| does a change leave every output byte as it was?                                  |
-//! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or a gdump before?                      |
+//! | `digests` | does a change leave every output byte as it was?                                  |
+//! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or an older gdump?        |
 //! | `fuzz`   | do the page encoder and the parsers of containers stand any input?                |
 //! | `man`    | does the manual page name the options the program has?                            |
 //! | `ci`     | may this tree be merged?                                                          |
