@@ -62,7 +62,7 @@ fn an_input_that_may_not_be_read() {
                 // the scratch directory or the build directory may be closed to that user as well
                 assert!(stderr.to_lowercase().contains("permission denied"), "{stderr}");
             }
-            _ => crate::support::skipped("an_input_that_may_not_be_read", "running as root without setpriv"),
+            _ => crate::support::skipped("setpriv", "an_input_that_may_not_be_read", "running as root without setpriv"),
         };
     }
     refuses(&path, "Permission denied");

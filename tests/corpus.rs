@@ -1,8 +1,7 @@
 //! Real dumps: makedumpfile's choice of pages at each dump level, and every page's bytes.
 
-use crate::support::kdump::{Kdump, Page};
-use crate::support::vmcore::Vmcore;
-use crate::support::{Case, corpus, gdump_ok, scratch, skipped, text, tiny};
+use crate::support::{Case, corpus, elf, gdump_ok, open, page, scratch, skipped, text, tiny};
+use dump_witness::Page;
 use std::collections::HashMap;
 
 /// Page frames in which makedumpfile's choice is wrong, with the struct page that shows it: dump, level bits, pfn, reason.
@@ -34,13 +33,13 @@ fn same_choice_at_every_level(case: &Case) {
     let out = dir.path().join("out");
     for level in 0..32 {
         let report = gdump_ok(&["-l", "-f", "-d", &level.to_string(), "--show-stats", text(&case.vmcore), text(&out)]);
-        let got = Kdump::open(&out);
+        let got = open(&out);
         let want = case.bitmap(level);
         let bit = |bytes: &[u8], pfn: u64| bytes[pfn as usize / 8] >> (pfn % 8) & 1 == 1;
-        assert_eq!(got.bitmap2().len(), want.len(), "{} -d {level}", case.name);
-        let differs = |pfn: &u64| bit(got.bitmap2(), *pfn) != bit(&want, *pfn);
+        assert_eq!(got.kept.bytes().len(), want.len(), "{} -d {level}", case.name);
+        let differs = |pfn: &u64| bit(got.kept.bytes(), *pfn) != bit(&want, *pfn);
         let known = |pfn: &u64| MAKEDUMPFILE_ERRS.iter().any(|e| (e.0, e.1, e.2) == (&case.name, level, *pfn));
-        let wrong: Vec<u64> = (0..got.max_mapnr).filter(differs).filter(|pfn| !known(pfn)).collect();
+        let wrong: Vec<u64> = (0..got.header.max_mapnr).filter(differs).filter(|pfn| !known(pfn)).collect();
         assert!(wrong.is_empty(), "{} -d {level}: pages {wrong:x?}", case.name);
         let stats = stats(&report);
         for (label, class) in CLASSES {
@@ -53,30 +52,30 @@ fn same_choice_at_every_level(case: &Case) {
 fn every_page_equals_the_vmcores(case: &Case) {
     let dir = scratch();
     let out = dir.path().join("out");
-    let vmcore = Vmcore::open(&case.vmcore);
+    let vmcore = elf(&case.vmcore);
     let codecs = [("", 0), ("-c", 1), ("-l", 2), ("-p", 4), ("-z", 0x20)];
     for (level, (codec, flag)) in [0, 1, 31].iter().flat_map(|level| codecs.iter().map(move |codec| (level, *codec))) {
         let level = level.to_string();
         let mut args = vec!["-f", "-d", &level, text(&case.vmcore), text(&out)];
         args.extend(Some(codec).filter(|codec| !codec.is_empty()));
         gdump_ok(&args);
-        let kdump = Kdump::open(&out);
-        assert_eq!(kdump.max_mapnr, vmcore.end_pfn());
-        assert_eq!(kdump.status, flag, "{codec}");
-        let mut packed = 0;
-        for pfn in 0..kdump.max_mapnr {
-            let page = vmcore.page(pfn);
-            assert_eq!(kdump.ram(pfn), page.is_some(), "{} {codec} -d {level}: pfn {pfn:#x}", case.name);
-            match kdump.page(pfn) {
+        let kdump = open(&out);
+        assert_eq!(kdump.header.max_mapnr, vmcore.end_pfn(4096));
+        assert_eq!(kdump.header.status, flag, "{codec}");
+        let mut compressed = 0;
+        for pfn in 0..kdump.header.max_mapnr {
+            let want = vmcore.page(pfn, 4096);
+            assert_eq!(kdump.ram.get(pfn), want.is_some(), "{} {codec} -d {level}: pfn {pfn:#x}", case.name);
+            match page(&kdump, pfn) {
                 Page::Held(bytes, flags) => {
-                    assert!(page.unwrap() == *bytes, "{} {codec} -d {level}: pfn {pfn:#x}", case.name);
-                    packed += u64::from(flags == flag);
+                    assert!(want.unwrap() == bytes, "{} {codec} -d {level}: pfn {pfn:#x}", case.name);
+                    compressed += u64::from(flags == flag);
                 }
                 Page::Excluded => {}
                 Page::Lost => panic!("{} {codec} -d {level}: pfn {pfn:#x} is lost", case.name),
             }
         }
-        assert!(packed > 1000, "{codec}: only {packed} pages are packed");
+        assert!(compressed > 1000, "{codec}: only {compressed} pages are compressed");
     }
 }
 
@@ -120,7 +119,7 @@ fn tiny_is_read_packed() {
 #[test]
 fn corpus_as_makedumpfile() {
     if corpus().is_empty() {
-        return skipped("corpus_as_makedumpfile", "GDUMP_CORPUS names no corpus");
+        return skipped("corpus", "corpus_as_makedumpfile", "GDUMP_CORPUS names no corpus");
     }
     for case in corpus().iter().filter(|case| case.name != "tiny") {
         same_choice_at_every_level(case);

@@ -1,22 +1,21 @@
 //! Dumps that are not whole: nothing is lost that can be read, and nothing that is lost goes unsaid.
 
-use crate::support::kdump::{Kdump, Page};
-use crate::support::vmcore::Vmcore;
-use crate::support::{gdump, gdump_refuses, limited, scratch, text, tiny};
+use crate::support::{elf, gdump, gdump_refuses, limited, open, page, scratch, text, tiny};
 use dump_synth::{Era, KernelBuilder, Load};
+use dump_witness::{Elf, Page};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Every page of `out` that is there equals the vmcore's, and the file is flagged if one is not; returns how many are there,
 /// and how many are lost.
-fn check(out: &Path, vmcore: &Vmcore) -> (u64, u64) {
-    let kdump = Kdump::open(out);
+fn check(out: &Path, vmcore: &Elf) -> (u64, u64) {
+    let kdump = open(out);
     let (mut held, mut lost) = (0, 0);
-    for pfn in 0..kdump.max_mapnr {
-        match kdump.page(pfn) {
+    for pfn in 0..kdump.header.max_mapnr {
+        match page(&kdump, pfn) {
             Page::Held(bytes, _) => {
-                assert!(vmcore.page(pfn).unwrap() == *bytes, "pfn {pfn:#x}");
+                assert!(vmcore.page(pfn, 4096).unwrap() == bytes, "pfn {pfn:#x}");
                 held += 1;
             }
             Page::Lost => lost += 1,
@@ -31,7 +30,7 @@ fn check(out: &Path, vmcore: &Vmcore) -> (u64, u64) {
 #[test]
 fn cut_vmcores_give_what_they_hold() {
     let whole = std::fs::read(&tiny().vmcore).unwrap();
-    let vmcore = Vmcore::open(&tiny().vmcore);
+    let vmcore = elf(&tiny().vmcore);
     let dir = scratch();
     let (cut, out) = (dir.path().join("cut"), dir.path().join("out"));
     for sixteenth in 1..16 {
@@ -47,8 +46,8 @@ fn cut_vmcores_give_what_they_hold() {
             "{sixteenth}: {stderr}"
         );
         let (held, lost) = check(&out, &vmcore);
-        let here = Vmcore::open(&cut);
-        let readable = (0..vmcore.end_pfn()).filter(|pfn| here.page(*pfn).is_some()).count() as u64;
+        let here = elf(&cut);
+        let readable = (0..vmcore.end_pfn(4096)).filter(|pfn| here.page(*pfn, 4096).is_some()).count() as u64;
         // -d 1 leaves no page out but the broken one, if that can still be told
         assert!(held == readable || held + 1 == readable, "{sixteenth}: {held} of {readable}");
         assert!(lost > 0);
@@ -70,23 +69,27 @@ fn cut_vmcores_are_filtered_where_struct_pages_can_be_read() {
     let dir = scratch();
     let (cut, full, out) = (dir.path().join("cut"), dir.path().join("full"), dir.path().join("out"));
     std::fs::write(&full, &whole).unwrap();
-    let vmcore = Vmcore::open(&full);
+    let vmcore = elf(&full);
     let expected = kernel.expected(31);
     let mut filtered = 0;
     for sixteenth in 1..16 {
         std::fs::write(&cut, &whole[..whole.len() * sixteenth / 16]).unwrap();
-        let here = Vmcore::open(&cut);
+        let here = elf(&cut);
         let run = gdump(&["-l", "-d", "31", text(&cut), text(&out)]);
         assert_eq!(run.status.code(), Some(1));
-        if here.page(own.end - 1).is_none() {
+        if here.page(own.end - 1, 4096).is_none() {
             continue;
         }
         check(&out, &vmcore);
-        let kdump = Kdump::open(&out);
+        let kdump = open(&out);
         for pfn in 0..kernel.max_pfn() {
-            assert_eq!(kdump.kept(pfn), expected.kept.contains(&pfn), "{sixteenth}: {pfn:#x}");
-            let readable = here.page(pfn).is_some();
-            assert_eq!(matches!(kdump.page(pfn), Page::Held(..)), readable && kdump.kept(pfn), "{sixteenth}: {pfn:#x}");
+            assert_eq!(kdump.kept.get(pfn), expected.kept.contains(&pfn), "{sixteenth}: {pfn:#x}");
+            let readable = here.page(pfn, 4096).is_some();
+            assert_eq!(
+                matches!(page(&kdump, pfn), Page::Held(..)),
+                readable && kdump.kept.get(pfn),
+                "{sixteenth}: {pfn:#x}"
+            );
         }
         filtered += 1;
         std::fs::remove_file(&out).unwrap();
@@ -98,7 +101,7 @@ fn cut_vmcores_are_filtered_where_struct_pages_can_be_read() {
 fn a_full_disk_leaves_a_readable_dump() {
     let dir = scratch();
     let out = dir.path().join("out");
-    let vmcore = Vmcore::open(&tiny().vmcore);
+    let vmcore = elf(&tiny().vmcore);
     for threads in ["1", "3"] {
         let (status, _, stderr) =
             limited(2048, &["-c", "-f", "-d", "31", "--num-threads", threads, text(&tiny().vmcore), text(&out)]);
@@ -136,7 +139,7 @@ fn no_room_for_headers_leaves_nothing() {
 fn a_signal_leaves_a_readable_dump() {
     let dir = scratch();
     let out = dir.path().join("out");
-    let vmcore = Vmcore::open(&tiny().vmcore);
+    let vmcore = elf(&tiny().vmcore);
     for signal in ["-TERM", "-INT"] {
         // a signal that comes after the last page finds a complete dump; then it is sent earlier in the next try
         let incomplete = (0..20).any(|_| {

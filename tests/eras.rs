@@ -1,11 +1,11 @@
 //! Synthetic kernels of every struct page era and memory model: what is left out is what the recipe says, though it shares no
 //! line of code with what reads struct pages.
 
-use crate::support::kdump::{Kdump, Page};
-use crate::support::{gdump, gdump_ok, scratch, text};
+use crate::support::{gdump, gdump_ok, open, page, scratch, text};
 use dump_synth::{
     Class, Counts, Era, FakeKernel, FreeLists, KernelBuilder, Leaf, MemModel, RootSymbol, StructPages, every_kind,
 };
+use dump_witness::Page;
 
 fn builder(era: Era) -> KernelBuilder {
     KernelBuilder::new(era).recipe(&every_kind(era))
@@ -34,12 +34,16 @@ fn filter(kernel: &FakeKernel, level: u32, what: &str) -> String {
     let stderr = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.success(), "{what}: {stderr}");
     let expected = kernel.expected(level);
-    let kdump = Kdump::open(&out);
-    assert!(kernel.vmcoreinfo().contains(&format!("OSRELEASE={}\n", kdump.release())), "{what}: {}", kdump.release());
+    let kdump = open(&out);
+    assert!(
+        kernel.vmcoreinfo().contains(&format!("OSRELEASE={}\n", kdump.header.release)),
+        "{what}: {}",
+        kdump.header.release
+    );
     for pfn in 0..kernel.max_pfn() {
         let kept = expected.kept.contains(&pfn);
-        assert_eq!(kdump.kept(pfn), kept, "{what} -d {level}: pfn {pfn:#x}, {:?}", kernel.class(pfn));
-        if let Page::Held(bytes, _) = kdump.page(pfn) {
+        assert_eq!(kdump.kept.get(pfn), kept, "{what} -d {level}: pfn {pfn:#x}, {:?}", kernel.class(pfn));
+        if let Page::Held(bytes, _) = page(&kdump, pfn) {
             assert!(kernel.page(pfn).unwrap()[..] == bytes[..], "{what} -d {level}: bytes of pfn {pfn:#x}");
         }
     }
@@ -138,8 +142,8 @@ fn makedumpfile_copies_broken_tails() {
     let (path, out) = (dir.path().join("vmcore"), dir.path().join("out"));
     std::fs::write(&path, vmcore).unwrap();
     let report = gdump_ok(&["-d", "0", "--show-stats", text(&path), text(&out)]);
-    let kdump = Kdump::open(&out);
-    let kept: Vec<bool> = (0x1d0..0x1e0).map(|pfn| kdump.kept(pfn)).collect();
+    let kdump = open(&out);
+    let kept: Vec<bool> = (0x1d0..0x1e0).map(|pfn| kdump.kept.get(pfn)).collect();
     let want: Vec<bool> = (0x1d0..0x1e0).map(|pfn| pfn != 0x1d3).collect();
     assert_eq!(kept, want);
     assert_eq!(counts(&report).hwpoison, kernel.expected(0).counts.hwpoison + 1);
@@ -177,7 +181,7 @@ fn what_the_dump_does_not_tell_is_said() {
     let stderr = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.success() && stderr.contains("page cache pages cannot be told and are kept"), "{stderr}");
     assert!(stderr.contains("NUMBER(PG_lru)"), "{stderr}");
-    assert!(Kdump::open(&out).kept(0x130), "page cache is kept");
+    assert!(open(&out).kept.get(0x130), "page cache is kept");
     let e = crate::support::gdump_refuses(&["-d", "31", "-f", "--strict", text(&vmcore), text(&out)]);
     assert!(e.contains("NUMBER(PG_lru)"), "{e}");
     gdump_ok(&["-d", "8", "-f", "--strict", text(&vmcore), text(&out)]); // level 8 does not ask for page cache

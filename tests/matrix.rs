@@ -1,7 +1,7 @@
 //! Any container in, any container out: every source to every writer and back gives equal pages and equal metadata, for
 //! machines of each word size, byte order and page size.
 
-use crate::support::{gdump, gdump_ok, root, scratch, skipped, text, tiny};
+use crate::support::{corpus_dir, gdump, gdump_ok, has_drgn, root, scratch, skipped, text, tiny};
 use dump_synth::elf::{ElfCore, Load};
 use dump_synth::{Endian, Era, KernelBuilder, Notes, Width, lime};
 use std::collections::BTreeMap;
@@ -186,10 +186,12 @@ fn an_unchanged_codec_is_not_packed_anew() {
 /// The three files of one QEMU guest, and what comes of them: drgn opens ours, though it cannot open QEMU's own.
 #[test]
 fn qemus_dumps_are_read_and_made_whole() {
-    let Some(corpus) = std::env::var_os("GDUMP_CORPUS") else {
-        return skipped("qemus_dumps_are_read_and_made_whole", "GDUMP_CORPUS names no corpus");
+    let test = "qemus_dumps_are_read_and_made_whole";
+    let Some(corpus) = corpus_dir() else {
+        return skipped("corpus", test, "GDUMP_CORPUS names no corpus");
     };
-    let file = |name: &str| Path::new(&corpus).join("tiny-qemu").join(name);
+    let file = |name: &str| corpus.join("tiny-qemu").join(name);
+    let drgn = has_drgn(test);
     for other in ["elf.zst", "elf-paging.zst"] {
         no_difference(&file("kdump-zlib.flat"), &file(other));
     }
@@ -200,8 +202,7 @@ fn qemus_dumps_are_read_and_made_whole() {
         assert_eq!(info["odd"], serde_json::json!([]), "{from}");
         assert!(info["kernel"]["version"].as_str().unwrap().contains("SMP"), "{from}: utsname comes from memory");
         assert_eq!(info["phys_base"], (-115343360i64) as u64, "{from}");
-        if Command::new("python3").args(["-c", "import drgn"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
-        {
+        if drgn {
             let script = "import sys, drgn; p = drgn.Program(); p.set_core_dump(sys.argv[1]); print(p.platform)";
             let run = Command::new("python3").args(["-c", script, text(&to[0])]).output().unwrap();
             assert!(run.status.success(), "{from}: {}", String::from_utf8_lossy(&run.stderr));
@@ -235,7 +236,7 @@ fn packed_and_piped() {
         let out = fs::File::create(path(ext)).unwrap();
         let run = Command::new(program).args(["-1", "-c"]).arg(&flat[0]).stdout(out).stderr(Stdio::null()).status();
         if !run.is_ok_and(|status| status.success()) {
-            skipped("packed_and_piped", &format!("{program} is not installed"));
+            skipped(program, "packed_and_piped", &format!("{program} is not installed"));
             continue;
         }
         no_difference(&flat[0], &path(ext));
@@ -338,7 +339,7 @@ fn parts_by_pfn_range_join() {
 #[test]
 fn both_ways_with_makedumpfile() {
     if !crate::support::has("makedumpfile", "-v") {
-        return skipped("both_ways_with_makedumpfile", "makedumpfile is not installed");
+        return skipped("makedumpfile", "both_ways_with_makedumpfile", "makedumpfile is not installed");
     }
     let dir = scratch();
     let path = |name: &str| dir.path().join(name);

@@ -1,8 +1,7 @@
 //! crash and drgn, where they are installed, open what gdump writes.
 
-use crate::support::kdump::Kdump;
-use crate::support::vmcore::Vmcore;
-use crate::support::{Case, corpus, gdump_ok, has, scratch, skipped, text, tiny};
+use crate::support::{Case, corpus, elf, gdump_ok, has, has_drgn, open, scratch, skipped, text, tiny};
+use dump_witness::Elf;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -21,12 +20,12 @@ for word in sys.argv[2].split(','):
         print(pfn, hashlib.md5(page).hexdigest())
 ";
 
-fn drgn(dump: &Path, vmcore: &Vmcore) -> String {
+fn drgn(dump: &Path, vmcore: &Elf) -> String {
     let ranges: Vec<String> = vmcore
         .loads
         .iter()
         .skip(1)
-        .map(|(paddr, _, filesz, _)| format!("{}-{}", paddr / 4096, (paddr + filesz) / 4096))
+        .map(|load| format!("{}-{}", load.paddr / 4096, (load.paddr + load.filesz) / 4096))
         .collect();
     let out = Command::new("python3").args(["-c", DRGN, text(dump), &ranges.join(",")]).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
@@ -35,15 +34,15 @@ fn drgn(dump: &Path, vmcore: &Vmcore) -> String {
 
 fn drgn_reads_the_same(case: &Case) {
     let dir = scratch();
-    let vmcore = Vmcore::open(&case.vmcore);
+    let vmcore = elf(&case.vmcore);
     let want = drgn(&case.vmcore, &vmcore);
     for codec in ["-c", "-l", "-p", "-z"] {
         let out = dir.path().join("out");
         gdump_ok(&["-f", codec, "-d", "1", text(&case.vmcore), text(&out)]);
         let got = drgn(&out, &vmcore);
         // drgn finds exactly the pages that were kept, which at level 1 are all but broken and offline ones
-        let kdump = Kdump::open(&out);
-        let kept = |line: &&str| kdump.kept(line.split(' ').next().unwrap().parse().unwrap());
+        let kdump = open(&out);
+        let kept = |line: &&str| kdump.kept.get(line.split(' ').next().unwrap().parse().unwrap());
         let want: Vec<&str> = want.lines().filter(kept).collect();
         assert!(
             got.lines().eq(want.iter().copied()),
@@ -57,10 +56,8 @@ fn drgn_reads_the_same(case: &Case) {
 
 #[test]
 fn drgn_reads_the_same_memory() {
-    if !has("python3", "--version")
-        || !Command::new("python3").args(["-c", "import drgn"]).status().is_ok_and(|s| s.success())
-    {
-        return skipped("drgn_reads_the_same_memory", "python3 with drgn is not installed (pip install drgn)");
+    if !has_drgn("drgn_reads_the_same_memory") {
+        return;
     }
     drgn_reads_the_same(tiny());
     corpus().iter().filter(|case| case.name != "tiny").for_each(drgn_reads_the_same);
@@ -78,10 +75,12 @@ fn crash(vmlinux: &Path, dump: &Path, commands: &Path) -> String {
 fn crash_prints_what_it_prints_of_makedumpfiles() {
     let test = "crash_prints_what_it_prints_of_makedumpfiles";
     let Some(case) = corpus().iter().find(|case| case.name == "tiny") else {
-        return skipped(test, "GDUMP_CORPUS names no corpus, which has the vmlinux");
+        return skipped("corpus", test, "GDUMP_CORPUS names no corpus, which has the vmlinux");
     };
-    if !has("crash", "--version") || !has("makedumpfile", "-v") {
-        return skipped(test, "crash or makedumpfile is not installed");
+    for (program, arg) in [("crash", "--version"), ("makedumpfile", "-v")] {
+        if !has(program, arg) {
+            return skipped(program, test, &format!("{program} is not installed"));
+        }
     }
     let dir = scratch();
     let path = |name: &str| dir.path().join(name);

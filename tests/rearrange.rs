@@ -1,7 +1,6 @@
 //! `gdump -R`: refusals in no time, nothing half-made that looks whole; and `gdump check`, which tells the one from the other.
 
-use crate::support::kdump::Kdump;
-use crate::support::{gdump, gdump_ok, gdump_refuses, scratch, text, tiny};
+use crate::support::{gdump, gdump_ok, gdump_refuses, open, scratch, text, tiny};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -87,7 +86,7 @@ fn cut_streams_are_flagged() {
             let info = gdump(&["info", "--json", text(&out)]);
             let info: serde_json::Value = serde_json::from_slice(&info.stdout).unwrap();
             assert_eq!(info["incomplete"], true, "{sixteenth}: {stderr}");
-            assert!(is_elf || Kdump::open(&out).is_incomplete());
+            assert!(is_elf || open(&out).is_incomplete());
             let check = gdump(&["check", text(&out)]);
             assert_eq!(check.status.code(), Some(1), "{}", String::from_utf8_lossy(&check.stdout));
             let check = gdump(&["check", text(&input)]);

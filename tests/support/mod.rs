@@ -1,15 +1,29 @@
 //! What the tests share.
 
-pub mod kdump;
-pub mod vmcore;
-
+use dump_witness::{Elf, Kdump, Page};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// A kdump-compressed file, opened by the second reader.
+pub fn open(path: &Path) -> Kdump {
+    Kdump::open(path).unwrap()
+}
+
+/// A vmcore, opened by the second reader.
+pub fn elf(path: &Path) -> Elf {
+    Elf::open(path).unwrap()
+}
+
+/// A page of a dump, which must be well-formed.
+pub fn page(kdump: &Kdump, pfn: u64) -> Page {
+    kdump.page(pfn).unwrap_or_else(|error| panic!("pfn {pfn:#x}: {error:#}"))
 }
 
 /// gdump with `args`, run to its end.
@@ -80,11 +94,16 @@ pub fn tiny() -> &'static Case {
     TINY.get_or_init(|| unpacked("tiny", &root().join("fixtures/tiny")))
 }
 
-/// The dumps of the corpus that `GDUMP_CORPUS` names, where it is set.
+/// The folder that `GDUMP_CORPUS` names, where it is set.
+pub fn corpus_dir() -> Option<PathBuf> {
+    std::env::var_os("GDUMP_CORPUS").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+}
+
+/// The dumps of the corpus.
 pub fn corpus() -> &'static [Case] {
     static CORPUS: OnceLock<Vec<Case>> = OnceLock::new();
     CORPUS.get_or_init(|| {
-        let Some(dir) = std::env::var_os("GDUMP_CORPUS") else { return Vec::new() };
+        let Some(dir) = corpus_dir() else { return Vec::new() };
         let mut dirs: Vec<PathBuf> =
             std::fs::read_dir(&dir).expect("GDUMP_CORPUS is a directory").map(|e| e.unwrap().path()).collect();
         dirs.sort();
@@ -94,9 +113,33 @@ pub fn corpus() -> &'static [Case] {
     })
 }
 
-/// Says that a test was skipped, and why.
-pub fn skipped(test: &str, why: &str) {
-    println!("{test}: skipped: {why}");
+/// Says, where it is seen, that a test was skipped for want of `missing`: the harness keeps what passing tests print, but not
+/// what they write to stderr. Where `GDUMP_NEED` names it, as one of a list with commas, the test fails instead.
+pub fn skipped(missing: &str, test: &str, why: &str) {
+    let needed = std::env::var("GDUMP_NEED").unwrap_or_default();
+    assert!(!names(&needed, missing), "{test}: {why}, but GDUMP_NEED={needed}");
+    // Not eprintln!, which the harness would keep.
+    std::io::stderr().write_all(format!("{test}: skipped: {why}\n").as_bytes()).unwrap();
+}
+
+fn names(list: &str, word: &str) -> bool {
+    list.split(',').any(|name| name.trim() == word)
+}
+
+/// Whether python3 has drgn; says so where it has not.
+pub fn has_drgn(test: &str) -> bool {
+    let import = Command::new("python3").args(["-c", "import drgn"]).stderr(Stdio::null()).status();
+    let has = import.is_ok_and(|status| status.success());
+    if !has {
+        skipped("drgn", test, "python3 with drgn is not installed (pip install drgn)");
+    }
+    has
+}
+
+#[test]
+fn a_need_is_a_whole_word_of_the_list() {
+    assert!(names("corpus,crash", "crash") && names(" drgn , crash", "drgn"));
+    assert!(!names("", "crash") && !names("corpus-arch", "corpus"));
 }
 
 /// Unpacks the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in time.

@@ -10,14 +10,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::bitmap::{Bitmap, Difference};
-use crate::exceptions::Exceptions;
-use crate::kdump::Kdump;
-use crate::memory::Memory;
-use crate::report::Report;
-use crate::{contents, crash, drgn, program, struct_page, workspace};
+use dump_witness::{Bitmap, Difference, Kdump, Memory, contents, struct_page};
 
-/// Option that chooses a codec, and the descriptor flags of pages packed with it.
+use crate::exceptions::Exceptions;
+use crate::report::Report;
+use crate::{crash, drgn, program, workspace};
+
+/// Option that chooses a codec, and the descriptor flags of pages compressed with it.
 const CODECS: &[(Option<&str>, u32)] =
     &[(None, 0), (Some("-c"), 1), (Some("-l"), 2), (Some("-p"), 4), (Some("-z"), 0x20)];
 /// Levels whose page contents are compared: all pages but shared zero pages, and what is commonly kept.
@@ -162,7 +161,7 @@ impl Subject<'_> {
         if runs.is_empty() {
             return true;
         }
-        let pages: u64 = runs.iter().map(Difference::len).sum();
+        let pages: u64 = runs.iter().map(Difference::pages).sum();
         report.differs(format!("{what}: {pages} pages in {} runs", runs.len()));
         for run in runs.iter().take(LISTED) {
             report.note(self.describe(run));
@@ -193,7 +192,7 @@ impl Subject<'_> {
             Memory::Elf(elf) => struct_page::words(elf, first).unwrap_or_else(|error| format!("not found: {error:#}")),
             Memory::Kdump(_) => "not looked up in a kdump-compressed dump".to_string(),
         };
-        format!("  pfn {first:#x}-{last:#x} ({}) only by {who}; struct page of the first: {page}", run.len())
+        format!("  pfn {first:#x}-{last:#x} ({}) only by {who}; struct page of the first: {page}", run.pages())
     }
 
     /// Page contents with every codec, read by us and by drgn.
@@ -224,10 +223,10 @@ impl Subject<'_> {
         if !tally.wrong.is_empty() {
             report.differs(format!("{what}: {} of {} pages", tally.wrong.len(), tally.pages));
             tally.wrong.iter().take(LISTED).for_each(|line| report.note(format!("  {line}")));
-        } else if flags != 0 && tally.packed == 0 {
-            report.differs(format!("{what}: no page is packed"));
+        } else if flags != 0 && tally.compressed == 0 {
+            report.differs(format!("{what}: no page is compressed"));
         } else {
-            report.note(format!("{what}: {} pages ({} packed) are the memory's", tally.pages, tally.packed));
+            report.note(format!("{what}: {} pages ({} compressed) are the memory's", tally.pages, tally.compressed));
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::kdump::Kdump;
-use crate::memory::Memory;
+use dump_witness::{Kdump, Memory};
+
 use crate::{program, workspace};
 
 /// Pages read from one dump: 32 MiB of them, taken evenly.

@@ -1,13 +1,13 @@
 //! What no program could do a row in less than: the codec alone, and the copy alone, on all CPUs.
 //!
-//! Both are measured in turn with the programs, so that a machine that slows down slows them too. The codec packs the very
-//! pages that the row packs, out of memory and to nowhere. The copy reads as many bytes as the row has to read, and writes
+//! Both are measured in turn with the programs, so that a machine that slows down slows them too. The codec compresses the very
+//! pages that the row compresses, out of memory and to nowhere. The copy reads as many bytes as the row has to read, and writes
 //! as many as gdump wrote, in blocks of 256 KiB, on the same file systems.
 //!
-//! The limit of a row is their sum. Copying is the CPUs' work as packing is: while a CPU copies it packs nothing, so even a
+//! The limit of a row is their sum. Copying is the CPUs' work as compressing is: while a CPU copies it compresses nothing, so even a
 //! program that keeps every CPU busy takes both times. (A program that maps its input saves a part of the copy, and pays
-//! for it in page faults.) Left out is what depends on how a program works: judging struct pages, zero tests, unpacking
-//! the struct pages of an input that is packed.
+//! for it in page faults.) Left out is what depends on how a program works: judging struct pages, zero tests, decompressing
+//! the struct pages of an input that is compressed.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,21 +17,18 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use serde::{Deserialize, Serialize};
-
-use crate::kdump::Kdump;
-use crate::{program, workspace};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use dump_witness::{Kdump, Page};
 
 use super::machine;
 use super::row::{Input, Output, Row};
 use super::sample::median;
-use super::stage::{Stage, Task, remove};
+use super::stage::{Stage, Task, quiet, remove};
 
 /// What the hardware and the codec allow a row.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limit {
-    /// Seconds of the codec alone; `None` where no page is packed.
+    /// Seconds of the codec alone; `None` where no page is compressed.
     pub codec_s: Option<f64>,
     /// Seconds of the copy alone.
     pub copy_s: f64,
@@ -57,14 +54,12 @@ pub struct Pages {
     pub level: u32,
     /// Those that are not zero, one after the other.
     path: PathBuf,
-    /// How many those are.
-    pub filled: u64,
     /// How many are kept, zero pages with them.
     kept: u64,
     /// How many page frames there are.
     ram: u64,
     /// Bytes of a page.
-    pub size: u64,
+    size: u64,
 }
 
 /// Bytes of a struct page on every kernel so far that gdump knows to filter.
@@ -74,14 +69,14 @@ impl Pages {
     /// Finds them, with gdump.
     pub fn take(stage: &Stage<'_>, level: u32) -> Result<Self> {
         let (dump, path) = (stage.path("pages.kdump"), stage.path("pages"));
-        let mut command = Command::new(stage.gdump);
-        command.args(["-f", "--message-level", "4", "-d", &level.to_string()]).arg(stage.vmcore).arg(&dump);
-        program::quiet(&mut command)?;
+        let mut command = Command::new(&stage.setup.gdump);
+        command.args(["-f", "--message-level", "4", "-d", &level.to_string()]).arg(&stage.setup.vmcore).arg(&dump);
+        quiet(&mut command)?;
         let kdump = Kdump::open(&dump)?;
-        let filled = extract(&kdump, &path)?;
+        extract(&kdump, &path)?;
         remove(&[dump])?;
         stage.go_on()?;
-        Ok(Self { level, path, filled, kept: kdump.kept.count(), ram: kdump.ram.count(), size: kdump.header.page_size })
+        Ok(Self { level, path, kept: kdump.kept.count(), ram: kdump.ram.count(), size: kdump.header.page_size })
     }
 
     /// Gives their memory back.
@@ -95,19 +90,16 @@ impl Pages {
     }
 }
 
-/// Writes the pages of `kdump` that are not zero to `path`; returns how many.
-fn extract(kdump: &Kdump, path: &Path) -> Result<u64> {
+/// Writes the pages of `kdump` that are not zero to `path`.
+fn extract(kdump: &Kdump, path: &Path) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    let mut filled = 0;
     for pfn in kdump.kept.ones() {
-        let (_, page) = kdump.page(pfn)?.context("a kept page has no descriptor")?;
+        let Page::Held(page, _) = kdump.page(pfn)? else { bail!("a kept page has no descriptor") };
         if page.iter().any(|byte| *byte != 0) {
             out.write_all(&page)?;
-            filled += 1;
         }
     }
-    out.flush()?;
-    Ok(filled)
+    Ok(out.flush()?)
 }
 
 /// Whether the limit of `row` can be had only with the pages of its level.
@@ -117,13 +109,13 @@ pub fn needs_pages(row: &Row) -> bool {
 
 /// Measures the limit of `task` once; `written` is what gdump writes. `pages` are those of its level, where it needs them.
 pub fn measure(stage: &Stage<'_>, task: &Task<'_>, written: u64, pages: Option<&Pages>) -> Result<Limit> {
-    let codec_s = match (task.row.codec, pages) {
-        (Some(codec), Some(pages)) => Some(pack(codec, pages)?),
+    let codec_s = match (task.row.codec, pages, &stage.setup.peer) {
+        (Some(codec), Some(pages), Some(peer)) => Some(compress(&peer.codec_limit, codec, pages)?),
         _ => None,
     };
     let read = match task.row.input {
         Input::Vmcore => pages.filter(|_| task.row.level > 1).map_or(u64::MAX, Pages::to_read),
-        // Packed pages pass as they are: those that are kept are read.
+        // Compressed pages pass as they are: those that are kept are read.
         Input::Level1 => written,
         Input::Flat | Input::Parts => u64::MAX,
     };
@@ -140,17 +132,11 @@ pub fn measure(stage: &Stage<'_>, task: &Task<'_>, written: u64, pages: Option<&
     Ok(Limit { codec_s, copy_s })
 }
 
-/// Builds the program that [`pack`] runs.
-pub fn build() -> Result<()> {
-    let words = ["--release", "--package", "dump-kdump", "--features", "lzo", "--example", "codec_limit"];
-    program::run(workspace::cargo()?.arg("build").args(words))
-}
-
 /// Seconds that `codec` takes for `pages` on all CPUs.
-fn pack(codec: &str, pages: &Pages) -> Result<f64> {
-    let mut command = Command::new(workspace::target()?.join("release/examples/codec_limit"));
+fn compress(program: &Path, codec: &str, pages: &Pages) -> Result<f64> {
+    let mut command = Command::new(program);
     command.arg(codec).arg(&pages.path).args([pages.size, machine::cpus().into()].map(|number| number.to_string()));
-    let text = program::quiet(&mut command)?;
+    let text = quiet(&mut command)?;
     text.trim().parse().with_context(|| format!("codec_limit printed {text:?}"))
 }
 
@@ -262,8 +248,8 @@ mod tests {
     #[test]
     fn a_limit_is_the_sum_of_its_medians() {
         let limit = |codec_s, copy_s| Limit { codec_s, copy_s };
-        let packed = [limit(Some(3.0), 0.5), limit(Some(1.0), 0.25), limit(Some(2.0), 1.0)];
-        assert_eq!(Limit::median(&packed).unwrap().seconds(), 2.5);
+        let both = [limit(Some(3.0), 0.5), limit(Some(1.0), 0.25), limit(Some(2.0), 1.0)];
+        assert_eq!(Limit::median(&both).unwrap().seconds(), 2.5);
         assert_eq!(Limit::median(&[limit(None, 0.5)]).unwrap(), limit(None, 0.5));
     }
 }

@@ -26,6 +26,11 @@ impl Bitmap {
         Self { bytes }
     }
 
+    /// The bytes as they are on disk.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Whether `pfn` is set; false past the end.
     pub fn get(&self, pfn: u64) -> bool {
         self.byte(pfn / 8) >> (pfn % 8) & 1 == 1
@@ -84,7 +89,7 @@ impl Difference {
     }
 
     /// How many pfns it has.
-    pub fn len(&self) -> u64 {
+    pub fn pages(&self) -> u64 {
         self.pfns.end - self.pfns.start
     }
 }

@@ -5,7 +5,7 @@
 //! shows the pictures of a README on either, and its theme is not always the one that the reader's browser would tell the
 //! picture. The same outcome gives the same bytes.
 
-use super::outcome::{Line, Outcome};
+use super::outcome::{Line, Outcome, Peer};
 
 /// Width of the picture.
 const WIDTH: f64 = 760.0;
@@ -31,9 +31,9 @@ text{font:12px ui-sans-serif,system-ui,-apple-system,'Segoe UI',Helvetica,Arial,
 </style>
 ";
 
-/// Draws the rows that have goals.
+/// Draws the rows that makedumpfile was measured in.
 pub fn svg(outcome: &Outcome) -> String {
-    let rows: Vec<(String, &Line)> = outcome.shown().collect();
+    let rows: Vec<(&Line, &Peer)> = outcome.rows.iter().filter_map(|line| Some((line, line.peer.as_ref()?))).collect();
     let scale = Scale::of(&rows);
     let height = TOP + ROW * rows.len() as f64 + 30.0;
     let mut text = format!(
@@ -42,8 +42,8 @@ pub fn svg(outcome: &Outcome) -> String {
     );
     text += &header(outcome);
     text += &grid(&scale, rows.len());
-    for (number, (title, line)) in rows.iter().enumerate() {
-        text += &row(&scale, TOP + ROW * number as f64, title, line);
+    for (number, (line, peer)) in rows.iter().enumerate() {
+        text += &row(&scale, TOP + ROW * number as f64, line, peer);
     }
     text + "</svg>\n"
 }
@@ -55,9 +55,9 @@ struct Scale {
 
 impl Scale {
     /// Up to the whole number above the longest bar and the farthest aim. Limits far beyond are cut.
-    fn of(rows: &[(String, &Line)]) -> Self {
-        let aims = rows.iter().filter_map(|(_, line)| line.goal.map(|goal| goal.aim.unwrap_or(goal.at_least)));
-        let ratios = rows.iter().map(|(_, line)| line.ratio());
+    fn of(rows: &[(&Line, &Peer)]) -> Self {
+        let aims = rows.iter().filter_map(|(line, _)| line.goal.map(|goal| goal.aim.unwrap_or(goal.at_least)));
+        let ratios = rows.iter().map(|(line, peer)| peer.ratio(&line.gdump));
         let max = aims.chain(ratios).filter(|ratio| ratio.is_finite()).fold(1.0, f64::max);
         Self { max: (max + 0.3).ceil().min(LONGEST) }
     }
@@ -97,15 +97,15 @@ fn grid(scale: &Scale, rows: usize) -> String {
     text
 }
 
-fn row(scale: &Scale, top: f64, title: &str, line: &Line) -> String {
-    let (middle, ratio) = (top + ROW / 2.0, line.ratio());
+fn row(scale: &Scale, top: f64, line: &Line, peer: &Peer) -> String {
+    let (middle, ratio) = (top + ROW / 2.0, peer.ratio(&line.gdump));
     let class = if line.is_fast() { "good" } else { "missed" };
     let end = scale.x(ratio);
     let mut text = format!(
         "<text class=\"row\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
         LEFT - 10.0,
         middle + 4.0,
-        escaped(title)
+        escaped(&line.row)
     );
     text += &format!(
         "<rect class=\"{class}\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{BAR}\" rx=\"2\"/>",
@@ -116,9 +116,8 @@ fn row(scale: &Scale, top: f64, title: &str, line: &Line) -> String {
         text += &least(scale.x(goal.at_least), middle);
         text += &goal.aim.map_or_else(String::new, |at| aim(scale.x(at), middle));
     }
-    text += &line.limit.map_or_else(String::new, |found| {
-        limit(scale.x(line.makedumpfile.runs.median.wall_s / found.seconds()), middle)
-    });
+    text +=
+        &peer.limit.map_or_else(String::new, |found| limit(scale.x(peer.runs.median.wall_s / found.seconds()), middle));
     // In a column of their own, where no mark runs through them.
     text += &format!(
         "<text class=\"value\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{ratio:.2}×</text>\n",
@@ -151,7 +150,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::outcome::example;
+    use crate::outcome::example;
 
     #[test]
     fn a_bar_and_its_marks() {

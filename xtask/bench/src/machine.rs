@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
-
-use crate::program;
+use anyhow::{Context, Result};
 
 /// CPUs that a process may use.
 pub fn cpus() -> u32 {
@@ -21,7 +19,7 @@ pub fn cpu_model() -> String {
 
 /// What `-v` prints.
 pub fn version(program: &Path) -> Result<String> {
-    let output = program::output(Command::new(program).arg("-v"))?;
+    let output = Command::new(program).arg("-v").output().with_context(|| program.display().to_string())?;
     Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 

@@ -1,10 +1,9 @@
-//! A row of the table: what both programs are asked to do, and what gdump must reach.
+//! A row of the table: what the programs are asked to do, and what gdump must reach.
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
 
 /// What a row must reach.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Goal {
     /// makedumpfile's time by gdump's.
     pub at_least: f64,
@@ -20,6 +19,7 @@ pub const PEAK_MIB: f64 = 40.0;
 /// The table.
 const ROWS: &[(&str, Goal)] = &[
     ("-c -d 1", goal(4.0, 5.5, 1.01)),
+    ("-c -d 1, one thread", Goal { at_least: 2.0, aim: None, size: 1.01 }),
     ("-l -d 1", goal(1.7, 2.2, 1.01)),
     ("-z -d 1", goal(1.9, 2.3, 1.01)),
     ("-c -d 31", goal(2.5, 3.5, 1.01)),
@@ -33,8 +33,8 @@ const ROWS: &[(&str, Goal)] = &[
     ("re-filter -c -d 31", goal(2.5, 4.0, 1.01)),
 ];
 
-/// With `--num-threads 1`, held against makedumpfile without threads or with one.
-const ONE_THREAD: (&str, Goal) = ("-c -d 1", Goal { at_least: 2.0, aim: None, size: 1.01 });
+/// Ends the name of a row in which all programs have one thread.
+const ONE_THREAD: &str = ", one thread";
 
 const fn goal(at_least: f64, aim: f64, size: f64) -> Goal {
     Goal { at_least, aim: Some(aim), size }
@@ -45,11 +45,11 @@ const fn goal(at_least: f64, aim: f64, size: f64) -> Goal {
 pub enum Input {
     /// The vmcore.
     Vmcore,
-    /// A flattened stream of it (makedumpfile `-F -c -d 1`), on stdin: the one way that both programs take it.
+    /// A flattened stream of it (`-F -c -d 1`), on stdin: the one way that both programs take it.
     Flat,
-    /// The two files of it that makedumpfile `--split -c -d 1` writes.
+    /// The two files of it that `--split -c -d 1` writes.
     Parts,
-    /// A dump of it at level 1, packed by makedumpfile with the row's own codec.
+    /// A dump of it at level 1, compressed with the row's own codec.
     Level1,
 }
 
@@ -64,10 +64,10 @@ pub enum Output {
     Parts,
 }
 
-/// What both programs are asked to do.
+/// What the programs are asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The options, after "re-filter" where the input is a dump of level 1.
+    /// The options, after "re-filter" where the input is a dump of level 1, and before ", one thread".
     pub name: String,
     /// The options.
     pub options: Vec<String>,
@@ -79,17 +79,26 @@ pub struct Row {
     pub codec: Option<&'static str>,
     /// Dump level.
     pub level: u32,
+    /// Threads of each program; `None` as many as it takes by itself.
+    pub threads: Option<u32>,
 }
 
 impl Row {
     /// Every row of the table.
+    ///
+    /// # Errors
+    /// None: the table's rows are well-formed.
     pub fn all() -> Result<Vec<Self>> {
         ROWS.iter().map(|(name, _)| Self::parse(name)).collect()
     }
 
     /// The row that `name` describes, in the table or not. Options stand apart ("-c -d 31", not "-cd31").
+    ///
+    /// # Errors
+    /// Where there are no options, or no level behind `-d`.
     pub fn parse(name: &str) -> Result<Self> {
-        let mut options: Vec<String> = name.split_whitespace().map(str::to_string).collect();
+        let command = name.strip_suffix(ONE_THREAD);
+        let mut options: Vec<String> = command.unwrap_or(name).split_whitespace().map(str::to_string).collect();
         let refilter = options.first().is_some_and(|word| word == "re-filter");
         options.drain(..usize::from(refilter));
         ensure!(options.first().is_some_and(|word| word.starts_with('-')), "row {name:?}: no options");
@@ -105,10 +114,11 @@ impl Row {
             () if has("--split") => Output::Parts,
             () => Output::File,
         };
-        // Pages that are packed already stay as they are.
+        // Pages that are compressed already stay as they are.
         let codec = (input == Input::Vmcore).then(|| codec(&options)).flatten();
         let level = level(&options).with_context(|| format!("row {name:?}"))?;
-        Ok(Self { name: options_name(refilter, &options), options, input, output, codec, level })
+        let threads = command.map(|_| 1);
+        Ok(Self { name: name.to_string(), options, input, output, codec, level, threads })
     }
 
     /// The option that chooses the codec, if one does.
@@ -121,20 +131,10 @@ impl Row {
         self.input != Input::Flat
     }
 
-    /// What it must reach with so many threads; `None` is as many as gdump takes by itself.
-    pub fn goal(&self, threads: Option<u32>) -> Option<Goal> {
-        let goals = match threads {
-            None => ROWS,
-            Some(1) => std::slice::from_ref(&ONE_THREAD),
-            Some(_) => &[],
-        };
-        goals.iter().find(|(name, _)| *name == self.name).map(|(_, goal)| *goal)
+    /// What it must reach, where the table says.
+    pub fn goal(&self) -> Option<Goal> {
+        ROWS.iter().find(|(name, _)| *name == self.name).map(|(_, goal)| *goal)
     }
-}
-
-fn options_name(refilter: bool, options: &[String]) -> String {
-    let options = options.join(" ");
-    if refilter { format!("re-filter {options}") } else { options }
 }
 
 const CODECS: &[(&str, &str)] = &[("-c", "zlib"), ("-l", "lzo"), ("-p", "snappy"), ("-z", "zstd")];
@@ -179,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn goals_are_for_the_default_and_for_one_thread() {
+    fn one_thread_is_in_the_name_too() {
         let rows = Row::all().unwrap();
-        assert!(rows.iter().all(|row| row.goal(None).is_some() && row.goal(Some(2)).is_none()));
-        let one: Vec<_> = rows.iter().filter(|row| row.goal(Some(1)).is_some()).map(|row| &row.name[..]).collect();
-        assert_eq!(one, ["-c -d 1"]);
-        assert_eq!(Row::parse("-l -d 17").unwrap().goal(None), None);
+        let one: Vec<_> = rows.iter().filter(|row| row.threads == Some(1)).collect();
+        assert_eq!(one.iter().map(|row| row.options.join(" ")).collect::<Vec<_>>(), ["-c -d 1"]);
+        assert_eq!(one[0].goal().unwrap().at_least, 2.0);
+        assert_eq!(Row::parse("-l -d 17").unwrap().goal(), None);
     }
 }

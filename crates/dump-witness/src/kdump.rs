@@ -31,6 +31,8 @@ pub struct Header {
     pub page_size: u64,
     /// One past the highest pfn.
     pub max_mapnr: u64,
+    /// The codecs used, and bit 0x8: incomplete.
+    pub status: u32,
     bitmap_at: u64,
     bitmap_len: u64,
 }
@@ -51,13 +53,24 @@ pub struct Kdump {
 }
 
 /// One page descriptor.
-pub struct Descriptor {
+struct Descriptor {
     /// File offset of the page's bytes.
-    pub offset: u64,
+    offset: u64,
     /// How many they are.
-    pub size: u32,
-    /// What they are packed with.
-    pub flags: u32,
+    size: u32,
+    /// What they are compressed with.
+    flags: u32,
+}
+
+/// A page frame, as the dump has it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Not in the 2nd bitmap.
+    Excluded,
+    /// In the 2nd bitmap, but its descriptor was never written.
+    Lost,
+    /// The page's bytes, and the flags that they were stored with.
+    Held(Vec<u8>, u32),
 }
 
 impl Kdump {
@@ -67,6 +80,9 @@ impl Kdump {
     }
 
     /// Opens the dump at `path`.
+    ///
+    /// # Errors
+    /// Where the file is not such a dump, or its headers do not agree with each other or with the file's length.
     pub fn open(path: &Path) -> Result<Self> {
         Self::read(path).with_context(|| format!("kdump file {}", path.display()))
     }
@@ -86,12 +102,33 @@ impl Kdump {
         Ok(Self { file, len, big_endian, header, ram, kept, ranks, data_at })
     }
 
-    /// The descriptor of `pfn`, `None` for a page that is not in the dump.
-    pub fn descriptor(&self, pfn: u64) -> Result<Option<Descriptor>> {
-        let Some(rank) = self.kept.rank(&self.ranks, pfn) else { return Ok(None) };
+    /// Whether the dump is flagged as one that was not finished.
+    pub fn is_incomplete(&self) -> bool {
+        self.header.status & 8 != 0
+    }
+
+    /// The page `pfn`.
+    ///
+    /// # Errors
+    /// What crash or libkdumpfile could not read: a descriptor that points elsewhere than to page data, data that does not
+    /// decompress to a page.
+    pub fn page(&self, pfn: u64) -> Result<Page> {
+        let Some(rank) = self.kept.rank(&self.ranks, pfn) else { return Ok(Page::Excluded) };
+        let Some(found) = self.descriptor(rank)? else { return Ok(Page::Lost) };
+        let stored = at(&self.file, found.offset, found.size.into())?;
+        let page = codec::decompress(found.flags, &stored, usize::try_from(self.header.page_size)?)?;
+        Ok(Page::Held(page, found.flags))
+    }
+
+    /// Descriptor number `rank`; `None` for one that was never written and so reads as zeros.
+    fn descriptor(&self, rank: u64) -> Result<Option<Descriptor>> {
         let table = self.header.bitmap_at + self.header.bitmap_len;
         let bytes = at(&self.file, table + rank * DESCRIPTOR, DESCRIPTOR)?;
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
         let wire = Wire { bytes: &bytes, big_endian: self.big_endian };
+        ensure!(wire.u64(16)? == 0, "page_flags of {:#x}: nobody writes them", wire.u64(16)?);
         let found = Descriptor { offset: wire.u64(0)?, size: wire.u32(8)?, flags: wire.u32(12)? };
         self.check(&found)?;
         Ok(Some(found))
@@ -107,17 +144,9 @@ impl Kdump {
         if found.flags == 0 {
             ensure!(size == page_size, "raw page of {size} bytes, libkdumpfile wants {page_size}");
         } else {
-            ensure!(size < page_size, "packed page of {size} bytes is no smaller than a raw one");
+            ensure!(size < page_size, "compressed page of {size} bytes is no smaller than a page");
         }
         Ok(())
-    }
-
-    /// The bytes of `pfn` and the flags they were packed under, `None` for a page that is not in the dump.
-    pub fn page(&self, pfn: u64) -> Result<Option<(u32, Vec<u8>)>> {
-        let Some(found) = self.descriptor(pfn)? else { return Ok(None) };
-        let packed = at(&self.file, found.offset, found.size.into())?;
-        let page = codec::unpack(found.flags, &packed, usize::try_from(self.header.page_size)?)?;
-        Ok(Some((found.flags, page)))
     }
 }
 
@@ -152,6 +181,12 @@ fn read_header(file: &File, len: u64, main: Wire<'_>) -> Result<Header> {
     ensure!(sub.u32(12)? == 0, "a part of a split dump");
     let max_mapnr = sub.u64(96)?;
     ensure!(max_mapnr <= bitmap_len * 4, "bitmaps of {bitmap_len} bytes do not hold {max_mapnr} pfns twice");
+    let low = u32::try_from(max_mapnr).unwrap_or(u32::MAX);
+    ensure!(
+        main.u32(440)? == low,
+        "max_mapnr is {:#x} in the main header, {max_mapnr:#x} in the sub header",
+        main.u32(440)?
+    );
     let section = |field: &str, at_field: usize| -> Result<Vec<u8>> {
         let (offset, size) = (sub.u64(at_field)?, sub.u64(at_field + 8)?);
         ensure!(
@@ -163,7 +198,8 @@ fn read_header(file: &File, len: u64, main: Wire<'_>) -> Result<Header> {
     let vmcoreinfo = String::from_utf8_lossy(&section("vmcoreinfo", 32)?).into_owned();
     let notes = section("notes", 48)?;
     let facts = facts(main, sub, &vmcoreinfo, &notes)?;
-    Ok(Header { facts, release: uts(main, 2)?, page_size, max_mapnr, bitmap_at, bitmap_len })
+    let (release, status) = (uts(main, 2)?, main.u32(424)?);
+    Ok(Header { facts, release, page_size, max_mapnr, status, bitmap_at, bitmap_len })
 }
 
 /// The fields that crash, drgn and libkdumpfile look at, in the order they stand on disk.
@@ -201,28 +237,28 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// A dump of pfns 1 (raw) and 3 (zlib) out of four, written from the table in formats' terms, not from this reader.
+    /// A dump of pfns 1 (raw), 2 (lost) and 3 (zlib) out of four, written from the table in formats' terms, not from this reader.
     fn sample(big: bool) -> Vec<u8> {
-        let mut file = vec![0u8; 4096 * 4 + 48];
+        let mut file = vec![0u8; 4096 * 4 + 72];
         let mut put = |at: usize, size: usize, value: u64| {
             let bytes =
                 if big { value.to_be_bytes()[8 - size..].to_vec() } else { value.to_le_bytes()[..size].to_vec() };
             file[at..at + size].copy_from_slice(&bytes);
         };
-        for (at, size, value) in [(8, 4, 6), (428, 4, 4096), (432, 4, 1), (436, 4, 2), (460, 4, 1)] {
+        for (at, size, value) in [(8, 4, 6), (428, 4, 4096), (432, 4, 1), (436, 4, 2), (440, 4, 4), (460, 4, 1)] {
             put(at, size, value);
         }
         let zlib = miniz_oxide::deflate::compress_to_vec_zlib(&[9; 4096], 1);
-        let data = 4096 * 4 + 48;
+        let data = 4096 * 4 + 72;
         put(4096 + 96, 8, 4);
         for (at, size, value) in
-            [(0, 8, data), (8, 4, 4096), (24, 8, data + 4096), (32, 4, zlib.len() as u64), (36, 4, 1)]
+            [(0, 8, data), (8, 4, 4096), (48, 8, data + 4096), (56, 4, zlib.len() as u64), (60, 4, 1)]
         {
             put(4096 * 4 + at, size, value);
         }
         file[..8].copy_from_slice(b"KDUMP   ");
         file[142..147].copy_from_slice(b"6.1.0");
-        (file[4096 * 2], file[4096 * 3]) = (0b1111, 0b1010);
+        (file[4096 * 2], file[4096 * 3]) = (0b1111, 0b1110);
         file.extend([5; 4096]);
         file.extend(zlib);
         file
@@ -239,10 +275,11 @@ mod tests {
         for big in [false, true] {
             let dump = open(&sample(big)).unwrap();
             assert_eq!(dump.header.release, "6.1.0");
-            assert_eq!(dump.kept.ones().collect::<Vec<_>>(), [1, 3]);
-            assert_eq!(dump.page(0).unwrap(), None);
-            assert_eq!(dump.page(1).unwrap(), Some((0, vec![5; 4096])));
-            assert_eq!(dump.page(3).unwrap(), Some((1, vec![9; 4096])));
+            assert_eq!(dump.kept.ones().collect::<Vec<_>>(), [1, 2, 3]);
+            let pages = [0, 1, 2, 3].map(|pfn| dump.page(pfn).unwrap());
+            let held = |byte: u8, flags| Page::Held(vec![byte; 4096], flags);
+            assert_eq!(pages, [Page::Excluded, held(5, 0), Page::Lost, held(9, 1)]);
+            assert!(!dump.is_incomplete());
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::elf::Elf;
-use crate::kdump::Kdump;
+use crate::kdump::{Kdump, Page};
 
 /// A dump whose pages can be asked for.
 pub enum Memory {
@@ -19,6 +19,9 @@ pub enum Memory {
 
 impl Memory {
     /// Opens the dump at `path`.
+    ///
+    /// # Errors
+    /// Where it is of neither format, or damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let mut start = Vec::new();
         let file = File::open(path).with_context(|| path.display().to_string())?;
@@ -33,10 +36,16 @@ impl Memory {
     }
 
     /// The bytes of `pfn`; `None` for a page that the dump names but does not have.
+    ///
+    /// # Errors
+    /// Where its bytes cannot be read.
     pub fn page(&self, pfn: u64, page_size: u64) -> Result<Option<Vec<u8>>> {
         match self {
             Self::Elf(elf) => elf.physical(pfn * page_size, page_size).map(Some),
-            Self::Kdump(kdump) => Ok(kdump.page(pfn)?.map(|(_, page)| page)),
+            Self::Kdump(kdump) => Ok(match kdump.page(pfn)? {
+                Page::Held(page, _) => Some(page),
+                Page::Excluded | Page::Lost => None,
+            }),
         }
     }
 

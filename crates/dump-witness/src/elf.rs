@@ -11,20 +11,26 @@ use crate::wire::Wire;
 /// Longest note segment taken: a PRSTATUS per CPU is under 1 KiB, so this is thousands of CPUs.
 const MAX_NOTES: u64 = 64 << 20;
 
-/// A run of memory in the file.
+/// A run of memory in the file: a PT_LOAD.
 #[derive(Clone, Copy)]
-struct Load {
-    offset: u64,
-    vaddr: u64,
-    paddr: u64,
-    filesz: u64,
-    memsz: u64,
+pub struct Load {
+    /// File offset of its bytes.
+    pub offset: u64,
+    /// Virtual address of its first byte.
+    pub vaddr: u64,
+    /// Physical address of its first byte.
+    pub paddr: u64,
+    /// Bytes in the file.
+    pub filesz: u64,
+    /// Bytes of memory; what goes beyond the file's reads as zeros.
+    pub memsz: u64,
 }
 
 /// An open vmcore.
 pub struct Elf {
     file: File,
-    loads: Vec<Load>,
+    /// Its memory.
+    pub loads: Vec<Load>,
     /// The VMCOREINFO note's text, empty if there is none.
     pub vmcoreinfo: String,
 }
@@ -36,6 +42,9 @@ impl Elf {
     }
 
     /// Opens the vmcore at `path`.
+    ///
+    /// # Errors
+    /// Where the file is not such a vmcore, or ends before its headers do.
     pub fn open(path: &Path) -> Result<Self> {
         Self::read(path).with_context(|| format!("ELF file {}", path.display()))
     }
@@ -103,12 +112,35 @@ impl Elf {
         Ok(())
     }
 
+    /// One past the highest pfn, in pages of `page_size` bytes.
+    pub fn end_pfn(&self, page_size: u64) -> u64 {
+        let ends = self.loads.iter().map(|load| load.paddr.saturating_add(load.memsz).div_ceil(page_size));
+        ends.max().unwrap_or(0)
+    }
+
+    /// The bytes of a page that one segment holds whole; `None` where none does, or the file ends before it.
+    pub fn page(&self, pfn: u64, page_size: u64) -> Option<Vec<u8>> {
+        let from = pfn.checked_mul(page_size)?;
+        let end = from.checked_add(page_size)?;
+        let holds = |load: &&Load| load.paddr <= from && end <= load.paddr.saturating_add(load.filesz);
+        let load = self.loads.iter().find(holds)?;
+        let mut page = vec![0; usize::try_from(page_size).ok()?];
+        self.file.read_exact_at(&mut page, load.offset.checked_add(from - load.paddr)?).ok()?;
+        Some(page)
+    }
+
     /// The `len` bytes of memory at physical address `paddr`. What no segment has, or has without bytes, is zero.
+    ///
+    /// # Errors
+    /// Where the file ends before the segment does.
     pub fn physical(&self, paddr: u64, len: u64) -> Result<Vec<u8>> {
         self.memory(paddr, len, |load| load.paddr)
     }
 
     /// The bytes at virtual address `vaddr`, of the ranges the segments name: kernel text and the direct mapping.
+    ///
+    /// # Errors
+    /// Where no segment maps it, or the file ends before the segment does.
     pub fn linear(&self, vaddr: u64, len: u64) -> Result<Vec<u8>> {
         let holds = |load: &Load| (load.vaddr..load.vaddr.saturating_add(load.memsz)).contains(&vaddr);
         ensure!(self.loads.iter().any(holds), "no segment maps {vaddr:#x}");
@@ -164,5 +196,6 @@ mod tests {
         assert_eq!(elf.physical(0x1000, 8).unwrap(), b"\0\0abc\0\0\0");
         assert_eq!(elf.linear(0x9003, 4).unwrap(), b"bc\0\0");
         assert!(elf.linear(0x9000, 4).is_err());
+        assert_eq!((elf.end_pfn(4), elf.page(0x401, 4), elf.page(0x1003, 1)), (0x403, None, Some(b"b".to_vec())));
     }
 }

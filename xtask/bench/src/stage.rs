@@ -9,40 +9,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::program;
-
-use super::room;
+use super::Setup;
 use super::row::{Input, Output, Row};
 use super::sample::Sample;
 
-/// Whose run it is, and with how many threads; without a number, as many as the program takes by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What measuring takes, and the Debian package that has it.
+pub const PROGRAMS: &[&str] = &["time"];
+
+/// Whose run it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runner {
     /// Ours.
-    Gdump(Option<u32>),
-    /// makedumpfile.
+    Gdump,
+    /// The one before.
+    Before,
+    /// makedumpfile, without threads or with a number of them.
     Peer(Option<u32>),
-}
-
-impl Runner {
-    fn threads(self) -> Option<u32> {
-        match self {
-            Self::Gdump(threads) | Self::Peer(threads) => threads,
-        }
-    }
 }
 
 /// A folder in memory, and the programs that run there.
 pub struct Stage<'a> {
-    /// The dump.
-    pub vmcore: &'a Path,
-    /// Ours.
-    pub gdump: &'a Path,
-    /// makedumpfile.
-    pub peer: &'a Path,
+    /// What is measured.
+    pub setup: &'a Setup,
     dir: tempfile::TempDir,
     stop: Arc<AtomicBool>,
 }
@@ -56,21 +47,19 @@ pub struct Task<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Makes the folder and has `vmcore` in the page cache.
+    /// Makes the folder and has the dump in the page cache.
     ///
     /// From here on SIGINT and SIGTERM end the measuring (whose program they end as well), and the folder goes with it:
     /// gigabytes of memory would stay behind.
-    pub fn new(vmcore: &'a Path, gdump: &'a Path, peer: &'a Path) -> Result<Self> {
+    pub fn new(setup: &'a Setup) -> Result<Self> {
         // Memory, on every Debian.
-        let shm = Path::new("/dev/shm");
-        room::need(shm, std::fs::metadata(vmcore).with_context(|| vmcore.display().to_string())?.len())?;
-        let dir = tempfile::Builder::new().prefix("gdump-bench").tempdir_in(shm).context("/dev/shm")?;
+        let dir = tempfile::Builder::new().prefix("gdump-bench").tempdir_in("/dev/shm").context("/dev/shm")?;
         let stop = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&stop))?;
         }
-        warm(vmcore)?;
-        Ok(Self { vmcore, gdump, peer, dir, stop })
+        warm(&setup.vmcore)?;
+        Ok(Self { setup, dir, stop })
     }
 
     /// The file `name` in the folder.
@@ -84,27 +73,30 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Makes the files that `row` reads, with makedumpfile, so that both programs read the same.
+    /// Makes the files that `row` reads, so that all programs read the same: with makedumpfile where it is measured, else with
+    /// the older gdump.
     pub fn prepare<'r>(&self, row: &'r Row) -> Result<Task<'r>> {
         let files = |names: &[&str]| names.iter().map(|name| self.path(name)).collect::<Vec<_>>();
+        let vmcore = &self.setup.vmcore;
         let inputs = match row.input {
-            Input::Vmcore => vec![self.vmcore.to_path_buf()],
+            Input::Vmcore => vec![vmcore.clone()],
             Input::Flat => files(&["flat"]),
             Input::Parts => files(&["part1", "part2"]),
             Input::Level1 => files(&["level1"]),
         };
-        let mut command = Command::new(self.peer);
+        let peer = self.setup.peer.as_ref().map(|peer| &peer.program);
+        let mut command = Command::new(peer.or(self.setup.before.as_ref()).unwrap_or(&self.setup.gdump));
         command.args(["--message-level", "4"]);
         match row.input {
             Input::Vmcore => return Ok(Task { row, inputs }),
-            Input::Flat => command.args(["-F", "-c", "-d", "1"]).arg(self.vmcore),
-            Input::Parts => command.args(["--split", "-c", "-d", "1"]).arg(self.vmcore).args(&inputs),
-            Input::Level1 => command.args(row.codec_option()).args(["-d", "1"]).arg(self.vmcore).args(&inputs),
+            Input::Flat => command.args(["-F", "-c", "-d", "1"]).arg(vmcore),
+            Input::Parts => command.args(["--split", "-c", "-d", "1"]).arg(vmcore).args(&inputs),
+            Input::Level1 => command.args(row.codec_option()).args(["-d", "1"]).arg(vmcore).args(&inputs),
         };
-        if let (Input::Flat, Some(path)) = (row.input, inputs.first()) {
-            command.stdout(File::create(path)?);
+        match (row.input, inputs.first()) {
+            (Input::Flat, Some(path)) => finish(command.stdout(File::create(path)?))?,
+            _ => quiet(&mut command).map(drop)?,
         }
-        program::quiet(&mut command).context("making what the row reads")?;
         Ok(Task { row, inputs })
     }
 
@@ -124,90 +116,82 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A first run, which does not count: whether it works, about how long it takes, and how much it writes. Fails where it
-    /// takes longer than `at_most` seconds.
-    pub fn first(&self, task: &Task<'_>, runner: Runner, at_most: Option<f64>) -> Result<First> {
-        let mut command = self.timed(task, runner, at_most)?;
+    /// A first run, which does not count: whether it works, about how long it takes, and how much it writes.
+    pub fn first(&self, task: &Task<'_>, runner: Runner) -> Result<First> {
+        let mut command = self.timed(task, runner)?;
+        let stream = self.path("stream");
+        command.stdout(if task.row.output == Output::Stdout { File::create(&stream)?.into() } else { Stdio::null() });
         let start = Instant::now();
-        let counted = match task.row.output {
-            Output::Stdout => self.count(&mut command)?,
-            _ => self.finish(&mut command).map(|()| 0)?,
-        };
-        Ok(First { wall_s: start.elapsed().as_secs_f64(), counted, written: counted + self.written(task)? })
-    }
-
-    /// A run that counts. `counted` is how much it writes to stdout, as its first run told.
-    pub fn once(&self, task: &Task<'_>, runner: Runner, counted: u64) -> Result<Sample> {
-        let mut command = self.timed(task, runner, None)?;
-        let start = Instant::now();
-        self.finish(&mut command)?;
+        finish(&mut command)?;
         let wall_s = start.elapsed().as_secs_f64();
-        Sample::new(wall_s, &std::fs::read_to_string(self.path(USAGE))?, counted + self.written(task)?)
-    }
-
-    /// Waits for a run whose stdout, if it has any, goes to /dev/null.
-    fn finish(&self, command: &mut Command) -> Result<()> {
-        let output = command.stdout(File::options().write(true).open("/dev/null")?).output().context("time")?;
         self.go_on()?;
-        program::checked(command, &output)
+        let outputs = self.outputs(task.row);
+        let written = if outputs.is_empty() { vec![stream.clone()] } else { outputs };
+        let written = written.iter().map(|path| Ok(std::fs::metadata(path)?.len())).sum::<Result<u64>>()?;
+        remove(&[stream])?;
+        Ok(First { wall_s, written })
     }
 
-    /// Waits for a run and counts the bytes of its stdout.
-    fn count(&self, command: &mut Command) -> Result<u64> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("time")?;
-        let mut stdout = child.stdout.take().context("no pipe")?;
-        let (mut bytes, mut buffer) = (0, vec![0; 1 << 16]);
-        loop {
-            match stdout.read(&mut buffer)? {
-                0 => break,
-                len => bytes += len as u64,
-            }
-        }
-        let status = child.wait()?;
+    /// A run that counts.
+    pub fn once(&self, task: &Task<'_>, runner: Runner) -> Result<Sample> {
+        let mut command = self.timed(task, runner)?;
+        // Where it has an output on stdout, that goes to nowhere.
+        command.stdout(File::options().write(true).open("/dev/null")?);
+        let start = Instant::now();
+        finish(&mut command)?;
+        let wall_s = start.elapsed().as_secs_f64();
         self.go_on()?;
-        if !status.success() {
-            bail!("{} ended with {status}", program::shown(command));
-        }
-        Ok(bytes)
-    }
-
-    /// Bytes in the files that a run left.
-    fn written(&self, task: &Task<'_>) -> Result<u64> {
-        let len = |path: PathBuf| Ok(std::fs::metadata(&path).with_context(|| path.display().to_string())?.len());
-        self.outputs(task.row).into_iter().map(len).sum()
+        Sample::new(wall_s, &std::fs::read_to_string(self.path(USAGE))?)
     }
 
     /// The command of a run; what a run before it left is removed here, before the clock starts.
-    fn timed(&self, task: &Task<'_>, runner: Runner, at_most: Option<f64>) -> Result<Command> {
+    fn timed(&self, task: &Task<'_>, runner: Runner) -> Result<Command> {
         remove(&self.outputs(task.row))?;
         let mut command = Command::new("time");
         command.args(["-q", "-f", Sample::TIME_FORMAT, "-o"]).arg(self.path(USAGE));
-        if let Some(seconds) = at_most {
-            // In the foreground, so that Ctrl-C still reaches who runs.
-            command.args(["timeout", "--foreground", "--signal=KILL", &format!("{seconds:.1}")]);
-        }
-        command.arg(match runner {
-            Runner::Gdump(_) => self.gdump,
-            Runner::Peer(_) => self.peer,
-        });
-        command.args(words(task, runner, &self.outputs(task.row)));
+        command.arg(self.program(runner)?).args(words(task, runner, &self.outputs(task.row)));
         command.stdin(match (task.row.input, task.inputs.first()) {
             (Input::Flat, Some(path)) => Stdio::from(File::open(path)?),
             _ => Stdio::null(),
         });
         Ok(command)
     }
+
+    fn program(&self, runner: Runner) -> Result<&Path> {
+        Ok(match runner {
+            Runner::Gdump => &self.setup.gdump,
+            Runner::Before => self.setup.before.as_ref().context("no gdump before")?,
+            Runner::Peer(_) => &self.setup.peer.as_ref().context("no makedumpfile")?.program,
+        })
+    }
 }
 
-/// What a run that does not count tells.
+/// What a run that does not count shows.
 #[derive(Clone, Copy)]
 pub struct First {
     /// Seconds.
     pub wall_s: f64,
-    /// Bytes that it writes,
+    /// Bytes that it writes.
     pub written: u64,
-    /// and how many of them to stdout.
-    pub counted: u64,
+}
+
+/// Runs a program to its end, with its stdout where that was sent; an unsuccessful end is an error with what it said.
+fn finish(command: &mut Command) -> Result<()> {
+    let child = command.stderr(Stdio::piped()).spawn();
+    let output = child.and_then(|child| child.wait_with_output()).with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}: {}", output.status, last_line(&output.stderr));
+    Ok(())
+}
+
+/// Runs a program in silence and returns what it printed; an unsuccessful end is an error with what it said.
+pub fn quiet(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}: {}", output.status, last_line(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn last_line(said: &[u8]) -> String {
+    String::from_utf8_lossy(said).trim_end().lines().next_back().unwrap_or_default().to_owned()
 }
 
 /// The file that time(1) writes to.
@@ -217,7 +201,8 @@ const USAGE: &str = "usage";
 fn words(task: &Task<'_>, runner: Runner, outputs: &[PathBuf]) -> Vec<OsString> {
     let mut words: Vec<OsString> = task.row.options.iter().map(OsString::from).collect();
     words.extend(["--message-level", "4"].map(OsString::from));
-    if let Some(threads) = runner.threads() {
+    let threads = if let Runner::Peer(threads) = runner { threads } else { task.row.threads };
+    if let Some(threads) = threads {
         words.extend(["--num-threads".into(), threads.to_string().into()]);
     }
     if task.row.input != Input::Flat {
@@ -260,11 +245,15 @@ mod tests {
     #[test]
     fn command_lines() {
         let cases = [
-            (line("-c -d 1", Runner::Gdump(None), &["v"], &["o"]), "-c -d 1 --message-level 4 v o"),
+            (line("-c -d 1", Runner::Gdump, &["v"], &["o"]), "-c -d 1 --message-level 4 v o"),
+            (
+                line("-c -d 1, one thread", Runner::Before, &["v"], &["o"]),
+                "-c -d 1 --message-level 4 --num-threads 1 v o",
+            ),
             (line("-d 0", Runner::Peer(Some(2)), &["v"], &["o"]), "-d 0 --message-level 4 --num-threads 2 v o"),
             (line("-F -c -d 1", Runner::Peer(None), &["v"], &[]), "-F -c -d 1 --message-level 4 v"),
-            (line("-R", Runner::Gdump(None), &["flat"], &["o"]), "-R --message-level 4 o"),
-            (line("--split -l", Runner::Gdump(None), &["v"], &["a", "b"]), "--split -l --message-level 4 v a b"),
+            (line("-R", Runner::Gdump, &["flat"], &["o"]), "-R --message-level 4 o"),
+            (line("--split -l", Runner::Gdump, &["v"], &["a", "b"]), "--split -l --message-level 4 v a b"),
             (line("--reassemble", Runner::Peer(None), &["a", "b"], &["o"]), "--reassemble --message-level 4 a b o"),
             (line("re-filter -c -d 31", Runner::Peer(None), &["l"], &["o"]), "-c -d 31 --message-level 4 l o"),
         ];
