@@ -116,7 +116,7 @@ pub struct ConvertArgs {
     /// Do everything but write DUMPFILE
     #[arg(long)]
     pub dry_run: bool,
-    /// Fail if the pages of a class in LEVEL cannot be identified, instead of keeping them
+    /// Fail if pages of a class in LEVEL cannot be identified, rather than keep them
     #[arg(long)]
     pub strict: bool,
     /// Print the version and the codecs
