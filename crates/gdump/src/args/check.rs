@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     /// Read a FILE without headers as raw memory starting at physical address ADDR
-    #[arg(long, value_name = "ADDR", value_parser = address, allow_negative_numbers = true)]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
     /// Use N threads [default: the number of CPUs]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

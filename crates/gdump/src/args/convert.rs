@@ -66,16 +66,16 @@ pub struct ConvertArgs {
     #[arg(long)]
     pub split: bool,
     /// Split at multiples of KB KiB of memory [default: 16384]
-    #[arg(long, value_name = "KB", value_parser = size::kib, allow_negative_numbers = true)]
+    #[arg(long, value_name = "KB", value_parser = size::kib)]
     pub splitblock_size: Option<u64>,
     /// Write only the part of a split dump with page frames A up to, not including, B
-    #[arg(long, value_name = "A..B", value_parser = pfn_range, allow_negative_numbers = true)]
+    #[arg(long, value_name = "A..B", value_parser = pfn_range)]
     pub pfn_range: Option<PfnRange>,
     /// Join the parts of a split dump
     #[arg(long)]
     pub reassemble: bool,
     /// Read a VMCORE without headers as raw memory starting at physical address ADDR
-    #[arg(long, value_name = "ADDR", value_parser = address, allow_negative_numbers = true)]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
     /// Use read(2), not mmap(2), on /proc/vmcore
     #[arg(long)]
@@ -96,11 +96,10 @@ pub struct ConvertArgs {
         verbatim_doc_comment,
         value_name = "SIZE",
         value_parser = size::memory,
-        allow_negative_numbers = true
     )]
     pub max_memory: Option<u64>,
     /// Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory
-    #[arg(long, value_name = "KB", value_parser = size::kib, allow_negative_numbers = true)]
+    #[arg(long, value_name = "KB", value_parser = size::kib)]
     pub cyclic_buffer: Option<u64>,
     /// Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages)
     /// and 16 (page report) [default: 7]
@@ -109,7 +108,6 @@ pub struct ConvertArgs {
         verbatim_doc_comment,
         value_name = "N",
         value_parser = message_level,
-        allow_negative_numbers = true
     )]
     message_level: Option<MessageLevel>,
     /// Print makedumpfile's page report (adds 16 to the message level)
@@ -118,7 +116,7 @@ pub struct ConvertArgs {
     /// Do everything but write DUMPFILE
     #[arg(long)]
     pub dry_run: bool,
-    /// Fail if the pages of a class in LEVEL cannot be identified, instead of keeping them
+    /// Fail if pages of a class in LEVEL cannot be identified, rather than keep them
     #[arg(long)]
     pub strict: bool,
     /// Print the version and the codecs

@@ -12,7 +12,7 @@ pub struct DiffArgs {
     #[arg(long)]
     pub strict: bool,
     /// Read a file without headers as raw memory starting at physical address ADDR
-    #[arg(long, value_name = "ADDR", value_parser = address, allow_negative_numbers = true)]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
     /// Use N threads [default: the number of CPUs]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

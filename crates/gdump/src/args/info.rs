@@ -11,7 +11,7 @@ pub struct InfoArgs {
     #[arg(long)]
     pub json: bool,
     /// Read a FILE without headers as raw memory starting at physical address ADDR
-    #[arg(long, value_name = "ADDR", value_parser = address, allow_negative_numbers = true)]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
     /// A dump, or the parts of a split dump; - is stdin
     #[arg(value_name = "FILE", required = true)]

@@ -252,6 +252,9 @@ mod tests {
                 assert!(text.contains(usage) && !text.contains("--split"), "{asked}: {text}");
             }
         }
+        for codec in CodecId::ALL {
+            assert!(general.contains(codec.name()), "{codec:?}: {general}");
+        }
         assert!(help("gdump info -h").contains("--json"));
         assert!(!help("gdump info -h").contains("--num-threads"));
         assert!(!help("gdump check -h").contains("--strict"));
