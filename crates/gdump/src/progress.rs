@@ -1,17 +1,24 @@
 //! Progress bars on a terminal's stderr; nothing elsewhere.
+//!
+//! Bars are fed and drawn at even intervals, whatever the workers report meanwhile: indicatif draws the first twenty reports at
+//! once and then one a second, so that a dump of a second stood at 2 % until it was done. Percent, rate and time left are all
+//! computed from the same two numbers, what is done and since when, so that they agree.
 
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
 use dump::{PageSize, Phase, Watch};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-/// Bars are drawn this often a second: a capture kernel's terminal is often a serial line that somebody logs.
-const HZ: u8 = 1;
+/// A bar is drawn this often: a capture kernel's terminal is often a serial line that somebody logs.
+const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Below 80 columns of ASCII, for the same reason.
-const TEMPLATE: &str = "{msg:15} [{bar:24}] {percent:>3} % {binary_bytes_per_sec:>14} {eta:>4} left";
+const TEMPLATE: &str = "{msg:15} [{bar:24}] {percent:>3} % {rate:>13} {left:>6} left";
 
 /// Shows how the work goes on, and passes on that somebody asked to stop.
 pub struct Progress {
@@ -19,6 +26,8 @@ pub struct Progress {
     page_size: PageSize,
     /// The bars of phases that are under way, the innermost last: it is the one that is drawn.
     bars: Mutex<Vec<Bar>>,
+    /// What the innermost phase has done since its bar was last drawn.
+    pending: AtomicU64,
     interrupt: Interrupt,
 }
 
@@ -27,13 +36,14 @@ struct Bar {
     bar: ProgressBar,
     /// Bytes for each unit that the phase counts.
     unit: u64,
+    drawn: Instant,
 }
 
 impl Progress {
     /// Bars for pages of `page_size`, if stderr is a terminal and `messages` has progress.
     pub fn new(messages: Messages, page_size: PageSize, interrupt: Interrupt) -> Progress {
         let shown = messages.has(MessageLevel::PROGRESS) && std::io::stderr().is_terminal();
-        Progress { shown, page_size, bars: Mutex::default(), interrupt }
+        Progress { shown, page_size, bars: Mutex::default(), pending: AtomicU64::new(0), interrupt }
     }
 
     fn bar(&self, phase: Phase, total: u64) -> Bar {
@@ -44,39 +54,131 @@ impl Progress {
             Phase::Zero => ("Finding zeros", page),
             Phase::Copy => ("Copying pages", page),
         };
-        let target = ProgressDrawTarget::stderr_with_hz(HZ);
-        let bar = ProgressBar::with_draw_target(Some(total.saturating_mul(unit)), target);
-        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.progress_chars("=> "));
+        let bar = ProgressBar::with_draw_target((total != 0).then(|| total.saturating_mul(unit)), ProgressDrawTarget::stderr());
+        bar.set_style(style());
         bar.set_message(label);
-        Bar { bar, unit }
+        Bar { bar, unit, drawn: Instant::now() }
     }
+}
+
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let pace = |state: &ProgressState| Pace { done: state.pos(), total: state.len(), elapsed: state.elapsed() };
+    let rate = move |state: &ProgressState, out: &mut dyn Write| drop(out.write_str(&pace(state).rate_text()));
+    let left = move |state: &ProgressState, out: &mut dyn Write| drop(out.write_str(&pace(state).left_text()));
+    style.progress_chars("=> ").with_key("rate", rate).with_key("left", left)
 }
 
 impl Watch for Progress {
     fn begin(&self, phase: Phase, total: u64) {
-        if self.shown {
-            if let Ok(mut bars) = self.bars.lock() {
-                bars.push(self.bar(phase, total));
+        if let (true, Ok(mut bars)) = (self.shown, self.bars.lock()) {
+            if let Some(Bar { bar, unit, .. }) = bars.last() {
+                bar.inc(self.pending.swap(0, Ordering::Relaxed).saturating_mul(*unit));
             }
+            bars.push(self.bar(phase, total));
         }
     }
 
     fn advance(&self, amount: u64) {
-        if self.shown {
-            if let Some(Bar { bar, unit }) = self.bars.lock().ok().as_deref().and_then(|bars| bars.last()) {
-                bar.inc(amount.saturating_mul(*unit));
-            }
+        if !self.shown {
+            return;
+        }
+        self.pending.fetch_add(amount, Ordering::Relaxed);
+        // who finds another worker drawing has nothing to add
+        let Ok(mut bars) = self.bars.try_lock() else { return };
+        if let Some(bar) = bars.last_mut().filter(|bar| bar.drawn.elapsed() >= INTERVAL) {
+            bar.drawn = Instant::now();
+            bar.bar.inc(self.pending.swap(0, Ordering::Relaxed).saturating_mul(bar.unit));
         }
     }
 
     fn end(&self) {
-        if let Some(Bar { bar, .. }) = self.bars.lock().ok().and_then(|mut bars| bars.pop()) {
-            bar.finish_and_clear();
+        if let (true, Ok(mut bars)) = (self.shown, self.bars.lock()) {
+            self.pending.store(0, Ordering::Relaxed);
+            if let Some(Bar { bar, .. }) = bars.pop() {
+                bar.finish_and_clear();
+            }
         }
     }
 
     fn stopped(&self) -> bool {
         self.interrupt.asked()
+    }
+}
+
+/// How fast something goes: bytes done of a total, and for how long.
+struct Pace {
+    done: u64,
+    /// `None` where it is not known.
+    total: Option<u64>,
+    elapsed: Duration,
+}
+
+impl Pace {
+    /// Bytes a second; `None` before there is anything to go by.
+    fn rate(&self) -> Option<f64> {
+        let seconds = self.elapsed.as_secs_f64();
+        (self.done > 0 && seconds > 0.0).then(|| self.done as f64 / seconds)
+    }
+
+    /// Seconds left at that rate.
+    fn left(&self) -> Option<f64> {
+        let rest = self.total?.saturating_sub(self.done);
+        self.rate().map(|rate| rest as f64 / rate)
+    }
+
+    fn rate_text(&self) -> String {
+        self.rate().map_or("-".to_owned(), |rate| format!("{}/s", HumanBytes(rate as u64)))
+    }
+
+    fn left_text(&self) -> String {
+        match self.left().map(|left| left.ceil() as u64) {
+            None => "-".to_owned(),
+            Some(left @ 0..120) => format!("{left}s"),
+            Some(left @ 120..7200) => format!("{}m", left.div_ceil(60)),
+            Some(left) => format!("{}h", left.div_ceil(3600)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_and_time_left_agree_with_what_is_done() {
+        let pace = |done, total, seconds| Pace { done, total, elapsed: Duration::from_secs(seconds) };
+        let mib = 1 << 20;
+        for (done, total, seconds, rate, left) in [
+            (0, Some(100 * mib), 0, "-", "-"),
+            (0, Some(100 * mib), 3, "-", "-"),
+            (50 * mib, Some(100 * mib), 5, "10.00 MiB/s", "5s"),
+            (100 * mib, Some(100 * mib), 10, "10.00 MiB/s", "0s"),
+            (mib, Some(1000 * mib), 1, "1.00 MiB/s", "17m"),
+            (mib, Some(100_000 * mib), 1, "1.00 MiB/s", "28h"),
+            (50 * mib, None, 5, "10.00 MiB/s", "-"),
+        ] {
+            let pace = pace(done, total, seconds);
+            assert_eq!((pace.rate_text().as_str(), pace.left_text().as_str()), (rate, left), "{done} of {total:?}");
+        }
+    }
+
+    /// Reports come by the thousand, and none is lost: what a bar shows is what was reported when it was last drawn.
+    #[test]
+    fn bars_are_drawn_at_intervals_and_phases_nest() {
+        let progress = Progress { shown: true, ..Progress::new(Messages::default(), PageSize::K4, Interrupt::default()) };
+        let position = |i: usize| progress.bars.lock().unwrap()[i].bar.position();
+        progress.begin(Phase::Copy, 1000);
+        (0..10).for_each(|_| progress.advance(10));
+        assert_eq!(position(0), 0, "not before the interval has passed");
+        progress.begin(Phase::Exclude, 50);
+        assert_eq!(position(0), 100 * 4096);
+        progress.advance(50);
+        progress.end();
+        std::thread::sleep(INTERVAL);
+        progress.advance(10);
+        assert_eq!(position(0), 110 * 4096);
+        progress.end();
+        assert!(progress.bars.lock().unwrap().is_empty());
     }
 }
