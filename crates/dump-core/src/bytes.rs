@@ -8,7 +8,7 @@ pub trait ReadAt: Send + Sync {
     /// Length in bytes.
     ///
     /// # Errors
-    /// [`Io`](crate::ErrorKind::Io) where the length cannot be found out.
+    /// [`Io`](crate::ErrorKind::Io) where the length cannot be determined.
     fn len(&self) -> Result<u64>;
 
     /// Whether there are no bytes at all.

@@ -18,7 +18,7 @@ pub enum ErrorKind {
     Corrupt,
     /// The input is understood to be something that this version does not handle.
     Unsupported,
-    /// The dump does not tell something that was asked for (a vmcoreinfo key, say).
+    /// The dump lacks something that was asked for (a vmcoreinfo key, say).
     MissingInfo,
     /// The output has no room left: the device is full, or a size limit was reached.
     NoSpace,

@@ -37,7 +37,7 @@ fn is_procfs_file(file: &File, path: &Path) -> bool {
 }
 
 impl InputFile {
-    /// Takes an open file of `len` bytes; the length is the caller's to find, since `/proc` files may not tell it.
+    /// Takes an open file of `len` bytes; the length is the caller's to find, since files of `/proc` may not state it.
     pub fn new(file: File, len: u64) -> InputFile {
         let mapped = is_procfs_file(&file, Path::new(VMCORE));
         InputFile::with(file, len, mapped)

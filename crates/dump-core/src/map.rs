@@ -6,7 +6,7 @@
 //! Ordinary files are not mapped but read. A mapped page that cannot be had, because a disk fails or somebody cuts the file
 //! short, ends the process with SIGBUS and loses the dump, where a read gives an error for that page alone. Nor would it be
 //! faster: two threads that looked through 4 GiB in the page cache for zero pages took 0.23 to 0.25 s with reads of 256 KiB,
-//! 0.17 to 0.18 s with mapped windows of 4 MiB, and 0.27 s with windows that are populated first, which alone tells of
+//! 0.17 to 0.18 s with mapped windows of 4 MiB, and 0.27 s with windows that are populated first, which alone reports
 //! errors (MADV_POPULATE_READ, least of two runs each; two cores of an x86-64 server, Linux 6.18).
 
 use memmap2::{Mmap, MmapOptions};

@@ -54,7 +54,7 @@ pub trait PageSource: Send + Sync {
     /// Puts the page frames that are RAM into `ram`, as far as they lie in its window (the 1st bitmap).
     ///
     /// # Errors
-    /// Where the container must be read to tell, and cannot be.
+    /// Where the container must be read for that, and cannot be.
     fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()>;
 
     /// Puts the page frames whose content the container means to hold into `held` (the 2nd bitmap).

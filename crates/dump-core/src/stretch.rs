@@ -77,7 +77,7 @@ impl Known {
     }
 }
 
-/// Asks the file system (SEEK_DATA, SEEK_HOLE). One that cannot tell says that all is data.
+/// Asks the file system (SEEK_DATA, SEEK_HOLE). One that does not know says that all is data.
 fn ask(file: &File, offset: u64, len: u64) -> (std::ops::Range<u64>, bool) {
     let end = |result: Result<u64, rustix::io::Errno>, none: u64| result.unwrap_or(none).clamp(offset + 1, len);
     match seek(file, SeekFrom::Data(offset)) {

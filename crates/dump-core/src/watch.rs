@@ -1,4 +1,4 @@
-//! Progress, told to whoever watches; no terminal here.
+//! Progress, reported to whoever watches; no terminal here.
 
 /// A long step of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Phase {
     Copy,
 }
 
-/// Told how the work goes on; called from any worker.
+/// Hears how the work goes on; called from any worker.
 pub trait Watch: Sync {
     /// `phase` begins; `total` is how much of it there is, 0 where that is not known. A phase may begin within another, and ends
     /// before it.

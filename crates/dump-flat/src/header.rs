@@ -22,7 +22,7 @@ pub const HEADER_LEN: usize = 4096;
 /// Bytes of a record's header.
 pub const RECORD_LEN: usize = 16;
 
-/// Bytes at the start that tell a flattened stream from anything else.
+/// Bytes at the start by which a flattened stream is recognised.
 pub(crate) const PREFIX_LEN: usize = 32;
 
 const SIGNATURE: &[u8; 16] = b"makedumpfile\0\0\0\0";
@@ -43,7 +43,7 @@ pub fn is_flattened(prefix: &[u8]) -> bool {
 /// libkdumpfile does not; there has only been one, and nobody knows what another would mean.
 ///
 /// # Errors
-/// `BadMagic` where this is no flattened stream, `Truncated` where it ends too early to tell, `Unsupported` where it is
+/// `BadMagic` where this is no flattened stream, `Truncated` where it ends too early to know, `Unsupported` where it is
 /// of another type or version.
 pub(crate) fn check(prefix: &[u8]) -> Result<()> {
     let text = &SIGNATURE[..13];

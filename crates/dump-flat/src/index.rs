@@ -5,7 +5,7 @@ use crate::scan::{End, Scan};
 use dump_core::{Buffer, ByteReader, Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Watch};
 
 /// How often the watch hears of progress (bytes of the file).
-const TELL: u64 = 16 << 20;
+const BYTES_PER_REPORT: u64 = 16 << 20;
 
 /// The image of a flattened file, by offset.
 ///
@@ -77,20 +77,20 @@ impl<R: ReadAt> FlatIndex<R> {
 
 /// Appends all records to `pieces`; returns their number.
 fn collect(scan: &mut Scan<'_>, pieces: &mut Pieces, watch: &dyn Watch) -> Result<u64> {
-    let (mut records, mut told) = (0, 0);
+    let (mut records, mut reported) = (0, 0);
     while let Some(data) = scan.next()? {
         let position = scan.position();
         pieces.push(data).map_err(|e| e.within(format_args!("offset {position:#x}")))?;
         records += 1;
-        if position - told >= TELL {
-            watch.advance(position - told);
-            told = position;
+        if position - reported >= BYTES_PER_REPORT {
+            watch.advance(position - reported);
+            reported = position;
             if watch.stopped() {
                 return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
             }
         }
     }
-    watch.advance(scan.position() - told);
+    watch.advance(scan.position() - reported);
     Ok(records)
 }
 

@@ -1,4 +1,4 @@
-//! Flattened dumps: a file that needs seeks, told through a pipe as records of (offset, bytes). makedumpfile's `-F`
+//! Flattened dumps: a file that needs seeks, sent through a pipe as records of (offset, bytes). makedumpfile's `-F`
 //! makes them, QEMU's `kdump-zlib` and kin too.
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The records stand for an *image*: the file that they make when each is written at its offset, one after the other.
-//! Later records win where they overlap (makedumpfile writes a header again when it knows better), what no record tells
+//! Later records win where they overlap (makedumpfile writes a header again when it knows better), what no record covers
 //! is zeros, and the image is as long as the record that reaches furthest. Nothing here knows what the image holds.
 //!
 //! | from | to | with |

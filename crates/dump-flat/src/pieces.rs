@@ -9,7 +9,7 @@
 //! file     pos ...|16 bytes|pos + len + 16 ...|16 bytes|...    a record header between each two
 //! ```
 //!
-//! Later records win where two overlap. Records are found in the order of the file, so `pos` tells which is later.
+//! Later records win where two overlap. Records are found in the order of the file, so `pos` shows which is later.
 
 use crate::header::RECORD_LEN;
 use crate::scan::Data;

@@ -88,7 +88,7 @@ fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Piece>, empty: 
         }
         let mut at = offset;
         while at < end {
-            let gone = || Error::corrupt("nobody writes any more"); // whose own failure is what is told
+            let gone = || Error::corrupt("nobody writes any more"); // whose own failure is what is reported
             let mut bytes = empty.recv().map_err(|_| gone())?;
             let want = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
             let (got, damage) = stream.data(&mut bytes, want);

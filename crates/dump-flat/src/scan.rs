@@ -75,7 +75,7 @@ impl<'a> Scan<'a> {
         self.at
     }
 
-    /// The next record; `None` at the end of the stream, of which [`end`](Scan::end) tells more.
+    /// The next record; `None` at the end of the stream, of which [`end`](Scan::end) has more.
     ///
     /// # Errors
     /// `Corrupt` where a record header makes no sense, `Io` where it cannot be read.

@@ -96,7 +96,7 @@ impl<W: Write + Send> WriteAt for FlatStream<W> {
         true
     }
 
-    /// Writes nothing: what no record tells is zeros. Only the image's end is remembered.
+    /// Writes nothing: what no record covers is zeros. Only the image's end is remembered.
     fn zeros(&self, offset: u64, len: u64) -> Result<()> {
         let end = end(offset, len)?;
         let mut state = self.lock();

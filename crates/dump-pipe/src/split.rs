@@ -2,7 +2,7 @@
 
 use dump_core::{Pfn, PfnRange};
 
-/// Cuts the pages below `end` into `count` ranges that weigh about the same: `weigh` tells how many of a range's pages cost
+/// Cuts the pages below `end` into `count` ranges that weigh about the same: `weigh` gives how many of a range's pages cost
 /// bytes.
 ///
 /// Boundaries are multiples of `block` pages, itself rounded up to 64: crash counts ranks over 64-bit words of the

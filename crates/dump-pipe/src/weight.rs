@@ -1,4 +1,4 @@
-//! What stretches of memory cost to write: a look at some of their pages tells how many are zero and cost nothing.
+//! What stretches of memory cost to write: a sample of their pages shows how many are zero and cost nothing.
 
 use dump_core::{
     CodecSet, Content, Error, ErrorKind, PageBitmap, PageReader, PageSet, PageSize, PageSource, Pfn, PfnRange, Phase,

@@ -46,7 +46,7 @@ pub(crate) fn spool(
     }
 }
 
-/// A stream that tells how much of it was read.
+/// A stream that reports how much of it was read.
 struct Counted<'a, R> {
     stream: R,
     watch: &'a dyn Watch,

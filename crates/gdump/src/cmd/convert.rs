@@ -246,7 +246,7 @@ fn finish(targets: &[Target], mut converted: Converted) -> Converted {
     converted
 }
 
-/// What the dump tells of its kernel, in the form in which makedumpfile's debug messages have it where scripts read them.
+/// Prints what is known of the kernel, in the form of makedumpfile's debug messages where scripts read those.
 fn print_debug(messages: Messages, view: Option<&KernelView>, image: &Image) {
     if !messages.has(MessageLevel::DEBUG) {
         return;
