@@ -5,8 +5,8 @@
 //! PageReader ──> Writing ──> DumpWriter, PageWriter ──> Outputs (a Placer) ──> MemoryOutput (a WriteAt)
 //! ```
 //!
-//! What is checked here panics where it does not hold: this is for tests alone. It knows no container; what a format's bytes are,
-//! its own tests and dump-synth say.
+//! What is checked here panics where it does not hold: this is for tests alone. It knows no container; what a format's
+//! bytes are, its own tests and dump-synth say.
 
 #![forbid(unsafe_code)]
 // Tests may panic and unwrap, and this is the part of them that they share.

@@ -40,7 +40,8 @@ pub fn set_of(runs: &[(u64, u64)], end: u64) -> PageBitmap {
     set
 }
 
-/// A note by the layout that ELF gives it, written down a second time; `name` is taken as it is, with its NUL or without.
+/// A note by the layout that ELF gives it, written down a second time; `name` is taken as it is, with its NUL or
+/// without.
 pub fn note(order: ByteOrder, name: &[u8], kind: u32, desc: &[u8]) -> Vec<u8> {
     let u32 = |x: usize| if order == ByteOrder::Little { (x as u32).to_le_bytes() } else { (x as u32).to_be_bytes() };
     let mut out = [u32(name.len()), u32(desc.len()), u32(kind as usize)].concat();

@@ -16,8 +16,8 @@ pub enum Placement {
     Zeros { part: usize, offset: u64, len: u64 },
 }
 
-/// The outputs of a dump and what was placed in them. Everything is written as it is placed, so that an index comes after the
-/// data that were placed before it.
+/// The outputs of a dump and what was placed in them. Everything is written as it is placed, so that an index comes
+/// after the data that were placed before it.
 #[derive(Default)]
 pub struct Outputs {
     /// The outputs; one that is placed in and is not there is a new file.

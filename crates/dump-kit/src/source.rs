@@ -28,9 +28,9 @@ pub fn contents(source: &dyn PageSource, end: Pfn, step: u64) -> Vec<Page> {
 
 /// Checks all that a sound source promises, up to some pages past its last, and returns its pages below `end`.
 ///
-/// It has the same pages whatever runs it is asked for (of so many pages as `steps` say), in any order, by several readers at
-/// once. What it means to hold is RAM; the rest of RAM is excluded; all else is holes; nothing lies at `end_pfn` or past it; and
-/// sets that do not begin at page 0 are marked as others are.
+/// It has the same pages whatever runs it is asked for (of so many pages as `steps` say), in any order, by several
+/// readers at once. What it means to hold is RAM; the rest of RAM is excluded; all else is holes; nothing lies at
+/// `end_pfn` or past it; and sets that do not begin at page 0 are marked as others are.
 ///
 /// # Panics
 /// Where any of that does not hold.

@@ -103,8 +103,8 @@ impl Writing<'_> {
     }
 }
 
-/// Panics where a block is not what a [`PageWriter`] may rely on: spans that cover `runs` in their order, with the bytes that
-/// they should have.
+/// Panics where a block is not what a [`PageWriter`] may rely on: spans that cover `runs` in their order, with the
+/// bytes that they should have.
 fn check_block(block: &EncodedBlock, runs: &[PfnRange], size: PageSize) {
     let mut left = runs.iter().copied();
     let mut run = PfnRange::default();
