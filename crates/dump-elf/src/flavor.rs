@@ -19,12 +19,11 @@
 //! | vmcore | a note VMCOREINFO |
 //!
 //! A dump of QEMU's that somebody filtered has lost QEMU's header and keeps its notes: "QEMU" there, and filtered.
-//! libvirt has QEMU write its dumps, so nothing tells them apart.
+//! libvirt has QEMU write its dumps, so they are the same.
 
 use crate::header::{FileHeader, INCOMPLETE, ProgramHeader, Sizes};
-use crate::note::{self, Note, notes};
 use crate::qnx::QnxNote;
-use dump_core::{Error, is_zero};
+use dump_core::{Error, Note, Notes, is_zero};
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE};
 
 /// Who made a core.
@@ -108,8 +107,8 @@ pub(crate) struct Evidence<'a> {
     pub header: &'a FileHeader,
     pub headers: &'a [ProgramHeader],
     /// All notes.
-    pub notes: &'a [u8],
-    /// Those of the last PT_NOTE.
+    pub notes: &'a Notes,
+    /// The bytes of the last PT_NOTE.
     pub last_notes: &'a [u8],
     /// Names of the sections.
     pub sections: &'a [Vec<u8>],
@@ -145,7 +144,7 @@ impl Evidence<'_> {
     }
 
     fn has(&self, is: impl Fn(&Note<'_>) -> bool) -> bool {
-        notes(self.notes, self.header.machine.order).any(|note| is(&note))
+        self.notes.iter().any(|note| is(&note))
     }
 
     fn loads(&self) -> impl Iterator<Item = &ProgramHeader> {
@@ -163,7 +162,8 @@ impl Evidence<'_> {
     fn is_qnx_guest(&self) -> bool {
         let order = self.header.machine.order;
         let last = self.headers.last().is_some_and(|h| h.kind == PT_NOTE) && self.headers.len() > 1;
-        let foreign = !is_zero(self.last_notes) && !note::is_stream(self.last_notes, order);
+        let start = self.last_notes.get(..NOTE_START).unwrap_or(self.last_notes);
+        let foreign = !is_zero(self.last_notes) && !Notes::new(start.to_vec(), order).is_stream();
         // who writes the dump again (we do) puts the segment first
         (foreign && (last || QnxNote::decode(self.last_notes, order).is_some()))
             || (self.has_qnx_notes() && self.has_physical_addresses())
@@ -175,7 +175,7 @@ impl Evidence<'_> {
 
     fn is_kcore(&self) -> bool {
         let name = b"vmlinux\0";
-        let desc = |note: &Note<'_>| self.notes.get(note.desc.clone()).unwrap_or_default();
+        let desc = |note: &Note<'_>| self.notes.desc(note).unwrap_or_default();
         self.has(|note| is_prpsinfo(note) && desc(note).windows(name.len()).any(|bytes| bytes == name))
     }
 
@@ -194,6 +194,9 @@ impl Evidence<'_> {
         self.has(is) && !self.has_physical_addresses()
     }
 }
+
+/// Bytes at the start of notes that hold the first one's numbers and its owner's name, however long that may be.
+const NOTE_START: usize = 128;
 
 const NT_PRPSINFO: u32 = 3;
 const NT_AUXV: u32 = 6;

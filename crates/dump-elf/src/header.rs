@@ -1,6 +1,6 @@
 //! The ELF header and the program headers.
 
-use dump_core::{ByteOrder, Error, ErrorKind, Fields, FieldsMut, Machine, ReadAt, Result, Scratch, WordSize};
+use dump_core::{ByteOrder, Error, ErrorKind, Fields, FieldsMut, Machine, Patch, ReadAt, Result, WordSize};
 use goblin::elf::header::{
     EI_CLASS, EI_DATA, ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELFMAG, ET_CORE, EV_CURRENT,
 };
@@ -12,7 +12,10 @@ pub(crate) const MAX_PROGRAM_HEADERS: u64 = 4 << 20;
 pub(crate) const PN_XNUM: u16 = 0xffff;
 
 /// Program headers read at once: 56 KiB of them.
-const BATCH: u64 = 1024;
+const HEADERS_PER_READ: u64 = 1024;
+
+/// `e_machine` where the architecture is not stated.
+const EM_NONE: u16 = 0;
 
 /// Bit of `e_flags`: the dump was cut off (makedumpfile's DUMP_ELF_INCOMPLETE).
 pub(crate) const INCOMPLETE: u32 = 1;
@@ -105,7 +108,7 @@ impl FileHeader {
         let class = if word == WordSize::Bits32 { ELFCLASS32 } else { ELFCLASS64 };
         let data = if order == ByteOrder::Little { ELFDATA2LSB } else { ELFDATA2MSB };
         f.bytes(ELFMAG).bytes(&[class, data, EV_CURRENT]).pad_to(16);
-        f.u16(ET_CORE).u16(elf_machine).u32(u32::from(EV_CURRENT));
+        f.u16(ET_CORE).u16(elf_machine.unwrap_or(EM_NONE)).u32(u32::from(EV_CURRENT));
         f.word(0).word(self.phoff).word(self.shoff).u32(self.flags); // a core has no entry point
         f.u16(self.ehsize).u16(self.phentsize).u16(self.phnum);
         f.u16(self.shentsize).u16(self.shnum).u16(self.shstrndx);
@@ -127,11 +130,11 @@ impl FileHeader {
         if end > len {
             return Err(Error::truncated("the program header table", end, len));
         }
-        let mut scratch = Scratch::default();
+        let mut reader = input.reader();
         let mut headers = Vec::new();
-        for first in (0..count).step_by(BATCH as usize) {
-            let batch = BATCH.min(count - first) * step;
-            let bytes = input.view(self.phoff + first * step, batch as usize, &mut scratch)?;
+        for first in (0..count).step_by(HEADERS_PER_READ as usize) {
+            let some = HEADERS_PER_READ.min(count - first) * step;
+            let bytes = reader.view(self.phoff + first * step, some as usize)?;
             for header in bytes.chunks_exact(usize::from(self.phentsize)) {
                 headers.push(ProgramHeader::decode(header, self.machine)?);
             }
@@ -139,13 +142,12 @@ impl FileHeader {
         Ok(headers)
     }
 
-    /// The bytes that flag the file as incomplete (bit 0 of `e_flags`, as makedumpfile has it), and where in it they
-    /// go.
-    pub fn incomplete_flag(&self) -> (u64, Vec<u8>) {
+    /// What flags the file as incomplete: bit 0 of `e_flags`, as makedumpfile has it.
+    pub fn incomplete_flag(&self) -> Patch {
         let offset = if self.machine.word == WordSize::Bits64 { 48 } else { 36 };
         let mut bytes = FieldsMut::new(self.machine.order, self.machine.word);
-        bytes.u32(self.flags | 1);
-        (offset, bytes.into_bytes())
+        bytes.u32(self.flags | INCOMPLETE);
+        Patch { offset, bytes: bytes.into_bytes(), min_len: 0 }
     }
 
     fn program_header_count(&self, input: &dyn ReadAt) -> Result<u64> {
@@ -186,7 +188,7 @@ fn decode(f: &mut Fields<'_>, order: ByteOrder, word: WordSize) -> Result<FileHe
             format!("an ELF {}, not a core (e_type is {kind}, expected {ET_CORE})", kind_name(kind)),
         ));
     }
-    let elf_machine = f.u16("e_machine")?;
+    let elf_machine = Some(f.u16("e_machine")?).filter(|number| *number != EM_NONE);
     f.u32("e_version")?;
     f.word("e_entry")?;
     let phoff = f.word("e_phoff")?;
@@ -313,11 +315,12 @@ impl SectionHeader {
 mod tests {
     use super::*;
 
-    const MACHINES: [(u16, ByteOrder, WordSize); 4] = [
-        (62, ByteOrder::Little, WordSize::Bits64),
-        (22, ByteOrder::Big, WordSize::Bits64),
-        (3, ByteOrder::Little, WordSize::Bits32),
-        (20, ByteOrder::Big, WordSize::Bits32),
+    const MACHINES: [(Option<u16>, ByteOrder, WordSize); 5] = [
+        (Some(62), ByteOrder::Little, WordSize::Bits64),
+        (Some(22), ByteOrder::Big, WordSize::Bits64),
+        (Some(3), ByteOrder::Little, WordSize::Bits32),
+        (Some(20), ByteOrder::Big, WordSize::Bits32),
+        (None, ByteOrder::Big, WordSize::Bits32),
     ];
 
     #[test]

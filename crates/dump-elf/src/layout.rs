@@ -10,8 +10,9 @@
 //! ```
 //!
 //! As makedumpfile -E does it, there is a PT_LOAD for each segment of the source, cut where 256 or more pages in a row
-//! are not dumped; or, on request, where any page is not, as long as that takes few PT_LOADs. What is left out at the end of a cut is memory without file bytes (`p_filesz < p_memsz`), so that
-//! every address of the source is still spoken of. Shorter gaps stay inside.
+//! are not dumped; or, on request, where any page is not, as long as that takes few PT_LOADs. What is left out at the
+//! end of a cut is memory without file bytes (`p_filesz < p_memsz`), so that every address of the source is still
+//! spoken of. Shorter gaps stay inside.
 //!
 //! makedumpfile fills such gaps with what memory held there. Here they are holes that read as zeros: a page is left out
 //! because reading it may stop the machine (hwpoison, unaccepted) or because it is nobody's business (user data), and
@@ -27,7 +28,6 @@
 //! aligned.
 
 use crate::header::{MAX_PROGRAM_HEADERS, PN_XNUM, Sizes};
-use crate::runs;
 use dump_core::{DumpMeta, Error, PageSet, PageSize, Pfn, PfnRange, PhysAddr, Result, Segment, VirtAddr, WordSize};
 
 /// So many pages in a row that are not dumped end a PT_LOAD (makedumpfile's PFN_EXCLUDED).
@@ -71,11 +71,11 @@ pub(crate) struct Layout {
 impl Layout {
     /// The layout of a core with `notes` bytes of notes that holds the pages of `dumpable`.
     ///
-    /// # Errors
-    /// `Unsupported` where the class cannot hold it, `Corrupt` where pages to dump are no RAM.
-    ///
     /// Every page that is not dumped ends a PT_LOAD, as long as that makes no more than `exact` of them; then gaps stay
     /// inside that are shorter than 2, 4, 8 ... pages, and at last those that makedumpfile keeps.
+    ///
+    /// # Errors
+    /// `Unsupported` where the class cannot hold it, `Corrupt` where pages to dump are no RAM.
     pub fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<Layout> {
         let size = meta.page_size;
         let segments = segments(meta, ram)?;
@@ -106,11 +106,6 @@ impl Layout {
     /// Where section header 0 stands, if there is one.
     pub fn section_at(&self, sizes: Sizes) -> u64 {
         u64::from(sizes.file) + self.program_headers() * u64::from(sizes.program)
-    }
-
-    /// Pages that have bytes in the file, those of short gaps with them.
-    pub fn pages(&self) -> u64 {
-        self.areas.iter().map(|area| area.pages.len()).sum()
     }
 
     fn place(&mut self, meta: &DumpMeta, notes: u64) -> Result<()> {
@@ -171,7 +166,7 @@ fn segments(meta: &DumpMeta, ram: &dyn PageSet) -> Result<Vec<Segment>> {
     let mut covered: Vec<PfnRange> = segments.iter().map(|s| pages_of(s.paddr.0, s.bytes, size)).collect();
     union(&mut covered);
     let mut left: Vec<PfnRange> = Vec::new();
-    runs::visit(ram, ram.span(), &mut |run| {
+    ram.each_run(ram.span(), &mut |run| {
         let first = covered.partition_point(|c| c.end <= run.start);
         let mut rest = run;
         for c in covered[first..].iter().take_while(|c| c.start < run.end) {
@@ -260,7 +255,7 @@ struct Cutter<'a> {
 impl<'a> Cutter<'a> {
     fn new(size: PageSize, dumpable: &'a dyn PageSet, gap: u64, limit: usize) -> Result<Cutter<'a>> {
         let mut cutter = Cutter { size, dumpable, stretches: Vec::new(), gap, limit };
-        runs::visit(dumpable, dumpable.span(), &mut |run| {
+        dumpable.each_run(dumpable.span(), &mut |run| {
             cutter.add(run);
             Ok(())
         })?;
@@ -341,7 +336,7 @@ impl<'a> Cutter<'a> {
             return Ok(Some(part)); // a stretch ends with a page that is dumped
         }
         let tail = Pfn(part.end.0.saturating_sub(self.gap)).max(part.start);
-        let end = runs::end(self.dumpable, PfnRange::new(tail, part.end))?;
+        let end = self.dumpable.end_in(PfnRange::new(tail, part.end))?;
         Ok(end.map(|end| PfnRange::new(part.start, end)))
     }
 
@@ -378,7 +373,7 @@ mod tests {
 
     fn meta(word: WordSize, segments: &[(u64, u64, u64)]) -> DumpMeta {
         let segment = |&(paddr, vaddr, bytes)| Segment { paddr: PhysAddr(paddr), vaddr: VirtAddr(vaddr), bytes };
-        let machine = Machine { elf_machine: 62, order: ByteOrder::Little, word };
+        let machine = Machine { elf_machine: Some(62), order: ByteOrder::Little, word };
         let mut meta = DumpMeta::new(machine, PageSize::K4);
         meta.segments = segments.iter().map(segment).collect();
         meta
@@ -394,6 +389,11 @@ mod tests {
     fn shape(layout: &Layout) -> Vec<(u64, u64, u64, u64)> {
         let page = |l: &Load| (l.paddr >> 12, l.filesz >> 12, l.memsz >> 12, (l.offset - layout.data_at) >> 12);
         layout.loads.iter().map(page).collect()
+    }
+
+    /// Pages that have bytes in the file, those of short gaps with them.
+    fn pages(layout: &Layout) -> u64 {
+        layout.areas.iter().map(|area| area.pages.len()).sum()
     }
 
     fn lay(segments: &[(u64, u64)], dumpable: &[(u64, u64)]) -> Layout {
@@ -454,7 +454,7 @@ mod tests {
             (310, 2, 10, 30),
         ];
         assert_eq!(shape(&layout), want);
-        assert_eq!(layout.pages(), 111);
+        assert_eq!(pages(&layout), 111);
         assert_eq!(layout.end, layout.data_at + (111 << 12));
         // a segment that lies in a gap of another
         assert_eq!(shape(&lay(&[(0, 100), (20, 30)], &[(0, 10), (90, 100)])), [(0, 100, 100, 0), (20, 0, 10, 0)]);
@@ -476,7 +476,7 @@ mod tests {
                 (0x9fc00, 0, 0, 0x400, 0),
             ]
         );
-        assert_eq!((layout.pages(), layout.notes_at, at), (3, 64 + 5 * 56, 0x200));
+        assert_eq!((pages(&layout), layout.notes_at, at), (3, 64 + 5 * 56, 0x200));
     }
 
     /// makedumpfile would map it then, and read what is not there.

@@ -12,8 +12,7 @@
 //! Little endian, as all x86. A 32-bit guest has zeros in the upper halves. With cr3 or the interrupt table's address,
 //! the kernel can be found where there is no VMCOREINFO. Source: QEMU, target/i386/arch_dump.c, QEMUCPUState.
 
-use crate::note::notes;
-use dump_core::{ByteOrder, Fields, Result, WordSize};
+use dump_core::{ByteOrder, Fields, Notes, Result, WordSize};
 
 const VERSION: u32 = 1;
 
@@ -53,9 +52,9 @@ pub struct QemuCpu {
 impl QemuCpu {
     /// The CPUs of a dump, one for each note that is whole and of a version that is known. Their order is that of the
     /// CPUs.
-    pub fn all(stream: &[u8]) -> Vec<QemuCpu> {
-        let ours = notes(stream, ByteOrder::Little).filter(|note| note.name == b"QEMU" && note.kind == 0);
-        ours.filter_map(|note| QemuCpu::decode(stream.get(note.desc)?)).collect()
+    pub fn all(notes: &Notes) -> Vec<QemuCpu> {
+        let ours = notes.iter().filter(|note| note.name == b"QEMU" && note.kind == 0);
+        ours.filter_map(|note| QemuCpu::decode(notes.desc(&note)?)).collect()
     }
 
     /// From the descriptor of a note; `None` where it is cut short or of another version.
@@ -108,7 +107,7 @@ impl QemuCpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dump_synth::{Endian, Notes};
+    use dump_synth::Endian;
 
     /// A descriptor whose 8-byte words say where they stand.
     fn desc(size: usize) -> Vec<u8> {
@@ -136,13 +135,13 @@ mod tests {
         for len in 0..440 {
             assert_eq!(QemuCpu::decode(&desc(440)[..len]), None, "{len}");
         }
-        let stream = Notes::new(Endian::Little)
+        let stream = dump_synth::Notes::new(Endian::Little)
             .prstatus_x86_64(1, &[0; 27])
             .note("QEMU", 0, &desc(440))
             .note("QEMU", 0, &later)
             .note("QEMU", 1, &desc(440))
             .note("QEMU", 0, &desc(432))
             .into_bytes();
-        assert_eq!(QemuCpu::all(&stream).len(), 2);
+        assert_eq!(QemuCpu::all(&Notes::new(stream, ByteOrder::Little)).len(), 2);
     }
 }

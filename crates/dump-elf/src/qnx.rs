@@ -83,11 +83,11 @@ impl QnxNote {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// As the hypervisor writes it: `held` records of CPUs.
-    pub(crate) fn bytes(cpus: u16, faulting: u16, regset: u32, held: usize) -> Vec<u8> {
+    fn bytes(cpus: u16, faulting: u16, regset: u32, held: usize) -> Vec<u8> {
         let mut out = vec![0, 11, 1, 14];
         out.extend(cpus.to_le_bytes());
         out.extend(faulting.to_le_bytes());

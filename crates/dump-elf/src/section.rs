@@ -1,10 +1,11 @@
 //! Names of sections. Few cores have sections: QEMU's since 7.2, and those of Xen domains, which have nothing else.
 //!
-//! They tell cores apart and are needed for nothing more, so whatever is wrong with them means that there are none.
-//! (QEMU writes the header of the name table in the wrong byte order where guest and host differ in theirs.)
+//! They help to identify a core's maker and are needed for nothing more, so whatever is wrong with them means that
+//! there are none. (QEMU writes the header of the name table in the wrong byte order where guest and host differ in
+//! theirs.)
 
 use crate::header::{FileHeader, SectionHeader, Sizes};
-use dump_core::{ReadAt, Scratch};
+use dump_core::ReadAt;
 
 /// More sections than any dump has.
 const MAX_SECTIONS: u16 = 256;
@@ -25,12 +26,12 @@ fn read(input: &dyn ReadAt, header: &FileHeader) -> Option<Vec<Vec<u8>>> {
         return None;
     }
     let step = usize::from(header.shentsize);
-    let mut scratch = Scratch::default();
-    let table = input.view(header.shoff, usize::from(header.shnum) * step, &mut scratch).ok()?;
+    let mut reader = input.reader();
+    let table = reader.view(header.shoff, usize::from(header.shnum) * step).ok()?;
     let sections: Vec<_> =
         table.chunks_exact(step).map_while(|bytes| SectionHeader::decode(bytes, header.machine).ok()).collect();
     let names = sections.get(usize::from(header.shstrndx)).filter(|s| s.size <= MAX_NAMES)?;
-    let text = input.view(names.offset, usize::try_from(names.size).ok()?, &mut scratch).ok()?;
+    let text = reader.view(names.offset, usize::try_from(names.size).ok()?).ok()?;
     let name = |section: &SectionHeader| {
         let rest = text.get(usize::try_from(section.name).ok()?..)?;
         Some(rest.split(|b| *b == 0).next()?.to_vec())

@@ -4,26 +4,22 @@
 #![allow(clippy::unwrap_used)]
 
 use dump_core::{
-    Absence, ByteOrder, CodecSet, Content, ErrorKind, PageBitmap, PageSize, PageSource, Pfn, PfnRange, Scratch,
-    WordSize, read_pages,
+    Absence, ByteOrder, CodecSet, Container, Content, ErrorKind, Machine, NoteInfo, PageBitmap, PageSize, PageSource,
+    Pfn, PfnRange, WordSize,
 };
-use dump_elf::{ElfCore, ElfSource};
+use dump_elf::ElfCore;
+use dump_kit::{Page, check_source, page_at};
 use dump_synth::elf::{ElfCore as Core, HeaderPlace, Load};
 use dump_synth::{Endian, Notes, Width};
 
-type Source = ElfSource<Vec<u8>>;
+type Source = ElfCore<Vec<u8>>;
 
 fn open(core: &Core) -> Source {
-    ElfCore::open(core.to_bytes()).unwrap().into_source(PageSize::K4)
+    ElfCore::open(core.to_bytes()).unwrap()
 }
 
-fn page(source: &Source, pfn: u64) -> Result<Vec<u8>, Absence> {
-    let mut out = vec![0xee; 4096];
-    let run = PfnRange::at(Pfn(pfn), 1);
-    match read_pages(source, run, &mut Scratch::default(), &mut out).unwrap() {
-        None => Ok(out),
-        Some(why) => Err(why),
-    }
+fn page(source: &Source, pfn: u64) -> Page {
+    page_at(source, Pfn(pfn))
 }
 
 fn filled(byte: u8, len: usize) -> Vec<u8> {
@@ -46,14 +42,14 @@ fn classes_and_byte_orders_and_header_places() {
                     core = core.note(Notes::new(endian).vmcoreinfo("PAGESIZE=4096\n").into_bytes());
                     core = core.load(Load::new(0x3000, 0, filled(7, 0x2000)));
                     (core.place, core.force_xnum, core.ehsize) = (place, xnum, Some(8));
-                    let opened = ElfCore::open(core.to_bytes()).unwrap();
-                    assert_eq!(opened.vmcoreinfo(), Some(&b"PAGESIZE=4096\n"[..]));
-                    let source = opened.into_source(PageSize::K4);
-                    let machine = source.meta().machine;
-                    assert_eq!((machine.elf_machine, machine.order, machine.word), (40, order, word));
-                    assert_eq!(page(&source, 3), Ok(filled(7, 4096)));
-                    assert_eq!(page(&source, 2), Err(Absence::Hole));
-                    assert_eq!(source.meta().end_pfn, Pfn(5));
+                    let source = open(&core);
+                    let meta = source.meta();
+                    assert_eq!(meta.vmcoreinfo(), Some(&b"PAGESIZE=4096\n"[..]));
+                    assert_eq!(meta.machine, Machine { elf_machine: Some(40), order, word });
+                    assert_eq!((meta.phys_base, meta.crash_time, meta.utsname), (None, None, None));
+                    assert_eq!(meta.end_pfn, Pfn(5));
+                    let pages = check_source(&source, Pfn(8), &[1, 3]);
+                    assert_eq!((&pages[3], &pages[2]), (&Ok(filled(7, 4096)), &Err(Absence::Hole)));
                 }
             }
         }
@@ -67,9 +63,9 @@ fn the_first_of_overlapping_segments_wins_and_a_missing_tail_hides_nothing() {
         .load(Load::new(0x1000, 0, filled(2, 0x3000)))
         .load(Load::new(0x8000, 0, Vec::new()).memsz(0x1000));
     let source = open(&core);
-    assert_eq!([1, 2, 3].map(|pfn| page(&source, pfn).unwrap()[0]), [2, 1, 2]);
-    assert_eq!(page(&source, 4), Err(Absence::Excluded));
-    assert_eq!(page(&source, 8), Err(Absence::Excluded));
+    let found = check_source(&source, Pfn(16), &[1, 2, 7]);
+    assert_eq!([1, 2, 3].map(|pfn: usize| found[pfn].clone().unwrap()[0]), [2, 1, 2]);
+    assert_eq!([&found[4], &found[8]], [&Err(Absence::Excluded); 2]);
     assert_eq!(pages(|bits| source.mark_ram(bits).unwrap(), 16), [1, 2, 3, 4, 8]);
     assert_eq!(pages(|bits| source.mark_held(bits).unwrap(), 16), [1, 2, 3]);
     assert_eq!(source.meta().segments.len(), 3);
@@ -81,6 +77,7 @@ fn unaligned_segments_are_put_together_within_a_page() {
         .load(Load::new(0x1800, 0, filled(1, 0x700)).placed(1, 3))
         .load(Load::new(0x2000, 0, filled(2, 0x1080)).placed(1, 0));
     let source = open(&core);
+    check_source(&source, Pfn(8), &[1, 2, 3]);
     let first = page(&source, 1).unwrap();
     assert_eq!((first[0x7ff], first[0x800], first[0xeff], first[0xf00]), (0, 1, 1, 0));
     assert_eq!(page(&source, 2).unwrap(), filled(2, 4096));
@@ -96,31 +93,22 @@ fn reads_span_segments_that_are_apart_in_the_file() {
         .load(Load::new(0, 0, filled(1, 0x2000)))
         .load(Load::new(0x4000, 0, filled(3, 0x1000)));
     let source = open(&core);
-    let mut out = vec![0; 5 * 4096];
-    let run = PfnRange::new(Pfn(0), Pfn(5));
-    assert_eq!(read_pages(&source, run, &mut Scratch::default(), &mut out).unwrap(), None);
-    let firsts: Vec<u8> = out.chunks(4096).map(|page| page[0]).collect();
+    let found = check_source(&source, Pfn(5), &[1, 2, 3, 4]);
+    let firsts: Vec<u8> = found.into_iter().map(|page| page.unwrap()[0]).collect();
     assert_eq!(firsts, [1, 1, 2, 2, 3]);
-    let mut spans = Vec::new();
-    let push = &mut |span: dump_core::Span<'_>| {
-        assert!(matches!(span.content, Content::Bytes(bytes) if bytes.len() as u64 == 4096 * span.pages.len()));
-        spans.push(span.pages);
-        Ok(())
-    };
-    source.visit(run, CodecSet::NONE, &mut Scratch::default(), push).unwrap();
-    assert_eq!(spans.first().unwrap().start, Pfn(0));
-    assert!(spans.windows(2).all(|pair| pair[0].end == pair[1].start));
 }
 
 #[test]
 fn other_page_sizes() {
     let core = Core::x86_64().load(Load::new(0x1_8000, 0, filled(5, 0x2_0000)));
-    let size = PageSize::from_bytes(0x1_0000).unwrap();
-    let source = ElfCore::open(core.to_bytes()).unwrap().into_source(size);
+    let mut source = open(&core);
+    assert!(!source.states_page_size());
+    assert_eq!((source.meta().page_size, source.meta().end_pfn), (PageSize::K4, Pfn(0x38)));
+    source.set_page_size(PageSize::from_bytes(0x1_0000).unwrap());
     assert_eq!(source.meta().end_pfn, Pfn(4));
-    let mut out = vec![0; 0x1_0000];
-    read_pages(&source, PfnRange::at(Pfn(1), 1), &mut Scratch::default(), &mut out).unwrap();
-    assert_eq!((out[0x7fff], out[0x8000]), (0, 5));
+    let found = check_source(&source, Pfn(6), &[1, 2]);
+    let first = found[1].as_ref().unwrap();
+    assert_eq!((first.len(), first[0x7fff], first[0x8000]), (0x1_0000, 0, 5));
 }
 
 /// Notes are kept byte for byte, with what follows the last of them, and those of several PT_NOTEs one after the other.
@@ -131,8 +119,33 @@ fn notes_are_kept_byte_for_byte() {
     two.extend([0; 64]);
     let core = Core::x86_64().note(one.clone()).note(two.clone()).load(Load::new(0, 0, filled(1, 4096)));
     let source = open(&core);
-    assert_eq!(source.meta().notes, [one, two].concat());
-    assert_eq!((source.meta().cpus, source.meta().vmcoreinfo_text()), (1, Some(&b"OSRELEASE=1\n"[..])));
+    assert_eq!(source.meta().notes.as_bytes(), [one, two].concat());
+    assert_eq!((source.meta().cpus(), source.meta().vmcoreinfo()), (1, Some(&b"OSRELEASE=1\n"[..])));
+}
+
+/// Notes that others wrote, as people see them.
+#[test]
+fn known_and_unknown_notes() {
+    let mut device = b"cxgb4_0000:02:00.4".to_vec();
+    device.resize(60, 0);
+    let notes = Notes::new(Endian::Big)
+        .note("LINUX", 0x700, &device)
+        .note("LINUX", 0x700, &[b'x'; 50])
+        .note("LINUX", 0x700, b"short")
+        .note("CORE", 1, &[0; 336])
+        .note("CORE", 99, b"")
+        .vmcoreinfo("OSRELEASE=1\n");
+    let core = Core::new(Width::W64, Endian::Big, 22).note(notes.into_bytes()).load(Load::new(0, 0, filled(1, 4096)));
+    let want = [
+        ("LINUX", 0x700, 60, Some("NT_VMCOREDD"), Some("cxgb4_0000:02:00.4".to_owned())),
+        ("LINUX", 0x700, 50, Some("NT_VMCOREDD"), Some("x".repeat(44))),
+        ("LINUX", 0x700, 5, Some("NT_VMCOREDD"), Some("short".to_owned())),
+        ("CORE", 1, 336, Some("NT_PRSTATUS"), None),
+        ("CORE", 99, 0, None, None),
+        ("VMCOREINFO", 0, 12, Some("VMCOREINFO"), None),
+    ];
+    let want = want.map(|(owner, kind, size, name, label)| NoteInfo { owner: owner.into(), kind, size, name, label });
+    assert_eq!(open(&core).meta().notes.describe(), want);
 }
 
 fn small() -> Core {
@@ -149,12 +162,14 @@ fn every_prefix() {
     for len in 0..whole.len() {
         match ElfCore::open(whole[..len].to_vec()) {
             Err(e) => assert!(len < 0x400, "{len}: {e}"),
-            Ok(core) => {
-                let cut = core.truncation();
-                let source = core.into_source(PageSize::K4);
-                let unread =
-                    [1, 2, 8].into_iter().filter(|pfn| page(&source, *pfn) == Err(Absence::Unreadable)).count();
-                assert_eq!(unread > 0, cut.is_some(), "{len}");
+            Ok(source) => {
+                let found = check_source(&source, Pfn(12), &[1, 5]);
+                let unread = found.iter().filter(|page| **page == Err(Absence::Unreadable)).count();
+                let damage = source.damage().map(|e| (e.kind(), e.to_string()));
+                assert_eq!(unread > 0, damage.is_some(), "{len}");
+                let Some((kind, text)) = damage else { continue };
+                let says = format!("its memory ends at offset {:#x}, but the input ends at {len:#x}", whole.len());
+                assert_eq!((kind, text), (ErrorKind::Truncated, says));
             }
         }
     }
@@ -173,9 +188,8 @@ fn every_byte_flipped(whole: &[u8], headers: usize) {
         for value in [0x00, 0x01, 0x7f, 0x80, 0xff] {
             let mut bytes = whole.to_vec();
             bytes[at] = value;
-            let Ok(core) = ElfCore::open(bytes) else { continue };
-            core.describe_notes();
-            let source = core.into_source(PageSize::K4);
+            let Ok(source) = ElfCore::open(bytes) else { continue };
+            source.meta().notes.describe();
             let end = source.meta().end_pfn;
             let Some(mut bits) = PageBitmap::new(end) else { continue };
             source.mark_ram(&mut bits).unwrap();
@@ -220,8 +234,8 @@ fn lengths_out_of_thin_air_size_nothing() {
 #[test]
 fn memory_up_to_the_last_address() {
     let start = u64::MAX - 0x17ff;
-    let core = dump_synth::ElfCore::x86_64().load(dump_synth::Load::new(start, 0, vec![5; 0x1000]));
-    let source = dump_elf::ElfCore::open(core.to_bytes()).unwrap().into_source(PageSize::K4);
+    let core = Core::x86_64().load(Load::new(start, 0, vec![5; 0x1000]));
+    let source = open(&core);
     let mut bytes = 0;
     let run = PfnRange::new(Pfn((1 << 52) - 3), Pfn(1 << 52));
     let mut push = |span: dump_core::Span<'_>| {
@@ -231,6 +245,6 @@ fn memory_up_to_the_last_address() {
         };
         Ok(())
     };
-    source.visit(run, CodecSet::NONE, &mut Scratch::default(), &mut push).unwrap();
+    source.reader().visit(run, CodecSet::NONE, &mut push).unwrap();
     assert_eq!(bytes, 0x1000);
 }

@@ -1,6 +1,6 @@
 //! Who made a core: fakes of every make, as `dump-synth` writes them.
 
-use dump_core::{ErrorKind, PageSize, PageSource};
+use dump_core::{Container, Description, ErrorKind, PageSource};
 use dump_elf::{ElfCore, Flavor};
 use dump_synth::elf::{ElfCore as Core, Load};
 use dump_synth::{Endian, Notes, Width};
@@ -29,7 +29,7 @@ fn flavor(core: &Core) -> Result<Flavor, (ErrorKind, String)> {
 }
 
 #[test]
-fn makers_are_told_apart() {
+fn makers_are_identified() {
     let linux = || notes().prstatus_x86_64(1, &[0; 27]).vmcoreinfo("OSRELEASE=6.1\n");
     let virtual_box = || notes().raw(b"\x06\0\0\0\x04\0\0\0\0\x0b\0\0VBCORE\0\0\xde\xac\x01\xc0");
     for (core, want, name) in [
@@ -51,7 +51,8 @@ fn makers_are_told_apart() {
     ] {
         let found = flavor(&core);
         assert_eq!(found, Ok(want), "{name}");
-        assert_eq!(want.name(), name);
+        let described = ElfCore::open(core.to_bytes()).unwrap().describe();
+        assert_eq!(described, Description { producer: Some(name), ..Description::of("elf") });
     }
 }
 
@@ -137,9 +138,10 @@ fn a_qnx_guest() {
         let file = last_is_note(&bytes);
         let core = ElfCore::open(file).unwrap();
         assert_eq!((core.flavor(), core.qnx_note().map_or(0, |note| note.cpus)), (Flavor::QnxGuest, cpus));
-        assert!(core.describe_notes().is_empty());
-        let source = core.into_source(PageSize::K4);
-        assert_eq!((source.meta().cpus, &source.meta().notes), (u32::from(cpus), &bytes));
+        let meta = core.meta();
+        assert!(meta.notes.describe().is_empty());
+        assert_eq!((meta.cpus(), meta.notes.as_bytes()), (u32::from(cpus), &bytes[..]));
+        assert_eq!(meta.stated_cpus, (cpus > 0).then_some(u32::from(cpus)));
     }
     // written again, it has the structure in its first segment
     let again = Core::x86_64().note(structure(3, 272)).load(load()).to_bytes();
@@ -147,7 +149,7 @@ fn a_qnx_guest() {
     // ordinary notes in the last segment are ordinary notes
     let ordinary = last_is_note(&notes().vmcoreinfo("OSRELEASE=1\n").into_bytes());
     let core = ElfCore::open(ordinary).unwrap();
-    assert_eq!((core.flavor(), core.describe_notes().len()), (Flavor::Vmcore, 1));
+    assert_eq!((core.flavor(), core.meta().notes.describe().len()), (Flavor::Vmcore, 1));
 }
 
 /// An ELF64 core of one PT_LOAD, then a PT_NOTE of `bytes`.

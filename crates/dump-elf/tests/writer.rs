@@ -3,40 +3,47 @@
 // Lints know functions marked #[test] as tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod toy;
 
-use common::*;
 use dump_core::*;
-use dump_elf::{ElfCore, ElfWriter};
+use dump_elf::{ElfCore, ElfWriter, FORMAT, ProgramHeader};
+use dump_kit::{MadePages, MemoryOutput, Outputs, Page, Placement, check_source, note, page_at};
 use proptest::prelude::*;
+use toy::{OSRELEASE, SHAPES, SIZES, Toy};
 
 #[test]
 fn every_class_and_order_and_page_size_comes_back() {
     for shape in SHAPES {
         for size in SIZES {
             let toy = Toy::usual(shape, size);
-            let (image, writer) = toy.write(32);
-            assert_eq!(image.bytes.len() as u64, writer.planned_len());
-            assert_eq!((writer.written_len(), writer.lost_pages()), (writer.planned_len(), 0));
-            assert_eq!(writer.gap_pages(), 2 + 6 + 3 + 30);
-            let source = open(&image, toy.meta.page_size);
+            let bytes = toy.write(32);
+            let gaps = 2 + 6 + 3 + 30;
+            let pages = toy.dumpable.count(toy.dumpable.span()) + gaps;
+            let memory_at = program_headers(&bytes).iter().map(|load| load.offset).min().unwrap();
+            assert_eq!(bytes.len() as u64, memory_at + pages * size);
+            let source = toy.open(&bytes);
             let meta = source.meta();
             assert_eq!((meta.machine, meta.end_pfn, meta.incomplete), (toy.meta.machine, toy.meta.end_pfn, false));
-            assert_eq!((&meta.notes, meta.cpus), (&toy.meta.notes, 2));
-            assert_eq!(meta.vmcoreinfo_text(), Some(OSRELEASE));
+            assert_eq!((&meta.notes, meta.cpus(), meta.vmcoreinfo()), (&toy.meta.notes, 2, Some(OSRELEASE)));
+            assert!(source.damage().is_none());
             let mut ram = PageBitmap::new(meta.end_pfn).unwrap();
             source.mark_ram(&mut ram).unwrap();
             assert!(ram == toy.ram, "{shape:?} {size}");
-            for pfn in (0..toy.meta.end_pfn.0).map(Pfn) {
-                let want = match pfn.0 {
-                    _ if toy.dumpable.get(pfn) => Ok(toy.page(pfn)),
-                    3..5 | 64..70 | 72..75 | 430..460 => Ok(vec![0; size as usize]), // gaps that stay
-                    _ if toy.ram.get(pfn) => Err(Absence::Excluded),
-                    _ => Err(Absence::Hole),
-                };
-                assert!(read(&source, pfn) == want, "{shape:?} {size} {pfn}");
+            let found = check_source(&source, toy.meta.end_pfn + 9, &[64]);
+            for (pfn, page) in (0..).map(Pfn).zip(found) {
+                assert!(page == written(&toy, pfn), "{shape:?} {size} {pfn}");
             }
         }
+    }
+}
+
+/// What comes back of a page of the usual machine.
+fn written(toy: &Toy, pfn: Pfn) -> Page {
+    match pfn.0 {
+        _ if toy.dumpable.get(pfn) => Ok(toy.page(pfn)),
+        3..5 | 64..70 | 72..75 | 430..460 => Ok(vec![0; toy.meta.page_size.bytes()]), // gaps that stay
+        _ if toy.ram.get(pfn) => Err(Absence::Excluded),
+        _ => Err(Absence::Hole),
     }
 }
 
@@ -44,9 +51,7 @@ fn every_class_and_order_and_page_size_comes_back() {
 #[test]
 fn segments_keep_their_virtual_addresses() {
     let toy = Toy::usual(SHAPES[0], 4096);
-    let (image, writer) = toy.write(64);
-    assert_eq!(writer.loads(), 6);
-    let loads = dump_elf_headers(&image);
+    let loads = program_headers(&toy.write(64));
     let pages: Vec<_> = loads.iter().map(|l| (l.paddr >> 12, l.filesz >> 12, l.memsz >> 12)).collect();
     assert_eq!(pages, [(420, 50, 60), (3, 27, 37), (64, 16, 336), (400, 70, 400), (800, 41, 390), (1190, 7, 10)]);
     let direct = |pfn: u64| 0xffff_8880_0000_0000 + (pfn << 12);
@@ -56,19 +61,37 @@ fn segments_keep_their_virtual_addresses() {
     assert!(loads.iter().all(|l| l.align == 0 && l.flags == 7));
 }
 
-fn dump_elf_headers(image: &Image) -> Vec<dump_elf::ProgramHeader> {
-    let core = ElfCore::open(image.bytes.clone()).unwrap();
-    let mut headers = core.header().program_headers(&image.bytes).unwrap();
+/// The PT_LOADs.
+fn program_headers(bytes: &[u8]) -> Vec<ProgramHeader> {
+    let core = ElfCore::open(bytes.to_vec()).unwrap();
+    let mut headers = core.header().program_headers(&bytes).unwrap();
     assert_eq!(headers.remove(0).kind, 4);
     headers
+}
+
+/// The program's own writer cuts at every page that is left out: none reads as zeros that was not zero.
+#[test]
+fn the_formats_writer_leaves_every_page_out() {
+    let toy = Toy::usual(SHAPES[0], 4096);
+    let output = FORMAT.output.unwrap();
+    assert_eq!((output.abilities, output.bitmaps), (Abilities::FLAGS_INCOMPLETE, 1));
+    let writer = (output.create)(&WriteOptions::default()).unwrap();
+    let bytes = toy.dump().write(writer, 16, &mut toy.pages()).bytes(0);
+    assert!((FORMAT.probe)(&bytes[..PROBE_BYTES], &OpenOptions::default()));
+    let source = (FORMAT.open)(Box::new(bytes), &OpenOptions::default()).unwrap();
+    assert_eq!(source.describe().format, FORMAT.name);
+    let found = check_source(source.as_ref(), toy.meta.end_pfn, &[5]);
+    for (pfn, page) in (0..).map(Pfn).zip(found) {
+        assert!(page.ok() == toy.dumpable.get(pfn).then(|| toy.page(pfn)), "{pfn}");
+    }
 }
 
 #[test]
 fn blocks_of_any_size_give_the_same_bytes() {
     let toy = Toy::usual(SHAPES[0], 4096);
-    let (want, _) = toy.write(1);
+    let want = toy.write(1);
     for block in [2, 7, 64, 100_000] {
-        assert!(toy.write(block).0.bytes == want.bytes, "{block}");
+        assert!(toy.write(block) == want, "{block}");
     }
 }
 
@@ -77,11 +100,26 @@ fn blocks_of_any_size_give_the_same_bytes() {
 fn gaps_and_zero_pages_are_zeros_whatever_was_there() {
     for block in [1, 5, 1000] {
         let toy = Toy::usual(SHAPES[1], 4096);
-        let (want, writer) = toy.write(block);
-        let len = writer.planned_len() as usize;
-        let (used, _) = toy.write_to(block, Image::used(len + 5000));
-        assert!(used.bytes[..len] == want.bytes && used.bytes[len..] == [0xee; 5000], "{block}");
+        let want = toy.write(block);
+        let mut writing = toy.prepare(Outputs::of(MemoryOutput::holding(vec![0xee; want.len() + 5000])));
+        writing.place_all(block, &mut toy.pages()).unwrap();
+        assert!(zeros_lie_below_data(&writing.outputs.placements), "{block}");
+        writing.finish(Ending::Complete).unwrap();
+        let (used, rest) = (writing.outputs.bytes(0), want.len());
+        assert!(used[..rest] == want && used[rest..] == [0xee; 5000], "{block}");
     }
+}
+
+fn zeros_lie_below_data(placements: &[Placement]) -> bool {
+    let mut reached = 0;
+    // zeros behind the notes come before any data
+    placements.iter().skip_while(|call| !matches!(call, Placement::Data { .. })).all(|call| match *call {
+        Placement::Zeros { offset, len, .. } => len > 0 && offset + len <= reached,
+        Placement::Data { offset, len, .. } | Placement::Index { offset, len, .. } => {
+            reached = reached.max(offset + len);
+            true
+        }
+    })
 }
 
 /// Runs of pages are placed at once, over spans and gaps in memory that have no bytes; their order is that of the
@@ -89,39 +127,28 @@ fn gaps_and_zero_pages_are_zeros_whatever_was_there() {
 #[test]
 fn runs_are_placed_whole() {
     let toy = Toy::new(SHAPES[0], 4096, &[(0, 8, 0), (600, 700, 0)], &[(1, 4), (5, 8), (601, 604), (605, 606)]);
-    let mut image = Image::default();
-    let ones = |pfn, push: &mut dyn FnMut(Span<'_>)| {
-        push(Span { pages: PfnRange::at(pfn, 1), content: Content::Bytes(&[1; 4096]) });
-    };
-    let mut writer = toy.place(100, Pfn(u64::MAX), &mut image, &ones).unwrap();
-    writer.finish(Ending::Complete, &mut image).unwrap();
+    let mut writing = toy.prepare(Outputs::default());
+    let head = writing.outputs.placements.len();
+    writing.place_all(100, &mut MadePages(|_| Ok(vec![1; 4096]))).unwrap();
+    writing.finish(Ending::Complete).unwrap();
     let at = |page: u64| 0x400 + 4096 * page;
-    let pages = |page, count: u64| (at(page), 4096 * count);
-    let (data, zeros) = (|(at, len)| Call::Data(at, len), |(at, len)| Call::Zeros(at, len));
+    let data = |page, pages: u64| Placement::Data { part: 0, offset: at(page), len: 4096 * pages };
+    let zeros = |page, pages: u64| Placement::Zeros { part: 0, offset: at(page), len: 4096 * pages };
     assert_eq!(
-        image.calls[1..],
-        [
-            data(pages(1, 3)),
-            zeros(pages(0, 1)),
-            data(pages(5, 3)),
-            zeros(pages(4, 1)),
-            data(pages(9, 3)),
-            zeros(pages(8, 1)),
-            data(pages(13, 1)),
-            zeros(pages(12, 1)),
-        ]
+        writing.outputs.placements[head..],
+        [data(1, 3), zeros(0, 1), data(5, 3), zeros(4, 1), data(9, 3), zeros(8, 1), data(13, 1), zeros(12, 1),]
     );
-    assert_eq!((image.bytes.len() as u64, writer.gap_pages()), (at(14), 4));
+    assert_eq!(writing.outputs.bytes(0).len() as u64, at(14));
 }
 
 /// Every offset by hand: ELF64, little endian.
 #[test]
 fn a_64_bit_file_byte_by_byte() {
     let mut toy = Toy::new(SHAPES[0], 4096, &[(0x10, 0x14, 0xffff_8880_0001_0000)], &[(0x11, 0x13)]);
-    toy.meta.notes = note(ByteOrder::Little, b"CORE\0", 1, &[9; 4]);
-    let (image, _) = toy.write(8);
-    let le = |at: usize, len: usize| image.bytes[at..at + len].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
-    assert_eq!(image.bytes[..16], *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    toy.meta.notes = Notes::new(note(ByteOrder::Little, b"CORE\0", 1, &[9; 4]), ByteOrder::Little);
+    let bytes = toy.write(8);
+    let le = |at: usize, len: usize| bytes[at..at + len].iter().rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+    assert_eq!(bytes[..16], *b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     let head = [(16, 2, 4), (18, 2, 62), (20, 4, 1), (24, 8, 0), (32, 8, 64), (40, 8, 0), (48, 4, 0), (52, 2, 64)];
     let rest = [(54, 2, 56), (56, 2, 2), (58, 2, 0), (60, 2, 0), (62, 2, 0)];
     let note = [(64, 4, 4), (68, 4, 0), (72, 8, 176), (80, 8, 0), (88, 8, 0), (96, 8, 24), (104, 8, 24), (112, 8, 0)];
@@ -138,20 +165,20 @@ fn a_64_bit_file_byte_by_byte() {
     for (at, len, want) in head.into_iter().chain(rest).chain(note).chain(load) {
         assert_eq!(le(at, len), want, "offset {at}");
     }
-    assert_eq!(image.bytes[176..200], toy.meta.notes);
-    assert_eq!(image.bytes[200..0x1200], [0; 0x1200 - 200]);
-    assert_eq!(image.bytes[0x1200..], [toy.page(Pfn(0x11)), toy.page(Pfn(0x12))].concat());
+    assert_eq!(bytes[176..200], *toy.meta.notes.as_bytes());
+    assert_eq!(bytes[200..0x1200], [0; 0x1200 - 200]);
+    assert_eq!(bytes[0x1200..], [toy.page(Pfn(0x11)), toy.page(Pfn(0x12))].concat());
 }
 
 /// Every offset by hand: ELF32, big endian.
 #[test]
 fn a_32_bit_file_byte_by_byte() {
     let mut toy = Toy::new(SHAPES[3], 4096, &[(0x10, 0x14, 0xc001_0000)], &[(0x11, 0x13)]);
-    toy.meta.notes = note(ByteOrder::Big, b"CORE\0", 1, &[9; 4]);
+    toy.meta.notes = Notes::new(note(ByteOrder::Big, b"CORE\0", 1, &[9; 4]), ByteOrder::Big);
     toy.meta.erase_info = b"erase x size 9\n".to_vec();
-    let (image, _) = toy.write(8);
-    let be = |at: usize, len: usize| image.bytes[at..at + len].iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
-    assert_eq!(image.bytes[..16], *b"\x7fELF\x01\x02\x01\0\0\0\0\0\0\0\0\0");
+    let bytes = toy.write(8);
+    let be = |at: usize, len: usize| bytes[at..at + len].iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
+    assert_eq!(bytes[..16], *b"\x7fELF\x01\x02\x01\0\0\0\0\0\0\0\0\0");
     let head = [(16, 2, 4), (18, 2, 20), (20, 4, 1), (24, 4, 0), (28, 4, 52), (32, 4, 0), (36, 4, 0), (40, 2, 52)];
     let rest = [(42, 2, 32), (44, 2, 2), (46, 2, 0), (48, 2, 0), (50, 2, 0)];
     let note = [(52, 4, 4), (56, 4, 116), (60, 4, 0), (64, 4, 0), (68, 4, 64), (72, 4, 64), (76, 4, 0), (80, 4, 0)];
@@ -160,15 +187,15 @@ fn a_32_bit_file_byte_by_byte() {
     for (at, len, want) in head.into_iter().chain(rest).chain(note).chain(load).chain(tail) {
         assert_eq!(be(at, len), want, "offset {at}");
     }
-    assert_eq!(image.bytes[116..140], toy.meta.notes);
-    assert_eq!(image.bytes[152..180], *b"ERASEINFO\0\0\0erase x size 9\n\0");
-    assert_eq!(image.bytes[0x1200..], [toy.page(Pfn(0x11)), toy.page(Pfn(0x12))].concat());
-    let source = open(&image, PageSize::K4);
+    assert_eq!(bytes[116..140], *toy.meta.notes.as_bytes());
+    assert_eq!(bytes[152..180], *b"ERASEINFO\0\0\0erase x size 9\n\0");
+    assert_eq!(bytes[0x1200..], [toy.page(Pfn(0x11)), toy.page(Pfn(0x12))].concat());
+    let source = toy.open(&bytes);
     assert_eq!(source.meta().erase_info, toy.meta.erase_info);
     // written again, it has one such note still
     let mut again = toy.clone();
     (again.meta.notes, again.meta.erase_info) = (source.meta().notes.clone(), source.meta().erase_info.clone());
-    assert!(again.write(8).0.bytes == image.bytes);
+    assert!(again.write(8) == bytes);
 }
 
 /// A file of which only the beginning is kept; all else reads as zeros.
@@ -210,8 +237,9 @@ impl ReadAt for Beginning {
 }
 
 fn write_zeros(toy: &Toy) -> Beginning {
-    let (mut file, mut writer) = (Beginning { head: Vec::new(), len: 0 }, ElfWriter::new());
-    writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut file).unwrap();
+    let mut file = Beginning { head: Vec::new(), len: 0 };
+    let writer = Box::new(ElfWriter::new());
+    let mut writer = writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut file).unwrap();
     let mut block = EncodedBlock::default();
     for run in toy.dumpable.runs(toy.dumpable.span()) {
         block.clear();
@@ -219,7 +247,6 @@ fn write_zeros(toy: &Toy) -> Beginning {
         writer.place(&block, &mut file).unwrap();
     }
     writer.finish(Ending::Complete, &mut file).unwrap();
-    assert_eq!(file.len, writer.planned_len());
     file
 }
 
@@ -238,10 +265,10 @@ fn seventy_thousand_runs() {
         let header = *core.header();
         assert_eq!((header.phnum, header.shnum, header.shoff), (0xffff, 1, sections as u64));
         assert_eq!(usize::from(header.shentsize), shdr);
-        let source = core.into_source(PageSize::K4);
-        assert_eq!((source.meta().segments.len(), &source.meta().notes), (70_000, &toy.meta.notes));
+        assert!(core.damage().is_none());
+        assert_eq!((core.meta().segments.len(), &core.meta().notes), (70_000, &toy.meta.notes));
         for i in [0, 1, 65_533, 69_999] {
-            assert!(read(&source, Pfn(step * i)).is_ok() && read(&source, Pfn(step * i + 1)).is_err(), "{i}");
+            assert!(page_at(&core, Pfn(step * i)).is_ok() && page_at(&core, Pfn(step * i + 1)).is_err(), "{i}");
         }
         let head = write_zeros(toy).head;
         let section = &head[sections..sections + shdr];
@@ -250,7 +277,7 @@ fn seventy_thousand_runs() {
         assert!(
             section[info..info + 4] == count && section[..info].iter().chain(&section[info + 4..]).all(|b| *b == 0)
         );
-        assert_eq!(head[sections + shdr..], toy.meta.notes);
+        assert_eq!(head[sections + shdr..], *toy.meta.notes.as_bytes());
     }
 }
 
@@ -260,7 +287,7 @@ fn the_last_number_that_fits_and_the_first_that_does_not() {
         let pieces: Vec<(u64, u64, u64)> = (0..loads).map(|i| (2 * i, 2 * i + 1, 0)).collect();
         let core = ElfCore::open(write_zeros(&Toy::new(SHAPES[0], 4096, &pieces, &[(0, 1)]))).unwrap();
         assert_eq!((core.header().phnum, core.header().shnum), (phnum, sections));
-        assert_eq!(core.into_source(PageSize::K4).meta().segments.len() as u64, loads);
+        assert_eq!(core.meta().segments.len() as u64, loads);
     }
 }
 
@@ -269,20 +296,18 @@ const FLAGS_AT: usize = 48;
 #[test]
 fn what_is_cut_off_reads_as_cut_off() {
     let toy = Toy::usual(SHAPES[0], 4096);
-    let mut image = Image::default();
-    let mut writer = toy.place(16, Pfn(420), &mut image, &|pfn, push| toy.bytes(pfn, push)).unwrap();
-    let e = writer.finish(Ending::Complete, &mut image).unwrap_err();
-    assert!(e.kind() == ErrorKind::Corrupt && e.to_string().contains("of the 120 to dump"), "{e}");
-    assert_eq!(image.bytes[FLAGS_AT], 0);
-    writer.finish(Ending::Incomplete, &mut image).unwrap();
-    assert_eq!(image.bytes[FLAGS_AT], 1);
-    assert_eq!(writer.written_len(), image.bytes.len() as u64);
-    assert!(writer.written_len() < writer.planned_len());
-    let source = open(&image, PageSize::K4);
-    assert!(source.meta().incomplete);
+    let mut writing = toy.prepare(Outputs::default());
+    (0..4).for_each(|_| assert!(writing.place_next(16, &mut toy.pages()).unwrap()));
+    assert_eq!(writing.outputs.bytes(0)[FLAGS_AT], 0);
+    writing.finish(Ending::Incomplete).unwrap();
+    let bytes = writing.outputs.bytes(0);
+    assert_eq!(bytes[FLAGS_AT], 1);
+    assert!(bytes.len() < toy.write(16).len());
+    let source = toy.open(&bytes);
+    assert!(source.meta().incomplete && source.damage().is_some());
     let (mut there, mut lost) = (0, 0);
     for pfn in toy.dumpable.runs(toy.dumpable.span()).flat_map(|run| run.start.0..run.end.0).map(Pfn) {
-        match read(&source, pfn) {
+        match page_at(&source, pfn) {
             Ok(bytes) => {
                 assert!(bytes == toy.page(pfn) && lost == 0, "{pfn}");
                 there += 1;
@@ -296,83 +321,95 @@ fn what_is_cut_off_reads_as_cut_off() {
     assert_eq!((there, lost), (64, 56));
 }
 
+/// The patch for a file that another program cut off is what the writer itself would have written.
 #[test]
-fn lost_pages_and_lost_sources_flag_the_dump() {
-    let toy = Toy::usual(SHAPES[0], 4096);
-    for why in [Absence::Unreadable, Absence::Lost, Absence::Excluded, Absence::Hole] {
-        let mut image = Image::default();
-        let content = |pfn: Pfn, push: &mut dyn FnMut(Span<'_>)| match pfn.0 {
-            10 | 1196 => push(Span { pages: PfnRange::at(pfn, 1), content: Content::Absent(why) }),
-            _ => toy.bytes(pfn, push),
-        };
-        let mut writer = toy.place(16, Pfn(u64::MAX), &mut image, &content).unwrap();
-        writer.finish(Ending::Complete, &mut image).unwrap();
-        assert_eq!((writer.lost_pages(), image.bytes[FLAGS_AT]), (2, 1));
-        assert_eq!(image.bytes.len() as u64, writer.planned_len());
-        let source = open(&image, PageSize::K4);
-        assert_eq!((read(&source, Pfn(10)), read(&source, Pfn(11))), (Ok(vec![0; 4096]), Ok(toy.page(Pfn(11)))));
+fn the_flag_of_an_incomplete_file() {
+    for shape in SHAPES {
+        let toy = Toy::usual(shape, 4096);
+        let bytes = toy.write(16);
+        let patch = (FORMAT.incomplete_flag.unwrap())(&bytes).unwrap();
+        let mut patched = bytes.clone();
+        patched[patch.offset as usize..][..patch.bytes.len()].copy_from_slice(&patch.bytes);
+        assert!(toy.open(&patched).meta().incomplete && !toy.open(&bytes).meta().incomplete);
+        let mut again = toy.clone();
+        again.meta.incomplete = true;
+        assert!(again.write(100) == patched && patch.min_len == 0, "{shape:?}");
+        assert_eq!((FORMAT.incomplete_flag.unwrap())(&vec![0; 99]).unwrap_err().kind(), ErrorKind::BadMagic);
     }
-    let mut again = toy;
-    again.meta.incomplete = true;
-    assert_eq!(again.write(100).0.bytes[FLAGS_AT], 1);
+}
+
+#[test]
+fn lost_pages_flag_the_dump() {
+    let toy = Toy::usual(SHAPES[0], 4096);
+    let whole = toy.write(16);
+    for why in [Absence::Unreadable, Absence::Lost, Absence::Excluded, Absence::Hole] {
+        let page = |pfn: Pfn| if [10, 1196].contains(&pfn.0) { Err(why) } else { Ok(toy.page(pfn)) };
+        let bytes = toy.dump().write(Box::new(ElfWriter::new()), 16, &mut MadePages(page)).bytes(0);
+        assert_eq!((bytes[FLAGS_AT], bytes.len()), (1, whole.len()));
+        let source = toy.open(&bytes);
+        assert_eq!([10, 11].map(|pfn| page_at(&source, Pfn(pfn))), [Ok(vec![0; 4096]), Ok(toy.page(Pfn(11)))]);
+    }
 }
 
 /// There is room for the pages, but not for the zeros after them: flagged, and that is enough.
 #[test]
 fn no_room_at_the_end() {
     let toy = Toy::new(SHAPES[0], 4096, &[(0, 9, 0)], &[(0, 9)]); // page 8 is zero
-    let mut image = Image { full_after: Some(5), ..Image::default() };
-    let mut writer = toy.place(100, Pfn(u64::MAX), &mut image, &|pfn, push| toy.bytes(pfn, push)).unwrap();
-    assert_eq!(writer.finish(Ending::Complete, &mut image).unwrap_err().kind(), ErrorKind::NoSpace);
-    writer.finish(Ending::Incomplete, &mut image).unwrap();
-    assert_eq!(image.bytes[FLAGS_AT], 1);
-    assert_eq!(read(&open(&image, PageSize::K4), Pfn(7)), Ok(toy.page(Pfn(7))));
+    let room = toy.write(100).len() as u64 - 4096;
+    let mut writing = toy.prepare(Outputs::of(MemoryOutput::full_at(room)));
+    writing.place_all(100, &mut toy.pages()).unwrap();
+    assert_eq!(writing.finish(Ending::Complete).unwrap_err().kind(), ErrorKind::NoSpace);
+    writing.finish(Ending::Incomplete).unwrap();
+    let bytes = writing.outputs.bytes(0);
+    assert_eq!(bytes[FLAGS_AT], 1);
+    assert_eq!(page_at(&toy.open(&bytes), Pfn(7)), Ok(toy.page(Pfn(7))));
 }
 
+/// Wherever the room ends, what fits reads as it should, and the rest as cut off.
 #[test]
-fn misuse_is_refused() {
-    let toy = Toy::usual(SHAPES[0], 4096);
-    let mut image = Image::default();
-    let mut block = EncodedBlock::default();
-    let mut writer = ElfWriter::new();
-    assert!(writer.place(&block, &mut image).is_err() && writer.finish(Ending::Complete, &mut image).is_err());
-    assert_eq!((writer.written_len(), writer.planned_len(), writer.gap_pages(), writer.loads()), (0, 0, 0, 0));
-    for (start, pages, data, says) in [
-        (29, 2, SpanData::Zero, "no segment"),
-        (50, 1, SpanData::Zero, "no segment"),
-        (5000, 1, SpanData::Zero, "no segment"),
-        (10, 1, SpanData::Stored { codec: None, data: 0..8192 }, "8192 bytes"),
-        (10, 3, SpanData::Stored { codec: None, data: 0..12288 }, "of a block of 8192"),
-        (10, 1, SpanData::Stored { codec: Some(CodecId::Lzo), data: 0..9 }, "packed"),
-    ] {
-        writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut image).unwrap();
-        block.clear();
-        block.data.resize(8192, 1);
-        block.note(PfnRange::at(Pfn(start), pages), data);
-        let e = writer.place(&block, &mut image).unwrap_err();
-        assert!(e.kind() == ErrorKind::Corrupt && e.to_string().contains(says), "{e}");
+fn no_room_anywhere() {
+    let toy = Toy::new(SHAPES[0], 4096, &[(0, 9, 0)], &[(0, 9)]);
+    let whole = toy.write(2);
+    let memory_at = whole.len() as u64 - 9 * 4096;
+    for room in (memory_at..whole.len() as u64).step_by(1000) {
+        let mut writing = toy.prepare(Outputs::of(MemoryOutput::full_at(room)));
+        let placed = writing.place_all(2, &mut toy.pages());
+        assert!(placed.is_ok() || placed.unwrap_err().kind() == ErrorKind::NoSpace);
+        writing.finish(Ending::Incomplete).unwrap();
+        let source = toy.open(&writing.outputs.bytes(0));
+        assert!(source.meta().incomplete);
+        for (pfn, page) in (0..9).map(|pfn| (pfn, page_at(&source, Pfn(pfn)))) {
+            let fits = memory_at + (pfn + 1) * 4096 <= room;
+            assert!(page == Ok(toy.page(Pfn(pfn))) || (!fits && page == Err(Absence::Unreadable)), "{room} {pfn}");
+        }
     }
-    writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut image).unwrap();
-    block.clear();
-    block.note(PfnRange::at(Pfn(70), 1), SpanData::Zero);
-    writer.place(&block, &mut image).unwrap();
-    let e = writer.place(&block, &mut image).unwrap_err();
-    assert!(e.to_string().contains("0x46..0x47: placed after those below 0x47"), "{e}");
+}
+
+/// What no dump should come to: the driver checks what it promised, the writer says what it cannot place.
+#[test]
+fn pages_past_all_segments_are_a_bug() {
+    let toy = Toy::usual(SHAPES[0], 4096);
+    let mut outputs = Outputs::default();
+    let writer = Box::new(ElfWriter::new());
+    let mut writer = writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut outputs).unwrap();
+    let mut block = EncodedBlock::default();
+    block.note(PfnRange::at(Pfn(5000), 1), SpanData::Zero);
+    assert_eq!(writer.place(&block, &mut outputs).unwrap_err().kind(), ErrorKind::Bug);
 }
 
 #[test]
 fn nothing_to_dump_is_a_core_still() {
     let toy = Toy::new(SHAPES[0], 4096, &[(0, 100, 0), (200, 300, 0)], &[]);
-    let (image, writer) = toy.write(1);
-    assert_eq!((image.bytes.len(), writer.loads()), (1024, 2));
-    let source = open(&image, PageSize::K4);
-    assert_eq!((read(&source, Pfn(0)), read(&source, Pfn(150))), (Err(Absence::Excluded), Err(Absence::Hole)));
+    let bytes = toy.write(1);
+    assert_eq!((bytes.len(), program_headers(&bytes).len()), (1024, 2));
+    let found = check_source(&toy.open(&bytes), Pfn(400), &[3, 100]);
+    assert_eq!((&found[0], &found[150]), (&Err(Absence::Excluded), &Err(Absence::Hole)));
 }
 
 #[test]
 fn memory_past_4_gib_does_not_fit_a_32_bit_core() {
     let toy = Toy::new(SHAPES[2], 4096, &[(0, 16, 0), (1 << 20, (1 << 20) + 16, 0)], &[(0, 1)]);
-    let e = ElfWriter::new().prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut Image::default()).unwrap_err();
+    let e = toy.dump().prepare(Box::new(ElfWriter::new()), Outputs::default()).err().unwrap();
     assert_eq!(e.kind(), ErrorKind::Unsupported);
     assert!(e.to_string().starts_with("ELF output: 0x10000 bytes of memory at 0x100000000"), "{e}");
 }
@@ -383,25 +420,19 @@ fn a_fake_kernel_filtered_and_read_again() {
     let kernel = dump_synth::KernelBuilder::new(dump_synth::Era::V6_12)
         .recipe("ram 0x100..0x1000\nanon 0x300..0x380\nfree 0x400 order=9\ncache 0x390..0x3a0\nzero 0x3b0..0x3b8")
         .build();
-    let source = ElfCore::open(kernel.vmcore()).unwrap().into_source(PageSize::K4);
+    let source = ElfCore::open(kernel.vmcore()).unwrap();
     let kept = kernel.expected(31).kept;
     let mut toy = Toy::usual(SHAPES[0], 4096);
     toy.meta = source.meta().clone();
     (toy.ram, toy.dumpable) = (PageBitmap::new(toy.meta.end_pfn).unwrap(), PageBitmap::new(toy.meta.end_pfn).unwrap());
     source.mark_ram(&mut toy.ram).unwrap();
     kept.iter().for_each(|pfn| toy.dumpable.set(PfnRange::at(Pfn(*pfn), 1)));
-    let mut image = Image::default();
-    let content = |pfn: Pfn, push: &mut dyn FnMut(Span<'_>)| {
-        let page = kernel.memory().page(pfn.0).unwrap();
-        push(Span { pages: PfnRange::at(pfn, 1), content: Content::Bytes(&page) });
-    };
-    let mut writer = toy.place(64, Pfn(u64::MAX), &mut image, &content).unwrap();
-    writer.finish(Ending::Complete, &mut image).unwrap();
-    let back = open(&image, PageSize::K4);
-    assert_eq!((&back.meta().notes, back.meta().cpus), (&toy.meta.notes, toy.meta.cpus));
+    let bytes = toy.dump().write(Box::new(ElfWriter::new()), 64, source.reader().as_mut()).bytes(0);
+    let back = toy.open(&bytes);
+    assert_eq!((&back.meta().notes, back.meta().cpus()), (&toy.meta.notes, toy.meta.cpus()));
     assert_eq!(back.meta().segments[0].vaddr, toy.meta.segments[0].vaddr);
     for pfn in toy.meta.segments.iter().flat_map(|s| (s.paddr.0 >> 12)..((s.paddr.0 + s.bytes) >> 12)) {
-        match read(&back, Pfn(pfn)) {
+        match page_at(&back, Pfn(pfn)) {
             Ok(bytes) if kept.contains(&pfn) => assert!(bytes == kernel.memory().page(pfn).unwrap(), "{pfn:#x}"),
             Ok(bytes) => assert!(is_zero(&bytes), "{pfn:#x}"),
             Err(why) => assert!(why == Absence::Excluded && !kept.contains(&pfn), "{pfn:#x}"),
@@ -424,19 +455,23 @@ proptest! {
         };
         toy.meta.segments = list.iter().map(segment).collect();
         dumped.iter().for_each(|(start, len)| toy.dumpable.set(PfnRange::at(Pfn(*start), *len)));
-        let (mut image, mut writer) = (Image::default(), ElfWriter::new());
-        if let Err(e) = writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut image) {
-            prop_assert!(narrow && e.kind() == ErrorKind::Unsupported, "{}", e);
-            return Ok(());
-        }
+        let mut outputs = Outputs::default();
+        let writer = Box::new(ElfWriter::new());
+        let mut writer = match writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut outputs) {
+            Ok(writer) => writer,
+            Err(e) => {
+                prop_assert!(narrow && e.kind() == ErrorKind::Unsupported, "{}", e);
+                return Ok(());
+            }
+        };
         for run in toy.dumpable.runs(toy.dumpable.span()) {
             let mut block = EncodedBlock::default();
             block.note(run, SpanData::Zero);
-            writer.place(&block, &mut image).unwrap();
+            writer.place(&block, &mut outputs).unwrap();
         }
-        writer.finish(Ending::Complete, &mut image).unwrap();
+        writer.finish(Ending::Complete, &mut outputs).unwrap();
         let bytes: u64 = toy.meta.segments.iter().map(|s| s.bytes.min(u64::MAX - s.paddr.0)).fold(0, u64::wrapping_add);
-        let loads = dump_elf_headers(&image);
+        let loads = program_headers(&outputs.bytes(0));
         let made = loads.iter().filter(|l| l.vaddr == 0 && !toy.meta.segments.iter().any(|s| s.vaddr.0 == 0));
         let made = made.map(|l| l.memsz).fold(0, u64::wrapping_add);
         prop_assert_eq!(loads.iter().map(|l| l.memsz).fold(0, u64::wrapping_add), bytes.wrapping_add(made));

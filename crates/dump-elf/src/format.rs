@@ -1,0 +1,41 @@
+//! The row of the table of formats.
+
+use crate::container::ElfCore;
+use crate::header::FileHeader;
+use crate::writer::ElfWriter;
+use dump_core::{
+    Abilities, Bytes, Container, DumpWriter, Format, OpenOptions, Output, Patch, ReadAt, Result, WriteOptions,
+};
+use goblin::elf::header::ELFMAG;
+
+pub(crate) const NAME: &str = "elf";
+
+/// ELF cores.
+pub const FORMAT: Format = Format {
+    name: NAME,
+    probe,
+    open,
+    open_parts: None,
+    output: Some(Output { create, abilities: Abilities::FLAGS_INCOMPLETE, bitmaps: 1 }),
+    incomplete_flag: Some(incomplete_flag),
+};
+
+/// PT_LOADs up to which an ELF dump leaves every single page out that is not dumped. crash looks through all of them
+/// for every read; a thousand cost nothing that can be felt.
+const EXACT_LOADS: usize = 1024;
+
+fn probe(prefix: &[u8], _: &OpenOptions) -> bool {
+    prefix.starts_with(ELFMAG)
+}
+
+fn open(bytes: Bytes, _: &OpenOptions) -> Result<Box<dyn Container>> {
+    Ok(Box::new(ElfCore::open(bytes)?))
+}
+
+fn create(_: &WriteOptions) -> Result<Box<dyn DumpWriter>> {
+    Ok(Box::new(ElfWriter::exact(EXACT_LOADS)))
+}
+
+fn incomplete_flag(input: &dyn ReadAt) -> Result<Patch> {
+    FileHeader::read(input).map(|header| header.incomplete_flag())
+}
