@@ -4,10 +4,6 @@ use crate::support::{Case, corpus, elf, gdump_ok, open, page, scratch, skipped, 
 use dump_witness::Page;
 use std::collections::HashMap;
 
-/// Page frames in which makedumpfile's choice is wrong, with the struct page that shows it: dump, level bits, pfn, reason.
-/// None is known in these dumps.
-const MAKEDUMPFILE_ERRS: &[(&str, u32, u64, &str)] = &[];
-
 /// What the lines of `--show-stats` are called in `pages.json`.
 const CLASSES: [(&str, &str); 7] = [
     ("Pages filled with zero", "zero"),
@@ -38,8 +34,7 @@ fn same_choice_at_every_level(case: &Case) {
         let bit = |bytes: &[u8], pfn: u64| bytes[pfn as usize / 8] >> (pfn % 8) & 1 == 1;
         assert_eq!(got.kept.bytes().len(), want.len(), "{} -d {level}", case.name);
         let differs = |pfn: &u64| bit(got.kept.bytes(), *pfn) != bit(&want, *pfn);
-        let known = |pfn: &u64| MAKEDUMPFILE_ERRS.iter().any(|e| (e.0, e.1, e.2) == (&case.name, level, *pfn));
-        let wrong: Vec<u64> = (0..got.header.max_mapnr).filter(differs).filter(|pfn| !known(pfn)).collect();
+        let wrong: Vec<u64> = (0..got.header.max_mapnr).filter(differs).collect();
         assert!(wrong.is_empty(), "{} -d {level}: pages {wrong:x?}", case.name);
         let stats = stats(&report);
         for (label, class) in CLASSES {

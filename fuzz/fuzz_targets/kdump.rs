@@ -10,7 +10,6 @@ fuzz_target!(|data: &[u8]| {
         gdump_fuzz::look(&file);
         let _ = file.check_headers();
         let _ = file.check(PfnRange::at(Pfn(0), 256), &mut Scratch::default(), &mut |_| {});
-
     }
     let (one, other) = data.split_at(data.len() / 2);
     if let (Ok(one), Ok(other)) = (KdumpFile::open(one.to_vec()), KdumpFile::open(other.to_vec())) {

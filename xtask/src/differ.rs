@@ -1,6 +1,6 @@
 //! `cargo xtask differ`: gdump beside makedumpfile on one dump.
 //!
-//! 1. At each dump level: the same header facts, the same two bitmaps (save for lab/exceptions.txt).
+//! 1. At each dump level: the same header facts, the same two bitmaps.
 //! 2. At levels 1 and 31, with each codec: the kept pages are the memory's, byte for byte.
 //! 3. At level 31, with each codec: drgn reads the same memory.
 //! 4. At level 31: crash prints the same text of both programs' dumps.
@@ -12,7 +12,6 @@ use anyhow::{Context, Result};
 
 use dump_witness::{Bitmap, Difference, Kdump, Memory, contents, struct_page};
 
-use crate::exceptions::Exceptions;
 use crate::report::Report;
 use crate::{crash, drgn, program, workspace};
 
@@ -71,12 +70,10 @@ pub fn compare(
     report: &mut Report,
 ) -> Result<()> {
     let memory = Memory::open(vmcore)?;
-    let exceptions = Exceptions::read(&workspace::root()?.join("xtask/lab/exceptions.txt"), memory.release())?;
     std::fs::create_dir_all(workspace::target()?)?;
     let scratch = tempfile::Builder::new().prefix("differ").tempdir_in(workspace::target()?)?;
     report.start(&format!("{} of kernel {}", program::base(vmcore), memory.release()));
-    let subject =
-        Subject { vmcore, memory, exceptions, peer: Path::new(&options.peer), gdump, scratch: scratch.path() };
+    let subject = Subject { vmcore, memory, peer: Path::new(&options.peer), gdump, scratch: scratch.path() };
     let all: Vec<u8> = (0..32).collect();
     for level in if options.levels.is_empty() { &all } else { &options.levels } {
         subject.level(*level, report).with_context(|| format!("dump level {level}"))?;
@@ -92,7 +89,6 @@ pub fn compare(
 struct Subject<'a> {
     vmcore: &'a Path,
     memory: Memory,
-    exceptions: Exceptions,
     peer: &'a Path,
     gdump: &'a Path,
     scratch: &'a Path,
@@ -152,12 +148,9 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// Compares two bitmaps; true where they are equal but for the exceptions.
+    /// Compares two bitmaps; true where they are equal.
     fn bitmaps(&self, what: &str, peer: &Bitmap, ours: &Bitmap, report: &mut Report) -> bool {
-        let (runs, excepted) = self.unexplained(&peer.differences(ours));
-        if excepted > 0 {
-            report.note(format!("{what}: {excepted} pages differ as lab/exceptions.txt says"));
-        }
+        let runs = peer.differences(ours);
         if runs.is_empty() {
             return true;
         }
@@ -167,21 +160,6 @@ impl Subject<'_> {
             report.note(self.describe(run));
         }
         false
-    }
-
-    /// `runs` without the pfns of the exceptions, and how many those are.
-    fn unexplained(&self, runs: &[Difference]) -> (Vec<Difference>, u64) {
-        let (mut left, mut excepted) = (Vec::new(), 0);
-        for run in runs {
-            for pfn in run.pfns.clone() {
-                if self.exceptions.reason(pfn).is_some() {
-                    excepted += 1;
-                } else {
-                    Difference::extend(&mut left, pfn, run.in_first);
-                }
-            }
-        }
-        (left, excepted)
     }
 
     /// One run of differing pages, with the struct page of its first.

@@ -21,7 +21,6 @@ mod crash;
 mod differ;
 mod digests;
 mod drgn;
-mod exceptions;
 mod fuzz;
 mod lab;
 mod man;
@@ -56,7 +55,7 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Check that man/gdump.1 and `gdump --help` name the same options
     Man(man::Args),
-    /// Run all that a change must pass: tests, formatting, lints, licences, manual page
+    /// Run all that a change must pass: tests, formatting, lints, fuzz targets, licences, manual page
     Ci,
 }
 

@@ -81,7 +81,7 @@ impl Bitmap {
 
 impl Difference {
     /// Adds `pfn`, higher than all before, to the last of `runs`, or starts a run with it.
-    pub fn extend(runs: &mut Vec<Self>, pfn: u64, in_first: bool) {
+    fn extend(runs: &mut Vec<Self>, pfn: u64, in_first: bool) {
         match runs.last_mut() {
             Some(run) if run.pfns.end == pfn && run.in_first == in_first => run.pfns.end += 1,
             _ => runs.push(Self { pfns: pfn..pfn + 1, in_first }),
