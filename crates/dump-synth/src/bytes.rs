@@ -47,6 +47,15 @@ pub(crate) fn encode(value: u64, size: usize, endian: Endian) -> Vec<u8> {
     bytes
 }
 
+/// The low `size` bytes of `value` in `endian` order: what a machine with such words keeps of it.
+pub(crate) fn cut(value: u64, size: usize, endian: Endian) -> Vec<u8> {
+    let mut bytes = value.to_le_bytes()[..size].to_vec();
+    if endian == Endian::Big {
+        bytes.reverse();
+    }
+    bytes
+}
+
 /// Rounds `value` up to a multiple of `align` (any positive number).
 pub(crate) fn round_up(value: u64, align: u64) -> u64 {
     value.div_ceil(align) * align

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::builder::FreeLists;
+use crate::config::FreeLists;
 use crate::era::Era;
 use crate::memory::FakeMemory;
 use crate::recipe::{Kind, Line};

@@ -1,9 +1,10 @@
 //! What each kernel era looks like in memory: tables by first version, the newest row not younger than the era wins.
 //!
-//! Numbers are those of x86_64 with the options distributions set (SPARSEMEM_VMEMMAP, MEMORY_FAILURE, ARCH_USES_PG_UNCACHED
+//! Numbers are those of x86_64 (and of 32-bit kernels where words count) with the options distributions set (SPARSEMEM_VMEMMAP, MEMORY_FAILURE, ARCH_USES_PG_UNCACHED
 //! until 6.12). Cross-checked with the VMCOREINFO of real 6.1, 6.12 and 7.2 kernels; the rest is from the headers of the
 //! version named. Sizes of zone and pglist_data before 6.1 are plausible, not copied: they vary with every configuration.
 
+use crate::bytes::Width;
 use crate::era::Era;
 
 type Version = (u16, u16);
@@ -13,7 +14,7 @@ fn newest<T: Copy>(rows: &[(Version, T)], version: Version) -> T {
     row.expect("every table begins with the oldest era").1
 }
 
-/// Offsets within struct page (bytes); 64 bytes in all.
+/// Offsets within struct page (bytes).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PageLayout {
     pub(crate) refcount: u64,
@@ -23,12 +24,19 @@ pub(crate) struct PageLayout {
     pub(crate) private: u64,
 }
 
-/// SIZE(page) of all eras (bytes).
-pub(crate) const PAGE_STRUCT: u64 = 64;
+/// SIZE(page) of all eras with words of 8 and of 4 bytes (bytes).
+const PAGE_STRUCT: u64 = 64;
+const PAGE_STRUCT_32: u64 = 32;
 
 const LAYOUTS: &[(Version, PageLayout)] = &[
     ((3, 8), PageLayout { refcount: 28, mapping: 8, lru: 32, mapcount: 24, private: 48 }),
     ((4, 18), PageLayout { refcount: 52, mapping: 24, lru: 8, mapcount: 48, private: 40 }),
+];
+
+/// The same with words of 4 bytes, counted out from the declarations in include/linux/mm_types.h.
+const LAYOUTS_32: &[(Version, PageLayout)] = &[
+    ((3, 8), PageLayout { refcount: 16, mapping: 4, lru: 20, mapcount: 12, private: 28 }),
+    ((4, 18), PageLayout { refcount: 28, mapping: 12, lru: 4, mapcount: 24, private: 20 }),
 ];
 
 /// Bit numbers in `page.flags`.
@@ -124,6 +132,17 @@ const COMPOUNDS: &[(Version, Compound)] = &[
     ((6, 9), Compound::FlagsByte { hugetlb: None }),
 ];
 
+/// With words of 4 bytes; order and destructor stayed u16 in 4.5.
+#[rustfmt::skip]
+const COMPOUNDS_32: &[(Version, Compound)] = &[
+    ((3, 8), Compound::ListPointers),
+    ((4, 4), Compound::Numbers { dtor: 24, order: 26, size: 2 }),
+    ((4, 16), Compound::Numbers { dtor: 24, order: 25, size: 1 }),
+    ((4, 18), Compound::Numbers { dtor: 8, order: 9, size: 1 }),
+    ((6, 6), Compound::FlagsByte { hugetlb: Some(8) }),
+    ((6, 9), Compound::FlagsByte { hugetlb: None }),
+];
+
 /// `HUGETLB_PAGE_DTOR`, and the ids of other compound pages and of transparent huge pages (4.4 to 6.5).
 pub(crate) const HUGETLB_DTOR: u64 = 2;
 pub(crate) const COMPOUND_DTOR: u64 = 1;
@@ -142,6 +161,9 @@ pub(crate) enum Tail {
 
 const TAILS: &[(Version, Tail)] =
     &[((3, 8), Tail::FirstPage(48)), ((4, 4), Tail::Head(32)), ((4, 18), Tail::Head(8)), ((7, 1), Tail::Info(8))];
+
+const TAILS_32: &[(Version, Tail)] =
+    &[((3, 8), Tail::FirstPage(28)), ((4, 4), Tail::Head(20)), ((4, 18), Tail::Head(4)), ((7, 1), Tail::Info(4))];
 
 /// Sizes and offsets of the zone structures (bytes).
 #[derive(Clone, Copy, Debug)]
@@ -178,29 +200,40 @@ pub(crate) const FREE_ORDERS: u64 = 11;
 /// One era's numbers, gathered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
+    /// Bytes of a word.
+    pub(crate) word: u64,
+    /// SIZE(page).
+    pub(crate) page_struct: u64,
     pub(crate) page: PageLayout,
     pub(crate) flags: Flags,
     pub(crate) types: Types,
     pub(crate) compound: Compound,
     pub(crate) tail: Tail,
     pub(crate) zone: ZoneLayout,
-    /// SIZE(mem_section): 32 with page_ext, 16 without.
+    /// SIZE(mem_section): four words with page_ext, two without.
     pub(crate) section_struct: u64,
     /// Low bits the kernel sets in `section_mem_map` of a present section.
     pub(crate) section_flags: u64,
 }
 
 impl Facts {
-    pub(crate) fn of(era: Era) -> Self {
+    pub(crate) fn of(era: Era, width: Width) -> Self {
         let version = era.version();
+        let word = width.bytes() as u64;
+        let (layouts, compounds, tails, page_struct) = match width {
+            Width::W32 => (LAYOUTS_32, COMPOUNDS_32, TAILS_32, PAGE_STRUCT_32),
+            Width::W64 => (LAYOUTS, COMPOUNDS, TAILS, PAGE_STRUCT),
+        };
         Facts {
-            page: newest(LAYOUTS, version),
+            word,
+            page_struct,
+            page: newest(layouts, version),
             flags: newest(FLAGS, version),
             types: newest(TYPES, version),
-            compound: newest(COMPOUNDS, version),
-            tail: newest(TAILS, version),
+            compound: newest(compounds, version),
+            tail: newest(tails, version),
             zone: newest(ZONES, version),
-            section_struct: newest(&[((3, 8), 16), ((6, 12), 32), ((7, 1), 16)], version),
+            section_struct: word * newest(&[((3, 8), 2), ((6, 12), 4), ((7, 1), 2)], version),
             // present | has mem_map; online since 4.13; early since 5.3.
             section_flags: newest(&[((3, 8), 0b11), ((4, 13), 0b111), ((5, 3), 0b1111)], version),
         }
@@ -219,14 +252,14 @@ mod tests {
     /// NUMBER() lines of the real dumps under shared/corpus.
     #[test]
     fn agrees_with_real_kernels() {
-        let debian13 = Facts::of(Era::V6_12);
+        let debian13 = Facts::of(Era::V6_12, Width::W64);
         assert_eq!((debian13.types.buddy, debian13.types.offline), (-268_435_456, Some(-251_658_240)));
         assert_eq!((debian13.types.slab, debian13.types.hugetlb), (Some(-184_549_376), Some(-201_326_592)));
         assert_eq!((debian13.flags.lru, debian13.flags.private, debian13.flags.swapcache), (5, 14, 10));
         assert_eq!((debian13.flags.swapbacked, debian13.flags.hwpoison, 1 << debian13.flags.head), (17, 20, 64));
-        let debian14 = Facts::of(Era::V7_2);
+        let debian14 = Facts::of(Era::V7_2, Width::W64);
         assert_eq!((debian14.types.unaccepted, debian14.flags.hwpoison), (Some(-150_994_944), 21));
-        let tiny = Facts::of(Era::V6_1);
+        let tiny = Facts::of(Era::V6_1, Width::W64);
         assert_eq!((tiny.types.buddy, tiny.types.offline), (-129, Some(-257)));
         assert_eq!(
             (tiny.flags.lru, tiny.flags.private, tiny.flags.slab, 1 << tiny.flags.head),
@@ -237,7 +270,7 @@ mod tests {
     /// makedumpfile guesses PG_swapbacked as PG_private + 6 for 4.10 to 4.17.
     #[test]
     fn swapbacked_stands_where_it_is_guessed() {
-        let flags = Facts::of(Era::V4_14).flags;
+        let flags = Facts::of(Era::V4_14, Width::W64).flags;
         assert_eq!(flags.swapbacked, flags.private + 6);
         assert!(flags.swapcache < flags.private);
     }
@@ -245,7 +278,7 @@ mod tests {
     #[test]
     fn zone_members_do_not_overlap() {
         for era in Era::ALL {
-            let zone = Facts::of(*era).zone;
+            let zone = Facts::of(*era, Width::W64).zone;
             let lists = zone.free_area + FREE_ORDERS * (zone.migrate_types * 16 + 8);
             assert!(lists <= zone.vm_stat && zone.vm_stat + 8 <= zone.zone, "{era}");
             assert!(3 * zone.zone <= zone.nr_zones && zone.start_pfn >= zone.nr_zones + 4, "{era}");

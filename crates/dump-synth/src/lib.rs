@@ -13,7 +13,7 @@
 //! | module | makes |
 //! |---|---|
 //! | [`elf`], [`note`] | ELF cores of any class, byte order and header arrangement |
-//! | [`kernel`] | an x86_64 kernel in fake memory: page tables, struct pages of an [`Era`], zones, VMCOREINFO |
+//! | [`kernel`] | a kernel in fake memory, of x86_64 or of a made-up [`Machine`]: page tables, struct pages of an [`Era`], zones, VMCOREINFO |
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
 //! | [`kdump`], [`flat`], [`mod@lime`] | kdump-compressed files, flattened streams, LiME images |
 //!
@@ -42,6 +42,7 @@
 mod arena;
 pub mod builder;
 pub mod bytes;
+mod config;
 pub mod elf;
 pub mod era;
 pub mod expect;
@@ -50,19 +51,22 @@ pub mod flat;
 pub mod kdump;
 pub mod kernel;
 pub mod lime;
+mod machine;
 pub mod memmodel;
 pub mod memory;
 pub mod note;
 mod page;
 pub mod pgtable;
 pub mod recipe;
+mod site;
 mod sparse;
 mod vmcore;
 mod vmcoreinfo;
 mod zones;
 
-pub use builder::{FreeLists, KernelBuilder};
+pub use builder::KernelBuilder;
 pub use bytes::{Endian, Width};
+pub use config::FreeLists;
 pub use elf::{ElfCore, Load};
 pub use era::Era;
 pub use expect::{Class, Counts, Expected};
@@ -70,6 +74,7 @@ pub use flat::FlatStream;
 pub use kdump::{KdumpFile, Packing, Slot};
 pub use kernel::FakeKernel;
 pub use lime::{lime, lime_of};
+pub use machine::Machine;
 pub use memmodel::{MemModel, RootSymbol, StructPages};
 pub use memory::FakeMemory;
 pub use note::Notes;

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use crate::arena::Arena;
 use crate::bytes::round_up;
-use crate::facts::{Facts, PAGE_STRUCT};
-use crate::memory::{FakeMemory, PAGE_SIZE};
-use crate::pgtable::{Leaf, PageTables};
+use crate::facts::Facts;
+use crate::memory::FakeMemory;
+use crate::pgtable::{Leaf, PageTables, Shape};
 
 /// Memory model of the fake kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub enum MemModel {
     /// SPARSEMEM_EXTREME: `mem_section` is an array of pointers to pages full of entries.
     SparseExtreme(RootSymbol, StructPages),
 }
+
+/// Page frames that struct pages in vmemmap of the smallest pages are spread over at a time.
+const SCATTERED: u64 = 8;
 
 /// Where a sparse kernel keeps its struct pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,11 +68,13 @@ pub(crate) struct Sections {
     pub(crate) size_bits: u32,
     /// MAX_PHYSMEM_BITS.
     pub(crate) physmem_bits: u32,
+    /// log2 of a page frame in bytes.
+    pub(crate) page_shift: u32,
 }
 
 impl Sections {
     pub(crate) fn pages(self) -> u64 {
-        1 << (self.size_bits - 12)
+        1 << (self.size_bits - self.page_shift)
     }
 
     pub(crate) fn count(self) -> u64 {
@@ -86,8 +91,11 @@ struct Chunk {
 }
 
 /// Where each struct page is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct MemMap {
+    /// Bytes of a struct page, and of a page frame.
+    page_struct: u64,
+    page_size: u64,
     chunks: BTreeMap<u64, Chunk>,
 }
 
@@ -95,14 +103,14 @@ impl MemMap {
     /// Virtual and physical address of the struct page of `pfn`, `None` where none exists.
     pub(crate) fn find(&self, pfn: u64) -> Option<(u64, u64)> {
         let (first, chunk) = self.chunks.range(..=pfn).next_back()?;
-        let offset = (pfn - first) * PAGE_STRUCT;
+        let offset = (pfn - first) * self.page_struct;
         (pfn - first < chunk.pages).then_some((chunk.virt + offset, chunk.phys + offset))
     }
 
     /// Virtual addresses of the pages of struct pages behind the first one, for the block of `pages` from `first` on; from
     /// now on they are at `phys`.
     pub(crate) fn share(&mut self, first: u64, pages: u64, phys: u64) -> Vec<u64> {
-        let per_page = PAGE_SIZE / PAGE_STRUCT;
+        let per_page = self.page_size / self.page_struct;
         let shared = self.chunks.range_mut(first + per_page..first + pages);
         shared
             .map(|(_, chunk)| {
@@ -126,6 +134,10 @@ pub(crate) struct Placement<'a> {
     pub(crate) ram: &'a [Range<u64>],
     pub(crate) page_offset: u64,
     pub(crate) vmemmap: u64,
+    /// Bytes of a struct page, and of a page frame.
+    pub(crate) page_struct: u64,
+    pub(crate) page_size: u64,
+    pub(crate) shape: Shape,
 }
 
 impl Placement<'_> {
@@ -135,8 +147,8 @@ impl Placement<'_> {
             (MemModel::Flat, _) => self.ram.last().map_or(0, |run| run.end),
             (_, StructPages::DirectMap) => self.sections.pages(),
             // 2 MiB of memory, the least a kernel adds or removes, is 32 KiB of 4 KiB pages; cut into pages when mapped.
-            (_, StructPages::Vmemmap(Leaf::K4)) => 512,
-            (_, StructPages::Vmemmap(leaf)) => leaf.size() / PAGE_STRUCT,
+            (_, StructPages::Vmemmap(Leaf::K4)) => SCATTERED * self.page_size / self.page_struct,
+            (_, StructPages::Vmemmap(leaf)) => self.shape.leaf_size(leaf) / self.page_struct,
         }
     }
 
@@ -155,23 +167,23 @@ impl Placement<'_> {
     /// Physical memory the struct pages take, alignment included (bytes).
     pub(crate) fn bytes(&self) -> u64 {
         let align = self.alignment();
-        let each = round_up(self.chunk_pages() * PAGE_STRUCT, align);
+        let each = round_up(self.chunk_pages() * self.page_struct, align);
         self.needed().len() as u64 * each + align
     }
 
     fn alignment(&self) -> u64 {
         match self.model.struct_pages() {
-            StructPages::Vmemmap(Leaf::M2) => Leaf::M2.size(),
-            _ => PAGE_SIZE,
+            StructPages::Vmemmap(Leaf::M2) => self.shape.leaf_size(Leaf::M2),
+            _ => self.page_size,
         }
     }
 
     /// Takes memory for the struct pages and maps it where it is not the direct map.
     pub(crate) fn place(&self, memory: &mut FakeMemory, arena: &mut Arena, tables: &PageTables) -> MemMap {
         let size = self.chunk_pages();
-        let mut map = MemMap::default();
+        let mut map = MemMap { page_struct: self.page_struct, page_size: self.page_size, chunks: BTreeMap::new() };
         for first in self.needed() {
-            let phys = arena.take(size * PAGE_STRUCT, self.alignment());
+            let phys = arena.take(size * self.page_struct, self.alignment());
             match self.model.struct_pages() {
                 StructPages::DirectMap => {
                     map.chunks.insert(first, Chunk { pages: size, virt: self.page_offset + phys, phys });
@@ -184,22 +196,23 @@ impl Placement<'_> {
         }
         if let StructPages::Vmemmap(leaf) = self.model.struct_pages() {
             for chunk in map.chunks.values() {
-                tables.map(memory, arena, chunk.virt, chunk.phys, chunk.pages * PAGE_STRUCT, leaf);
+                tables.map(memory, arena, chunk.virt, chunk.phys, chunk.pages * self.page_struct, leaf);
             }
         }
         map
     }
 
     fn vmemmap_of(&self, pfn: u64) -> u64 {
-        self.vmemmap + pfn * PAGE_STRUCT
+        self.vmemmap + pfn * self.page_struct
     }
 
-    /// Spreads 32 KiB of struct pages over eight page frames, last first.
+    /// Spreads struct pages over eight page frames, last first.
     fn scatter(&self, first: u64, phys: u64, map: &mut MemMap) {
-        let pages = PAGE_SIZE / PAGE_STRUCT;
-        for index in 0..8 {
+        let pages = self.page_size / self.page_struct;
+        for index in 0..SCATTERED {
             let pfn = first + index * pages;
-            let chunk = Chunk { pages, virt: self.vmemmap_of(pfn), phys: phys + (7 - index) * PAGE_SIZE };
+            let chunk =
+                Chunk { pages, virt: self.vmemmap_of(pfn), phys: phys + (SCATTERED - 1 - index) * self.page_size };
             map.chunks.insert(pfn, chunk);
         }
     }
@@ -210,26 +223,36 @@ impl Placement<'_> {
 pub(crate) fn coded_map(map: &MemMap, sections: Sections, number: u64, flags: u64) -> u64 {
     let first = number * sections.pages();
     let present = (first..first + sections.pages()).find_map(|pfn| Some((pfn, map.find(pfn)?.0)));
-    present.map_or(0, |(pfn, virt)| virt.wrapping_sub(pfn * PAGE_STRUCT) | flags)
+    present.map_or(0, |(pfn, virt)| virt.wrapping_sub(pfn * map.page_struct) | flags)
 }
 
 /// Entries in one page of a SPARSEMEM_EXTREME kernel.
-pub(crate) fn per_root(facts: &Facts) -> u64 {
-    PAGE_SIZE / facts.section_struct
+pub(crate) fn per_root(facts: &Facts, page_size: u64) -> u64 {
+    page_size / facts.section_struct
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Machine;
 
     fn placement(model: MemModel, ram: &[Range<u64>]) -> Placement<'_> {
-        let sections = Sections { size_bits: 24, physmem_bits: 36 };
-        Placement { model, sections, ram, page_offset: 0xffff_8880_0000_0000, vmemmap: 0xffff_ea00_0000_0000 }
+        let sections = Sections { size_bits: 24, physmem_bits: 36, page_shift: 12 };
+        Placement {
+            model,
+            sections,
+            ram,
+            page_offset: 0xffff_8880_0000_0000,
+            vmemmap: 0xffff_ea00_0000_0000,
+            page_struct: 64,
+            page_size: 4096,
+            shape: Machine::X86_64.shape(),
+        }
     }
 
     fn placed(model: MemModel, ram: &[Range<u64>]) -> MemMap {
         let mut memory = FakeMemory::new(&[0..0x4000]);
-        let tables = PageTables { root: 0, levels: 4, encryption: 0 };
+        let tables = PageTables { root: 0, shape: Machine::X86_64.shape(), encryption: 0 };
         placement(model, ram).place(&mut memory, &mut Arena::new(0x1000..0x400_0000), &tables)
     }
 
@@ -243,7 +266,7 @@ mod tests {
     #[test]
     fn sections_decode_to_their_struct_pages() {
         let map = placed(MemModel::Sparse(StructPages::DirectMap), &[0x1000..0x1800, 0x3000..0x3001]);
-        let sections = Sections { size_bits: 24, physmem_bits: 36 };
+        let sections = Sections { size_bits: 24, physmem_bits: 36, page_shift: 12 };
         assert_eq!(coded_map(&map, sections, 0, 7), 0);
         assert_eq!(coded_map(&map, sections, 2, 7), 0);
         let coded = coded_map(&map, sections, 3, 7);
@@ -254,7 +277,7 @@ mod tests {
     #[test]
     fn vmemmap_sections_all_code_the_same_base() {
         let map = placed(MemModel::Sparse(StructPages::Vmemmap(Leaf::M2)), &[0..0x800, 0x1000..0x1001]);
-        let sections = Sections { size_bits: 24, physmem_bits: 36 };
+        let sections = Sections { size_bits: 24, physmem_bits: 36, page_shift: 12 };
         assert_eq!(coded_map(&map, sections, 1, 3), 0xffff_ea00_0000_0003);
     }
 

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Bytes in a page frame.
+use crate::bytes::{Endian, cut};
+
+/// Bytes in a page frame, unless asked otherwise.
 pub const PAGE_SIZE: u64 = 4096;
 
 /// One page's content.
 pub type PageBytes = [u8; PAGE_SIZE as usize];
 
 /// Physical memory with holes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FakeMemory {
     ram: Vec<Range<u64>>,
-    pages: BTreeMap<u64, Box<PageBytes>>,
+    page_size: u64,
+    pages: BTreeMap<u64, Box<[u8]>>,
 }
 
 impl FakeMemory {
@@ -23,11 +26,20 @@ impl FakeMemory {
     /// When two ranges overlap.
     #[must_use]
     pub fn new(ram: &[Range<u64>]) -> Self {
+        FakeMemory::with_pages(ram, PAGE_SIZE)
+    }
+
+    /// The same in page frames of `page_size` bytes.
+    ///
+    /// # Panics
+    /// When two ranges overlap.
+    #[must_use]
+    pub fn with_pages(ram: &[Range<u64>], page_size: u64) -> Self {
         let mut sorted: Vec<Range<u64>> = ram.iter().filter(|run| !run.is_empty()).cloned().collect();
         sorted.sort_by_key(|run| run.start);
         let overlap = sorted.windows(2).find(|pair| pair[1].start < pair[0].end);
         assert!(overlap.is_none(), "RAM ranges overlap: {overlap:x?}");
-        FakeMemory { ram: sorted, pages: BTreeMap::new() }
+        FakeMemory { ram: sorted, page_size, pages: BTreeMap::new() }
     }
 
     /// The pfn ranges that exist, ascending.
@@ -54,15 +66,15 @@ impl FakeMemory {
     }
 
     /// The pages of `run` that were written, ascending; all others are zero.
-    pub fn written(&self, run: Range<u64>) -> impl Iterator<Item = (u64, &PageBytes)> {
+    pub fn written(&self, run: Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
         self.pages.range(run).map(|(pfn, page)| (*pfn, &**page))
     }
 
     /// Content of page frame `pfn`, `None` for a hole.
     #[must_use]
-    pub fn page(&self, pfn: u64) -> Option<PageBytes> {
-        let content = self.pages.get(&pfn).map_or([0; PAGE_SIZE as usize], |page| **page);
-        self.is_ram(pfn).then_some(content)
+    pub fn page(&self, pfn: u64) -> Option<Vec<u8>> {
+        let content = || self.pages.get(&pfn).map_or_else(|| vec![0; self.page_size as usize], |page| page.to_vec());
+        self.is_ram(pfn).then(content)
     }
 
     /// Whether page frame `pfn` exists and holds only zeros.
@@ -76,7 +88,7 @@ impl FakeMemory {
     pub fn read(&self, at: u64, buf: &mut [u8]) -> bool {
         let mut done = 0;
         while done < buf.len() {
-            let (pfn, offset) = split(at + done as u64);
+            let (pfn, offset) = self.split(at + done as u64);
             let Some(page) = self.page(pfn) else { return false };
             let step = (buf.len() - done).min(page.len() - offset);
             buf[done..done + step].copy_from_slice(&page[offset..offset + step]);
@@ -102,7 +114,7 @@ impl FakeMemory {
     /// When part of it is a hole.
     #[must_use]
     pub fn number(&self, at: u64, size: u64) -> u64 {
-        self.bytes(at, size).iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+        self.number_in(at, size, Endian::Little)
     }
 
     /// Writes `bytes` at physical address `at`.
@@ -112,28 +124,33 @@ impl FakeMemory {
     pub fn write(&mut self, at: u64, bytes: &[u8]) {
         let mut done = 0;
         while done < bytes.len() {
-            let (pfn, offset) = split(at + done as u64);
+            let (pfn, offset) = self.split(at + done as u64);
             assert!(self.is_ram(pfn), "write to pfn {pfn:#x}, which is a hole");
-            let page = self.pages.entry(pfn).or_insert_with(|| Box::new([0; PAGE_SIZE as usize]));
+            let size = self.page_size as usize;
+            let page = self.pages.entry(pfn).or_insert_with(|| vec![0; size].into_boxed_slice());
             let step = (bytes.len() - done).min(page.len() - offset);
             page[offset..offset + step].copy_from_slice(&bytes[done..done + step]);
             done += step;
         }
     }
 
-    /// Writes a 64-bit number at `at`.
-    pub fn write_u64(&mut self, at: u64, value: u64) {
-        self.write(at, &value.to_le_bytes());
+    /// Writes the number `value` of `size` bytes at `at`, cut to that size.
+    pub(crate) fn write_number(&mut self, at: u64, value: u64, size: u64, endian: Endian) {
+        self.write(at, &cut(value, size as usize, endian));
     }
 
-    /// Writes a 32-bit number at `at`.
-    pub fn write_u32(&mut self, at: u64, value: u32) {
-        self.write(at, &value.to_le_bytes());
+    /// The number of `size` bytes at `at`.
+    pub(crate) fn number_in(&self, at: u64, size: u64, endian: Endian) -> u64 {
+        let mut bytes = self.bytes(at, size);
+        if endian == Endian::Big {
+            bytes.reverse();
+        }
+        bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
     }
-}
 
-fn split(at: u64) -> (u64, usize) {
-    (at / PAGE_SIZE, (at % PAGE_SIZE) as usize)
+    fn split(&self, at: u64) -> (u64, usize) {
+        (at / self.page_size, (at % self.page_size) as usize)
+    }
 }
 
 #[cfg(test)]

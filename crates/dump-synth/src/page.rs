@@ -1,6 +1,7 @@
 //! The struct pages of one block, as the kernels of each era would fill them.
 
-use crate::facts::{COMPOUND_DTOR, Compound, Facts, HUGETLB_DTOR, PAGE_STRUCT, TRANSHUGE_DTOR, Tail};
+use crate::bytes::{Endian, cut};
+use crate::facts::{COMPOUND_DTOR, Compound, Facts, HUGETLB_DTOR, TRANSHUGE_DTOR, Tail};
 use crate::recipe::{Kind, Line};
 
 /// `TAIL_MAPPING`: what a tail page has in `mapping`, bit 0 clear.
@@ -23,20 +24,33 @@ pub(crate) struct Pointers {
 }
 
 /// One struct page in the making.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StructPage {
-    pub(crate) bytes: [u8; PAGE_STRUCT as usize],
+    pub(crate) bytes: Vec<u8>,
+    flags: u64,
+    word: usize,
+    endian: Endian,
 }
 
 impl StructPage {
+    /// A struct page of zeros.
+    fn new(facts: &Facts, endian: Endian) -> Self {
+        StructPage { bytes: vec![0; facts.page_struct as usize], flags: 0, word: facts.word as usize, endian }
+    }
+
     fn put(&mut self, offset: u64, value: u64, size: usize) {
         let start = offset as usize;
-        self.bytes[start..start + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        self.bytes[start..start + size].copy_from_slice(&cut(value, size, self.endian));
+    }
+
+    /// A word, of which a machine of 32 bits keeps the low half.
+    fn put_word(&mut self, offset: u64, value: u64) {
+        self.put(offset, value, self.word);
     }
 
     fn add_flags(&mut self, flags: u64) {
-        let old = u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|index| self.bytes[index]));
-        self.put(0, old | flags, 8);
+        self.flags |= flags;
+        self.put_word(0, self.flags);
     }
 }
 
@@ -45,17 +59,18 @@ impl StructPage {
 pub(crate) struct PageWriter {
     pub(crate) facts: Facts,
     pub(crate) pointers: Pointers,
+    pub(crate) endian: Endian,
 }
 
 impl PageWriter {
     /// A page in nobody's hands: one reference, not mapped.
     pub(crate) fn plain(&self, virt: u64) -> StructPage {
         let layout = self.facts.page;
-        let mut page = StructPage { bytes: [0; PAGE_STRUCT as usize] };
+        let mut page = StructPage::new(&self.facts, self.endian);
         page.put(layout.refcount, 1, 4);
         page.put(layout.mapcount, u64::MAX, 4);
-        page.put(layout.lru, virt + layout.lru, 8);
-        page.put(layout.lru + 8, virt + layout.lru, 8);
+        page.put_word(layout.lru, virt + layout.lru);
+        page.put_word(layout.lru + self.facts.word, virt + layout.lru);
         page
     }
 
@@ -70,7 +85,7 @@ impl PageWriter {
         let size = 1u64 << line.order;
         let mut pages = vec![self.head(virt, line)];
         for index in 1..size {
-            let at = virt + index * PAGE_STRUCT;
+            let at = virt + index * self.facts.page_struct;
             let compound = is_compound(line.kind);
             pages.push(if compound { self.tail(at, virt, index, line) } else { self.follower(at) });
         }
@@ -83,8 +98,8 @@ impl PageWriter {
         page.add_flags(self.head_flags(line));
         page.put(layout.refcount, references(line.kind), 4);
         page.put(layout.mapcount, i64::from(self.mapcount(line.kind)) as u64, 4);
-        page.put(layout.mapping, self.mapping(line.kind), 8);
-        page.put(layout.private, self.private(line), 8);
+        page.put_word(layout.mapping, self.mapping(line.kind));
+        page.put_word(layout.private, self.private(line));
         page
     }
 
@@ -161,7 +176,7 @@ impl PageWriter {
         let is_marked = !matches!(self.facts.tail, Tail::FirstPage(_));
         assert!(is_marked || !line.tail_garbage, "garbage in tails needs tails that say so (4.4)");
         if is_marked {
-            page.put(layout.mapping, TAIL_MAPPING, 8);
+            page.put_word(layout.mapping, TAIL_MAPPING);
         }
         if line.tail_garbage {
             self.soil(&mut page, index);
@@ -180,7 +195,7 @@ impl PageWriter {
         let low = if index == 1 { 0 } else { bit(flags.lru) | bit(flags.uptodate) };
         page.add_flags(low | bit(flags.swapbacked));
         if index % 2 == 0 {
-            page.put(self.facts.page.mapping, self.pointers.object | 1, 8);
+            page.put_word(self.facts.page.mapping, self.pointers.object | 1);
         }
     }
 
@@ -188,13 +203,13 @@ impl PageWriter {
         match self.facts.tail {
             Tail::FirstPage(offset) => {
                 page.add_flags(self.facts.flags.tail.map_or(0, bit));
-                page.put(offset, head, 8);
+                page.put_word(offset, head);
             }
             Tail::Info(offset) if self.pointers.masks => {
-                let mask = u64::MAX << (order + PAGE_STRUCT.ilog2());
-                page.put(offset, mask | 1, 8);
+                let mask = u64::MAX << (order + self.facts.page_struct.ilog2());
+                page.put_word(offset, mask | 1);
             }
-            Tail::Head(offset) | Tail::Info(offset) => page.put(offset, head | 1, 8),
+            Tail::Head(offset) | Tail::Info(offset) => page.put_word(offset, head | 1),
         }
     }
 
@@ -206,8 +221,8 @@ impl PageWriter {
         match self.facts.compound {
             Compound::ListPointers => {
                 let dtor = if is_hugetlb { self.pointers.hugetlb_dtor } else { self.pointers.compound_dtor };
-                page.put(layout.lru, dtor, 8);
-                page.put(layout.lru + 8, order, 8);
+                page.put_word(layout.lru, dtor);
+                page.put_word(layout.lru + self.facts.word, order);
             }
             Compound::Numbers { dtor, order: at, size } => {
                 page.put(dtor, dtor_id(line.kind), size);
@@ -250,6 +265,7 @@ fn bit(number: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::Width;
     use crate::era::Era;
 
     const VIRT: u64 = 0xffff_ea00_0000_8000;
@@ -257,7 +273,8 @@ mod tests {
     fn writer(era: Era) -> PageWriter {
         let object = 0xffff_8880_0012_3400;
         PageWriter {
-            facts: Facts::of(era),
+            facts: Facts::of(era, Width::W64),
+            endian: Endian::Little,
             pointers: Pointers { hugetlb_dtor: 0xd1, compound_dtor: 0xd2, object, masks: true },
         }
     }
@@ -338,5 +355,16 @@ mod tests {
         assert_eq!(word(&pages[1], 0) & 0xff, 3);
         assert_ne!(word(&pages[2], 0) & 1 << 5, 0);
         assert_eq!((word(&pages[2], 24) & 1, word(&pages[2], 8) & 1), (1, 1));
+    }
+
+    #[test]
+    fn words_of_four_bytes_big_endian() {
+        let mut writer = writer(Era::V4_18);
+        (writer.facts, writer.endian) = (Facts::of(Era::V4_18, Width::W32), Endian::Big);
+        let pages = writer.block(0xc100_0000, &Line::new(Kind::Hugetlb, 0..4).order(2));
+        assert_eq!(pages[1].bytes.len(), 32);
+        assert_eq!(pages[0].bytes[..4], [0, 0, 0x80, 8]); // PG_head, PG_uptodate
+        assert_eq!(pages[2].bytes[4..8], [0xc1, 0, 0, 1]); // compound_head
+        assert_eq!(pages[1].bytes[8..10], [2, 2]); // destructor, order
     }
 }

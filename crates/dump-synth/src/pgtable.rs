@@ -1,34 +1,32 @@
-//! x86_64 page tables with 4 or 5 levels, written into the fake memory.
+//! Page tables written into the fake memory: x86_64's with 4 or 5 levels, and the same entries in tables of other shapes.
 //!
 //! An entry is the physical address of the next table or of the page, plus flags: bit 0 present, bit 7 "this is the page"
 //! above the lowest level, bit 63 no-execute. Entries here also carry what real ones may: the memory encryption bit, bit 12
-//! (PAT) in large pages and a software bit (52), so that a reader that masks too little goes astray.
+//! (PAT) in large pages and a software bit (52), so that a reader that masks too little goes astray. Entries of 4 bytes have room for the
+//! address and the low bits alone, and so have those of made-up machines with 8.
 
 use crate::arena::Arena;
-use crate::memory::{FakeMemory, PAGE_SIZE};
+use crate::bytes::Endian;
+use crate::memory::FakeMemory;
 
 const TABLE: u64 = 0x67; // present, writable, user, accessed, dirty
-const PAGE: u64 = 0x163 | 1 << 52 | 1 << 63; // present, writable, accessed, dirty, global; software bit; no-execute
-const LARGE: u64 = 1 << 7 | 1 << 12; // PSE, PAT
+const PAGE: u64 = 0x163; // present, writable, accessed, dirty, global
+const HIGH: u64 = 1 << 52 | 1 << 63; // software bit, no-execute
+const LARGE: u64 = 1 << 7; // PSE
+const PAT: u64 = 1 << 12;
 
-/// Size of the pages a mapping is made of.
+/// Size of the pages a mapping is made of, as x86_64 has them; elsewhere the level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaf {
-    /// 4 KiB: entries in the lowest table.
+    /// 4 KiB: entries in the lowest table, the smallest pages of any machine.
     K4,
-    /// 2 MiB.
+    /// 2 MiB: entries one level up.
     M2,
-    /// 1 GiB.
+    /// 1 GiB: entries two levels up.
     G1,
 }
 
 impl Leaf {
-    /// Bytes mapped by one entry.
-    #[must_use]
-    pub fn size(self) -> u64 {
-        1 << shift(self.level())
-    }
-
     fn level(self) -> u32 {
         match self {
             Leaf::K4 => 1,
@@ -38,8 +36,57 @@ impl Leaf {
     }
 }
 
-fn shift(level: u32) -> u32 {
-    12 + 9 * (level - 1)
+/// The shape of page tables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    /// Index bits of each level, the top one first.
+    pub(crate) levels: &'static [u32],
+    /// Bytes of an entry.
+    pub(crate) entry: u64,
+    /// log2 of the smallest page.
+    pub(crate) page_shift: u32,
+    /// Byte order of an entry.
+    pub(crate) endian: Endian,
+}
+
+impl Shape {
+    /// Bytes mapped by one entry for a page of `leaf`.
+    pub(crate) fn leaf_size(&self, leaf: Leaf) -> u64 {
+        1 << self.shift(leaf.level())
+    }
+
+    /// Bytes of a table of `level`, the lowest being 1.
+    pub(crate) fn table_bytes(&self, level: u32) -> u64 {
+        self.entry << self.bits(level)
+    }
+
+    /// Bytes of a table of the lowest level.
+    pub(crate) fn lowest_table(&self) -> u64 {
+        self.table_bytes(1)
+    }
+
+    /// Bytes of the top table.
+    pub(crate) fn root_bytes(&self) -> u64 {
+        self.table_bytes(self.levels.len() as u32)
+    }
+
+    fn bits(&self, level: u32) -> u32 {
+        self.levels[self.levels.len() - level as usize]
+    }
+
+    fn shift(&self, level: u32) -> u32 {
+        self.page_shift + (1..level).map(|lower| self.bits(lower)).sum::<u32>()
+    }
+
+    fn entry_at(&self, table: u64, virt: u64, level: u32) -> u64 {
+        table + (virt >> self.shift(level) & ((1 << self.bits(level)) - 1)) * self.entry
+    }
+
+    /// x86_64's alone.
+    fn high_bits(&self) -> (u64, u64) {
+        let is_x86_64 = self.levels.iter().all(|bits| *bits == 9) && self.entry == 8;
+        if is_x86_64 { (HIGH, PAT) } else { (0, 0) }
+    }
 }
 
 /// The tables under one root.
@@ -47,8 +94,8 @@ fn shift(level: u32) -> u32 {
 pub(crate) struct PageTables {
     /// Physical address of the top table.
     pub(crate) root: u64,
-    /// 4 or 5.
-    pub(crate) levels: u32,
+    /// Their shape.
+    pub(crate) shape: Shape,
     /// Bits set in the address part of every entry.
     pub(crate) encryption: u64,
 }
@@ -56,50 +103,58 @@ pub(crate) struct PageTables {
 impl PageTables {
     /// Maps `size` bytes from `virt` to `phys` with pages of `leaf`, taking new tables from `arena`.
     pub(crate) fn map(&self, memory: &mut FakeMemory, arena: &mut Arena, virt: u64, phys: u64, size: u64, leaf: Leaf) {
-        assert!((virt | phys) % leaf.size() == 0, "{virt:#x} -> {phys:#x} is not aligned to a {leaf:?} page");
-        for offset in (0..size).step_by(leaf.size() as usize) {
+        assert!(
+            (virt | phys) % self.shape.leaf_size(leaf) == 0,
+            "{virt:#x} -> {phys:#x} is not aligned to a {leaf:?} page"
+        );
+        for offset in (0..size).step_by(self.shape.leaf_size(leaf) as usize) {
             self.map_one(memory, arena, virt + offset, phys + offset, leaf);
         }
     }
 
     fn map_one(&self, memory: &mut FakeMemory, arena: &mut Arena, virt: u64, phys: u64, leaf: Leaf) {
         let mut table = self.root;
-        for level in (leaf.level() + 1..=self.levels).rev() {
-            table = self.descend(memory, arena, entry_at(table, virt, level));
+        for level in (leaf.level() + 1..=self.shape.levels.len() as u32).rev() {
+            let slot = self.shape.entry_at(table, virt, level);
+            table = self.descend(memory, arena, slot, level - 1);
         }
-        let large = if leaf == Leaf::K4 { 0 } else { LARGE };
-        memory.write_u64(entry_at(table, virt, leaf.level()), phys | self.encryption | PAGE | large);
+        let (high, pat) = self.shape.high_bits();
+        let large = if leaf == Leaf::K4 { 0 } else { LARGE | pat };
+        let slot = self.shape.entry_at(table, virt, leaf.level());
+        memory.write_number(slot, phys | self.encryption | PAGE | high | large, self.shape.entry, self.shape.endian);
     }
 
-    /// The table that the entry at `slot` points to, a new one where there is none.
-    fn descend(&self, memory: &mut FakeMemory, arena: &mut Arena, slot: u64) -> u64 {
-        let entry = memory.number(slot, 8);
+    /// The table of `level` that the entry at `slot` points to, a new one where there is none.
+    fn descend(&self, memory: &mut FakeMemory, arena: &mut Arena, slot: u64, level: u32) -> u64 {
+        let entry = memory.number_in(slot, self.shape.entry, self.shape.endian);
         if entry != 0 {
             assert!(entry & 0x80 == 0, "the entry at {slot:#x} already maps a large page");
             return entry & 0x000f_ffff_ffff_f000 & !self.encryption;
         }
-        let table = arena.take(PAGE_SIZE, PAGE_SIZE);
-        memory.write_u64(slot, table | self.encryption | TABLE);
+        let size = self.shape.table_bytes(level).next_multiple_of(4096);
+        let table = arena.take(size, size);
+        memory.write_number(slot, table | self.encryption | TABLE, self.shape.entry, self.shape.endian);
         table
     }
-}
-
-fn entry_at(table: u64, virt: u64, level: u32) -> u64 {
-    table + (virt >> shift(level) & 511) * 8
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Machine;
 
-    fn tables(levels: u32, encryption: u64) -> (FakeMemory, Arena, PageTables) {
+    fn tables(levels: &'static [u32], encryption: u64) -> (FakeMemory, Arena, PageTables) {
         let memory = FakeMemory::new(&[0..0x100]);
-        (memory, Arena::new(0x1000..0x10_0000), PageTables { root: 0, levels, encryption })
+        (
+            memory,
+            Arena::new(0x1000..0x10_0000),
+            PageTables { root: 0, shape: Shape { levels, ..Machine::X86_64.shape() }, encryption },
+        )
     }
 
     #[test]
     fn four_levels_of_four_kib() {
-        let (mut memory, mut arena, tables) = tables(4, 0);
+        let (mut memory, mut arena, tables) = tables(&[9; 4], 0);
         tables.map(&mut memory, &mut arena, 0xffff_ea00_0040_1000, 0x7000, 0x1000, Leaf::K4);
         // 0xffffea0000401000: indexes 468, 0, 2, 1.
         assert_eq!(memory.number(468 * 8, 8), 0x1067);
@@ -110,7 +165,7 @@ mod tests {
 
     #[test]
     fn five_levels_of_two_mib_encrypted() {
-        let (mut memory, mut arena, tables) = tables(5, 1 << 47);
+        let (mut memory, mut arena, tables) = tables(&[9; 5], 1 << 47);
         tables.map(&mut memory, &mut arena, 0xffd4_0000_0020_0000, 0x20_0000, 0x20_0000, Leaf::M2);
         // Indexes 425 (bits 56:48 of the address), 0, 0, 1.
         let top = memory.number(((0xffd4_0000_0020_0000u64 >> 48) & 511) * 8, 8);
@@ -120,8 +175,17 @@ mod tests {
 
     #[test]
     fn one_gib_pages_share_a_table() {
-        let (mut memory, mut arena, tables) = tables(4, 0);
+        let (mut memory, mut arena, tables) = tables(&[9; 4], 0);
         tables.map(&mut memory, &mut arena, 0xffff_8880_0000_0000, 0, 2 << 30, Leaf::G1);
         assert_eq!(memory.number(0x1000 + 8, 8) & !0x1fff, 1 << 63 | 1 << 52 | 1 << 30);
+    }
+
+    #[test]
+    fn two_levels_of_four_bytes_big_endian() {
+        let (mut memory, mut arena, mut tables) = tables(&[10, 10], 0);
+        tables.shape = Shape { entry: 4, endian: Endian::Big, ..tables.shape };
+        tables.map(&mut memory, &mut arena, 0xc040_1000, 0x7000, 0x1000, Leaf::K4);
+        assert_eq!(memory.bytes(0x301 * 4, 4), [0, 0, 0x10, 0x67]);
+        assert_eq!(memory.bytes(0x1004, 4), [0, 0, 0x71, 0x63]);
     }
 }

@@ -98,10 +98,16 @@ pub enum Content {
 }
 
 impl Content {
-    /// The page with this content at `pfn`.
+    /// The page of 4 KiB with this content at `pfn`.
     #[must_use]
     pub fn page(self, pfn: u64) -> PageBytes {
         let mut bytes = [0; PAGE_SIZE as usize];
+        self.fill(pfn, &mut bytes);
+        bytes
+    }
+
+    /// Fills a page of any size with this content at `pfn`.
+    pub fn fill(self, pfn: u64, bytes: &mut [u8]) {
         let mut state = pfn ^ 0x6764_756d_7021_0000;
         for (index, word) in bytes.chunks_exact_mut(8).enumerate() {
             let value = match self {
@@ -113,7 +119,6 @@ impl Content {
             };
             word.copy_from_slice(&value.to_le_bytes());
         }
-        bytes
     }
 }
 

@@ -1,11 +1,10 @@
 //! The fake kernel as `/proc/vmcore` would show it, and as a kdump file.
 
-use crate::bytes::Endian;
+use crate::bytes::Width;
 use crate::elf::{ElfCore, Load};
-use crate::kdump::{KdumpFile, Slot};
+use crate::kdump::{KdumpFile, Packing, Slot};
 use crate::kernel::FakeKernel;
-use crate::memory::PAGE_SIZE;
-use crate::note::{Notes, X86_64_REGISTERS};
+use crate::note::{Notes, X86_64_PRSTATUS, X86_64_REGISTERS};
 
 impl FakeKernel {
     /// The file: [`FakeKernel::elf`] as bytes.
@@ -14,16 +13,20 @@ impl FakeKernel {
         self.elf().to_bytes()
     }
 
-    /// The ELF file to be, for tests that want it changed first: PT_NOTE, then the kernel image at its virtual address (a
+    /// The ELF file to be, for tests that want it changed first: PT_NOTE, then the kernel image of x86_64 at its virtual address (a
     /// second view of memory that the next segments hold too, as kexec-tools arranges it), then RAM at direct-map addresses.
     #[must_use]
     pub fn elf(&self) -> ElfCore {
-        let span = self.image();
-        let image = Load::new(span.start, self.image_virt(), self.memory.bytes(span.start, span.end - span.start));
-        let core = ElfCore::x86_64().note(self.notes()).load(image);
+        let machine = self.config.machine;
+        let mut core = ElfCore::new(machine.width, machine.endian, machine.elf_machine).note(self.notes());
+        if machine.is_x86_64() {
+            let span = self.image();
+            let bytes = self.memory.bytes(span.start, span.end - span.start);
+            core = core.load(Load::new(span.start, self.image_virt(), bytes));
+        }
         self.ram().iter().fold(core, |core, run| {
-            let start = run.start * PAGE_SIZE;
-            let data = self.memory.bytes(start, (run.end - run.start) * PAGE_SIZE);
+            let start = run.start * self.config.page_size();
+            let data = self.memory.bytes(start, (run.end - run.start) * self.config.page_size());
             core.load(Load::new(start, self.page_offset() + start, data))
         })
     }
@@ -33,7 +36,11 @@ impl FakeKernel {
     #[must_use]
     pub fn kdump(&self, level: u32) -> KdumpFile {
         let expected = self.expected(level);
-        let mut file = KdumpFile::new(self.max_pfn()).notes(self.notes(), self.vmcoreinfo());
+        let machine = self.config.machine;
+        let file = KdumpFile::new(self.max_pfn()).abi(machine.width, machine.endian, Packing::Packed);
+        let mut file = file.notes(self.notes(), self.vmcoreinfo());
+        file.block_size = machine.page_size as u32;
+        file.utsname[4] = machine.name.to_owned();
         file.utsname[2] = self.config.release_or_default();
         file.nr_cpus = self.config.cpus as i32;
         file.phys_base = self.phys_base() as u64;
@@ -41,7 +48,11 @@ impl FakeKernel {
         file.ram = self.memory.pfns().collect();
         for pfn in &expected.kept {
             let shared = level & 1 == 1 && expected.zero.contains(pfn);
-            let slot = if shared { Slot::Zero } else { Slot::Stored(0, self.memory.bytes(pfn * PAGE_SIZE, PAGE_SIZE)) };
+            let slot = if shared {
+                Slot::Zero
+            } else {
+                Slot::Stored(0, self.memory.bytes(pfn * machine.page_size, machine.page_size))
+            };
             file = file.page(*pfn, slot);
         }
         file
@@ -50,18 +61,21 @@ impl FakeKernel {
     /// The note stream: an NT_PRSTATUS for each CPU, then VMCOREINFO.
     #[must_use]
     pub fn notes(&self) -> Vec<u8> {
-        let cpus = (0..self.config.cpus).fold(Notes::new(Endian::Little), |notes, cpu| {
-            notes.prstatus_x86_64(100 + cpu, &registers(self.image_virt(), u64::from(cpu)))
+        let machine = self.config.machine;
+        let cpus = (0..self.config.cpus).fold(Notes::new(machine.endian), |notes, cpu| {
+            let words = registers(self.image_virt(), u64::from(cpu), machine.width);
+            notes.prstatus(machine.width, X86_64_PRSTATUS, 100 + cpu, &words)
         });
         cpus.vmcoreinfo(self.vmcoreinfo()).into_bytes()
     }
 }
 
-/// Recognisable registers of `cpu`: each holds its index, `rip` points into the kernel image.
-fn registers(image: u64, cpu: u64) -> [u64; X86_64_REGISTERS] {
+/// Recognisable registers of `cpu`: each holds its index and, where there is room, the CPU; `rip` points into the kernel image.
+fn registers(image: u64, cpu: u64, width: Width) -> [u64; X86_64_REGISTERS] {
+    let shift = 4 * width.bytes() as u32;
     let mut registers = [0; X86_64_REGISTERS];
     for (index, register) in registers.iter_mut().enumerate() {
-        *register = cpu << 32 | index as u64;
+        *register = cpu << shift | index as u64;
     }
     registers[16] = image + 0x1000 + cpu * 0x10;
     registers

@@ -1,15 +1,15 @@
 //! The text of VMCOREINFO: the keys each era's kernel prints, in its order.
 //!
 //! The common part follows `crash_save_vmcoreinfo_init()` (kernel/kexec.c, later crash_core.c and vmcore_info.c), the end
-//! `arch_crash_save_vmcoreinfo()` of x86_64. SYMBOL values are hexadecimal without 0x, all others decimal, except
+//! `arch_crash_save_vmcoreinfo()` of x86_64. The log's structures are those of 64-bit kernels on any machine. SYMBOL values are hexadecimal without 0x, all others decimal, except
 //! KERNELOFFSET (hexadecimal) and VMALLOC_START (0x).
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::builder::KernelBuilder;
+use crate::config::KernelConfig;
 use crate::era::Era;
-use crate::facts::{Compound, FREE_ORDERS, Facts, HUGETLB_DTOR, PAGE_STRUCT, Tail};
+use crate::facts::{Compound, FREE_ORDERS, Facts, HUGETLB_DTOR, Tail};
 use crate::memmodel::{MemModel, per_root};
 use crate::zones;
 
@@ -42,7 +42,7 @@ pub(crate) fn utsname_offset(era: Era) -> u64 {
 }
 
 /// The whole text.
-pub(crate) fn text(config: &KernelBuilder, symbols: &BTreeMap<&'static str, u64>, phys_base: i64) -> String {
+pub(crate) fn text(config: &KernelConfig, symbols: &BTreeMap<&'static str, u64>, phys_base: i64) -> String {
     let mut out = Text { config, symbols, era: config.era, facts: config.facts(), lines: Vec::new() };
     out.basics();
     out.model();
@@ -50,7 +50,11 @@ pub(crate) fn text(config: &KernelBuilder, symbols: &BTreeMap<&'static str, u64>
     out.log();
     out.numbers();
     out.kallsyms();
-    out.x86_64(phys_base);
+    if config.machine.is_x86_64() {
+        out.x86_64(phys_base);
+    } else {
+        out.made_up();
+    }
     out.line("CRASHTIME", CRASHTIME);
     out.lines.extend(config.extra.iter().cloned());
     let omitted = |line: &String| config.omitted.iter().any(|key| line.split('=').next() == Some(key));
@@ -59,7 +63,7 @@ pub(crate) fn text(config: &KernelBuilder, symbols: &BTreeMap<&'static str, u64>
 }
 
 struct Text<'a> {
-    config: &'a KernelBuilder,
+    config: &'a KernelConfig,
     symbols: &'a BTreeMap<&'static str, u64>,
     era: Era,
     facts: Facts,
@@ -102,7 +106,7 @@ impl Text<'_> {
         if self.since(Era::V5_10) {
             self.line("BUILD-ID", "0123456789abcdef0123456789abcdef01234567");
         }
-        self.line("PAGESIZE", 4096);
+        self.line("PAGESIZE", self.config.page_size());
         self.symbol("init_uts_ns");
         if self.since(Era::V5_10) {
             self.offset("uts_namespace.name", utsname_offset(self.era));
@@ -129,7 +133,7 @@ impl Text<'_> {
         let roots = match self.config.model {
             MemModel::Flat => return,
             MemModel::Sparse(_) => sections.count(),
-            MemModel::SparseExtreme(..) => sections.count().div_ceil(per_root(&self.facts)),
+            MemModel::SparseExtreme(..) => sections.count().div_ceil(per_root(&self.facts, self.config.page_size())),
         };
         if self.since(Era::V6_9) && self.config.model.is_vmemmap() {
             self.line("SYMBOL(vmemmap)", format!("{:x}", self.config.vmemmap_or_default()));
@@ -138,7 +142,7 @@ impl Text<'_> {
         self.length("mem_section", roots);
         self.size("mem_section", self.facts.section_struct);
         self.offset("mem_section.section_mem_map", 0);
-        if self.since(Era::V5_10) || self.config.sections.is_some() {
+        if self.since(Era::V5_10) || self.config.sections.is_some() || !self.config.machine.is_x86_64() {
             self.number("SECTION_SIZE_BITS", sections.size_bits);
             self.number("MAX_PHYSMEM_BITS", sections.physmem_bits);
         }
@@ -146,11 +150,11 @@ impl Text<'_> {
 
     fn structures(&mut self) {
         let zone = self.facts.zone;
-        self.size("page", PAGE_STRUCT);
+        self.size("page", self.facts.page_struct);
         self.size("pglist_data", zone.pgdat);
         self.size("zone", zone.zone);
-        self.size("free_area", zones::area_size(&zone));
-        self.size("list_head", 16);
+        self.size("free_area", zones::area_size(&zone, self.facts.word));
+        self.size("list_head", 2 * self.facts.word);
         self.size("nodemask_t", zone.nodemask);
         self.page_offsets();
         self.compound_offsets();
@@ -160,7 +164,7 @@ impl Text<'_> {
         self.offset("zone.spanned_pages", zone.spanned);
         self.offset("free_area.free_list", 0);
         self.offset("list_head.next", 0);
-        self.offset("list_head.prev", 8);
+        self.offset("list_head.prev", self.facts.word);
         if !self.since(Era::V3_10) {
             self.offset("vm_struct.addr", 8);
         } else if !self.since(Era::V6_9) {
@@ -186,7 +190,7 @@ impl Text<'_> {
     fn compound_offsets(&mut self) {
         if let Compound::Numbers { dtor, order, .. } = self.facts.compound {
             let (owner, base) =
-                if self.since(Era::V6_3) { ("folio._folio_", PAGE_STRUCT) } else { ("page.compound_", 0) };
+                if self.since(Era::V6_3) { ("folio._folio_", self.facts.page_struct) } else { ("page.compound_", 0) };
             self.offset(&format!("{owner}dtor"), base + dtor);
             self.offset(&format!("{owner}order"), base + order);
         }
@@ -198,15 +202,15 @@ impl Text<'_> {
     }
 
     fn node_offsets(&mut self) {
-        let start = zones::start_pfn_offset(self.config);
+        let (start, word) = (zones::start_pfn_offset(self.config), self.facts.word);
         self.offset("pglist_data.node_zones", 0);
         self.offset("pglist_data.nr_zones", self.facts.zone.nr_zones);
         if self.config.model == MemModel::Flat {
-            self.offset("pglist_data.node_mem_map", start - 8);
+            self.offset("pglist_data.node_mem_map", start - word);
         }
         self.offset("pglist_data.node_start_pfn", start);
-        self.offset("pglist_data.node_spanned_pages", start + 16);
-        self.offset("pglist_data.node_id", start + 24);
+        self.offset("pglist_data.node_spanned_pages", start + 2 * word);
+        self.offset("pglist_data.node_id", start + 3 * word);
     }
 
     fn numbers(&mut self) {
@@ -334,6 +338,18 @@ impl Text<'_> {
         }
     }
 
+    fn nodes(&mut self) {
+        if self.config.numa {
+            self.symbol("node_data");
+            self.length("node_data", zones::NODES);
+        }
+    }
+
+    fn made_up(&mut self) {
+        self.nodes();
+        self.line("NUMBER(page_offset)", format!("{:#x}", self.config.page_offset_or_default()));
+    }
+
     fn x86_64(&mut self, phys_base: i64) {
         // A symbol until 4.10 (401721ecd1dc): its value must then be taken from the program headers.
         if self.since(Era::V4_14) {
@@ -346,10 +362,7 @@ impl Text<'_> {
         if self.since(Era::V4_18) || self.config.five_level {
             self.number("pgtable_l5_enabled", self.config.five_level);
         }
-        if self.config.numa {
-            self.symbol("node_data");
-            self.length("node_data", zones::NODES);
-        }
+        self.nodes();
         if self.since(Era::V3_17) {
             self.line("KERNELOFFSET", format!("{:x}", self.config.kaslr));
             self.number("KERNEL_IMAGE_SIZE", 1 << 30);

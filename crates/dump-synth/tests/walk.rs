@@ -246,7 +246,7 @@ fn the_recipe_decides() {
     assert_eq!((most.counts.user, most.counts.hwpoison, most.counts.cache_private), (17, 1, 4));
     assert!(most.kept.contains(&0x27) && most.counts.zero > 0 && !most.zero.contains(&0x10));
     assert_eq!(most.bitmap(0x30)[4..6], [0x80, 0xff]);
-    assert_eq!(kernel.page(0x28), Some(Content::Noise.page(0x28)));
+    assert_eq!(kernel.page(0x28), Some(Content::Noise.page(0x28).to_vec()));
     assert!(kernel.own_pages().all(|pfn| most.kept.contains(&pfn)));
 }
 

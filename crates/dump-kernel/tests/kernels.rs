@@ -1,0 +1,181 @@
+//! Fake kernels of every era, memory model, word size and byte order: where struct pages are, what they say, which pages the
+//! allocator's lists hold. What is right is dump-synth's word, which shares no line with what is tested.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+
+mod common;
+
+use common::{MODELS, Memory, builder, every_era_and_machine, kernel, machines};
+use dump_core::{ErrorKind, Pfn, PfnRange};
+use dump_kernel::{
+    BuddyMark, Kernel, MemMap, MemoryModel, PageFacts, PageRules, PageScanner, PageState, PageVisitor, StructPages,
+    WordLayout,
+};
+use dump_synth::{Class, Era, FakeKernel, FreeLists, KernelBuilder, Machine, MemModel};
+use std::collections::BTreeSet;
+
+fn mem_map(fake: &FakeKernel, kernel: &Kernel) -> MemMap {
+    kernel.mem_map(&Memory(fake.memory()), Pfn(fake.max_pfn())).unwrap()
+}
+
+fn check_mem_map(fake: &FakeKernel, kernel: &Kernel, model: MemModel, what: &str) {
+    let map = mem_map(fake, kernel);
+    let want = match model {
+        MemModel::Flat => MemoryModel::Flat,
+        MemModel::Sparse(_) => MemoryModel::Sparse,
+        MemModel::SparseExtreme(..) => MemoryModel::SparseExtreme,
+    };
+    assert_eq!(map.model(), want, "{what}");
+    for pfn in fake.ram().iter().cloned().flatten() {
+        let at = map.struct_page(Pfn(pfn));
+        assert_eq!(at.map(|at| at.0), fake.struct_page(pfn).map(|at| at.0), "{what}: pfn {pfn:#x}");
+        assert_eq!(at.and_then(|at| map.pfn_of(at)), Some(Pfn(pfn)), "{what}");
+    }
+    let found: u64 = map.runs_of(PfnRange::new(Pfn(0x9e), Pfn(0x102))).map(|run| run.len()).sum();
+    assert_eq!(found, 0x102 - 0x9e, "{what}: a section's holes have struct pages");
+}
+
+#[test]
+fn mem_map_in_every_model_on_every_machine() {
+    for machine in machines() {
+        for model in MODELS {
+            let fake = builder(Era::V6_12, machine, model).build();
+            check_mem_map(&fake, &kernel(&fake, machine), model, &format!("{} {model:?}", machine.name));
+        }
+    }
+}
+
+#[test]
+fn mem_map_of_every_era() {
+    for (era, machine, model) in every_era_and_machine() {
+        let fake = builder(era, machine, model).build();
+        check_mem_map(&fake, &kernel(&fake, machine), model, &format!("{era} {} {model:?}", machine.name));
+    }
+}
+
+#[test]
+fn names_of_the_system() {
+    for machine in machines() {
+        let fake = builder(Era::V4_14, machine, MemModel::Flat).build();
+        let names = kernel(&fake, machine).utsname(&Memory(fake.memory())).unwrap();
+        assert_eq!((names.release().as_str(), names.machine().as_str()), ("4.14.0-synth", machine.name));
+    }
+}
+
+/// Every struct page of a window, with its pfn.
+struct States(Vec<(u64, PageState)>);
+
+impl PageVisitor for States {
+    fn visit<W: WordLayout>(&mut self, pages: StructPages<'_, W>) {
+        let window = pages.window();
+        self.0.extend((window.start.0..window.end.0).map(|pfn| (pfn, pages.state(Pfn(pfn)))));
+    }
+}
+
+fn states(fake: &FakeKernel, kernel: &Kernel, rules: &PageRules) -> Vec<(u64, PageState)> {
+    let (memory, map) = (Memory(fake.memory()), mem_map(fake, kernel));
+    let mut scanner = PageScanner::new(rules, &map, kernel.memory(&memory));
+    let mut states = States(Vec::new());
+    for window in scanner.windows(PfnRange::new(Pfn(0), Pfn(fake.max_pfn()))).collect::<Vec<_>>() {
+        scanner.show(window, &mut states);
+    }
+    states.0
+}
+
+/// The facts that make a page one of its class, of those that decide.
+fn facts_of(class: Class) -> Vec<PageFacts> {
+    use PageFacts as F;
+    match class {
+        Class::Kept => vec![F::empty(), F::BAD_ORDER, F::PRIVATE],
+        Class::Free => vec![F::BUDDY],
+        Class::Cache => vec![F::CACHE],
+        Class::CachePrivate => vec![F::CACHE | F::PRIVATE],
+        Class::User => vec![F::ANON, F::HUGETLB, F::CACHE | F::ANON],
+        Class::PoisonedUser => vec![F::CACHE | F::ANON | F::HWPOISON],
+        Class::Hwpoison => vec![F::HWPOISON],
+        Class::Offline => vec![F::OFFLINE],
+        Class::Unaccepted => vec![F::UNACCEPTED],
+        other => panic!("{other:?} is in no recipe"),
+    }
+}
+
+fn check_states(fake: &FakeKernel, kernel: &Kernel, what: &str) {
+    let rules = kernel.page_rules().unwrap();
+    let (mut settled, mut heads) = (0, 0);
+    for (pfn, state) in states(fake, kernel, &rules) {
+        let class = fake.class(pfn);
+        let lists_only = class == Class::Free && rules.buddy() == BuddyMark::Lists;
+        if pfn < settled || !fake.memory().is_ram(pfn) || lists_only {
+            continue;
+        }
+        assert!(facts_of(class).contains(&state.facts), "{what}: pfn {pfn:#x} is {class:?}, {state:?}");
+        let order = state.order.max(state.free_order);
+        heads += u32::from(order != 0);
+        settled = pfn + (1 << order);
+        assert!((pfn..settled).all(|pfn| fake.class(pfn) == class), "{what}: pfn {pfn:#x}, {state:?}");
+    }
+    assert!(heads > 4, "{what}: compound pages and free blocks are seen");
+}
+
+#[test]
+fn facts_of_every_era_on_every_machine() {
+    for (era, machine, model) in every_era_and_machine() {
+        let fake = builder(era, machine, model).build();
+        check_states(&fake, &kernel(&fake, machine), &format!("{era} {} {model:?}", machine.name));
+    }
+}
+
+fn free_pages(fake: &FakeKernel, machine: &Machine) -> dump_core::Result<BTreeSet<u64>> {
+    let kernel = kernel(fake, machine);
+    let memory = Memory(fake.memory());
+    let map = mem_map(fake, &kernel);
+    let mut free = BTreeSet::new();
+    let mut add = |run: PfnRange| free.extend(run.start.0..run.end.0);
+    kernel.free_lists(&memory)?.walk(&mut kernel.memory(&memory), &map, fake.max_pfn(), &mut add)?;
+    Ok(free)
+}
+
+fn check_free_lists(fake: &FakeKernel, machine: &Machine, what: &str) {
+    let want: BTreeSet<u64> = fake.memory().pfns().filter(|pfn| fake.class(*pfn) == Class::Free).collect();
+    assert_eq!(want.len(), 7 + 16 + 0x800, "{what}");
+    assert!(free_pages(fake, machine).unwrap() == want, "{} {what}", machine.name);
+}
+
+#[test]
+fn free_lists_on_every_machine() {
+    for machine in machines() {
+        for (era, model) in
+            [Era::V3_8, Era::V4_4, Era::V7_2].into_iter().flat_map(|era| MODELS.map(|model| (era, model)))
+        {
+            let builder = builder(era, machine, model);
+            check_free_lists(&builder.clone().build(), machine, &format!("{era} {model:?}"));
+            if model != MemModel::Flat {
+                check_free_lists(&builder.numa().build(), machine, &format!("{era} {model:?}, several nodes"));
+            }
+        }
+    }
+}
+
+#[test]
+fn broken_free_lists_are_refused() {
+    for machine in machines() {
+        for state in [FreeLists::BrokenPrev, FreeLists::Loop] {
+            let fake = builder(Era::V3_8, machine, MemModel::Flat).free_lists(state).build();
+            let e = free_pages(&fake, machine).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::Corrupt, "{} {state:?}: {e}", machine.name);
+        }
+    }
+}
+
+/// Where PG_private is not known, no page of the page cache may be taken for one without private data.
+#[test]
+fn without_the_number_of_pg_private_all_page_cache_may_have_private_data() {
+    let fake =
+        KernelBuilder::new(Era::V6_12).omit("NUMBER(PG_private)").recipe("cache 0x10\ncache-private 0x11").build();
+    let kernel = kernel(&fake, &Machine::X86_64);
+    let rules = kernel.page_rules().unwrap();
+    assert_eq!(rules.unknown().len(), 1);
+    assert_eq!(rules.unknown()[0].class, "page cache pages without private data");
+    let states = states(&fake, &kernel, &rules);
+    assert!([0x10, 0x11].iter().all(|pfn| states[*pfn].1.facts == PageFacts::CACHE | PageFacts::PRIVATE));
+}
