@@ -1,20 +1,19 @@
 #![no_main]
 //! Any bytes as a kdump file, and as two parts of a split one.
 
-use dump_core::{Pfn, PfnRange, Scratch};
-use dump_kdump::{KdumpFile, KdumpSet};
+use dump_core::{Part, Pfn, PfnRange};
+use dump_kdump::FORMAT;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(file) = KdumpFile::open(data.to_vec()) {
+    if let Ok(file) = (FORMAT.open)(Box::new(data.to_vec()), &Default::default()) {
         gdump_fuzz::look(&file);
-        let _ = file.check_headers();
-        let _ = file.check(PfnRange::at(Pfn(0), 256), &mut Scratch::default(), &mut |_| {});
+        let _ = (file.describe(), file.check_headers());
+        let _ = file.checker().check(PfnRange::at(Pfn(0), 256), &mut |_| {});
     }
     let (one, other) = data.split_at(data.len() / 2);
-    if let (Ok(one), Ok(other)) = (KdumpFile::open(one.to_vec()), KdumpFile::open(other.to_vec())) {
-        if let Ok(set) = KdumpSet::new(vec![one, other]) {
-            gdump_fuzz::look(&set);
-        }
+    let part = |bytes: &[u8]| Part { name: "a part".to_owned(), bytes: Box::new(bytes.to_vec()) };
+    if let Some(Ok(set)) = FORMAT.open_parts.map(|open| open(vec![part(one), part(other)])) {
+        gdump_fuzz::look(&set);
     }
 });

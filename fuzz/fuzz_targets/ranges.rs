@@ -1,19 +1,16 @@
 #![no_main]
 //! Any bytes as a LiME image, as what AVML writes, and as bare memory.
 
-use dump_core::{PageSize, PhysAddr};
-use dump_raw::{AvmlSource, LimeSource, RawSource};
+use dump_core::{OpenOptions, PhysAddr};
+use dump_raw::{AVML, LIME, RAW};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(source) = LimeSource::open(data.to_vec(), PageSize::K4) {
-        gdump_fuzz::look(&source);
-    }
-    if let Ok(source) = AvmlSource::open(data.to_vec(), PageSize::K4) {
-        gdump_fuzz::look(&source);
-    }
     let base = data.first_chunk().map_or(0, |base| u64::from_le_bytes(*base));
-    if let Ok(source) = RawSource::new(data.to_vec(), PhysAddr(base), PageSize::K4) {
-        gdump_fuzz::look(&source);
+    let options = OpenOptions { raw_base: Some(PhysAddr(base)) };
+    for format in [&LIME, &AVML, &RAW] {
+        if let Ok(source) = (format.open)(Box::new(data.to_vec()), &options) {
+            gdump_fuzz::look(&source);
+        }
     }
 });
