@@ -7,7 +7,7 @@ use dump_core::{Container, Error, ErrorKind, Extent, Extents, PhysAddr, PlainMem
 /// Opens a raw image (what LiME calls "padded", a guest's memory file, a device's memory read out): all bytes of
 /// `input`, the first of which lay at physical address `base`. Neither that nor the length need be whole pages.
 ///
-/// All of it counts as memory that is there: an image cannot tell a hole from zeros.
+/// All of it counts as memory that is there: an image has holes as zeros.
 ///
 /// # Errors
 /// `Truncated` where there is no byte, `Corrupt` where the memory would pass the end of all addresses.

@@ -7,7 +7,7 @@
 //! | 4 | u32 | data only: masked CRC-32C of the decompressed bytes |
 //! | 8 | | data only; compressed ones begin with their decompressed length, a varint |
 //!
-//! So a stream need not be decompressed from its start: its chunks tell how much memory they hold, and passing over one
+//! So a stream need not be decompressed from its start: its chunks say how much memory they hold, and passing over one
 //! is reading its first 13 bytes. The snap crate decompresses them and knows the checksum. Source: google/snappy,
 //! framing_format.txt.
 
@@ -22,7 +22,7 @@ const IDENTIFIER: &[u8; 10] = b"\xff\x06\x00\x00sNaPpY";
 /// Type and length.
 const CHUNK_HEADER: u64 = 4;
 
-/// Bytes of a chunk that tell all about it: type, length, checksum, and a varint of five bytes.
+/// Bytes of a chunk that say all about it: type, length, checksum, and a varint of five bytes.
 const PEEK: usize = 13;
 
 /// Decompressed bytes that a chunk may have.
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_tell_their_lengths() {
+    fn chunks_say_their_lengths() {
         let mut stream = framed(&bytes(150_000));
         stream.extend(b"\xfe\x03\x00\x00pad\x80\x00\x00\x00");
         stream.extend([1, 7, 0, 0, 1, 2, 3, 4, 5, 6, 7]);
