@@ -1,19 +1,19 @@
 #![no_main]
 //! Any bytes as a LiME image, as what AVML writes, and as bare memory.
 
-use dump_core::PhysAddr;
-use dump_raw::{open_avml, open_lime, open_raw};
+use dump_core::{PageSize, PhysAddr};
+use dump_raw::{AvmlSource, LimeSource, RawSource};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(image) = open_lime(data.to_vec()) {
-        gdump_fuzz::look(&image);
+    if let Ok(source) = LimeSource::open(data.to_vec(), PageSize::K4) {
+        gdump_fuzz::look(&source);
     }
-    if let Ok(image) = open_avml(data.to_vec()) {
-        gdump_fuzz::look(&image);
+    if let Ok(source) = AvmlSource::open(data.to_vec(), PageSize::K4) {
+        gdump_fuzz::look(&source);
     }
     let base = data.first_chunk().map_or(0, |base| u64::from_le_bytes(*base));
-    if let Ok(image) = open_raw(data.to_vec(), PhysAddr(base)) {
-        gdump_fuzz::look(&image);
+    if let Ok(source) = RawSource::new(data.to_vec(), PhysAddr(base), PageSize::K4) {
+        gdump_fuzz::look(&source);
     }
 });
