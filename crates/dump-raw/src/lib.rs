@@ -2,13 +2,14 @@
 //!
 //! | format | layout | read | written |
 //! |---|---|---|---|
-//! | raw | the bytes of one range; its address is the caller's to know | [`RawSource`] | [`RawWriter`] |
-//! | LiME 1 | records: 32-byte header, then the bytes of a range | [`LimeSource`] | [`LimeWriter`] |
-//! | AVML 2 | the same with the bytes packed (snappy, framed), then their packed length | [`AvmlSource`] | |
+//! | [`RAW`] | the bytes of one range; its address is the caller's to know | [`open_raw`] | [`RawWriter`] |
+//! | [`LIME`] 1 | records: 32-byte header, then the bytes of a range | [`open_lime`] | [`LimeWriter`] |
+//! | [`AVML`] 2 | the same with the bytes compressed (snappy, framed), then their compressed length | [`open_avml`] | |
 //!
-//! None of them says whose memory it is: [`DumpMeta`](dump_core::DumpMeta) comes with `elf_machine` 0, as a little
-//! endian machine of 64 bits, without notes, and `meta_mut` takes what the caller finds out. Nor do they know page
-//! sizes; ranges may begin and end within a page, whose other bytes then are zeros.
+//! None of them says whose memory it is: [`DumpMeta`](dump_core::DumpMeta) comes with an unknown machine, a little
+//! endian one of
+//! 64 bits, without notes. Nor do they know page sizes, so they open with pages of 4 KiB; ranges may begin and end
+//! within a page, whose other bytes then are zeros.
 //!
 //! What is in no range is a hole. That is not the whole truth for what AVML wrote: it leaves out blocks of 16 MiB that
 //! are all zero, in both of its formats, and a hole between ranges looks the same (both are multiples of 16 MiB as a
@@ -18,20 +19,18 @@
 #![forbid(unsafe_code)]
 
 mod avml;
-mod encoder;
-mod extents;
+mod formats;
+mod image;
 mod lime;
 mod lime_writer;
-mod meta;
-mod pages;
 mod raw;
 mod raw_writer;
 mod record;
 mod snappy;
 
-pub use avml::AvmlSource;
-pub use lime::LimeSource;
+pub use avml::open_avml;
+pub use formats::{AVML, LIME, RAW};
+pub use lime::open_lime;
 pub use lime_writer::LimeWriter;
-pub use raw::RawSource;
+pub use raw::open_raw;
 pub use raw_writer::RawWriter;
-pub use record::{is_avml, is_lime};

@@ -8,15 +8,14 @@
 //! was not kept. A page that could not be read is the other way round: it lies within a range and is zeros, as LiME
 //! itself writes it.
 
-use crate::encoder::{self, Encoder};
 use crate::record::{self, Header};
 use dump_core::{
-    BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, PageBitmap, PageSet, PageSize, Pfn,
-    PfnRange, Placer, Result, SpanData,
+    BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, PageBitmap, PageSet, PageSize,
+    PageWriter, Pfn, PfnRange, Placer, PlainEncoder, Result, SpanData,
 };
 
 /// Bytes of the set of pages copied at a time; each is eight pages.
-const COPY: usize = 4096;
+const BYTES_PER_COPY: usize = 4096;
 
 /// Zeros placed at a time.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -24,25 +23,25 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// Writes a LiME image of version 1 to one output.
 ///
 /// An image that stopped early has its last range cut to the pages that came, which is the one time that something is
-/// placed again; nothing else tells that there should be more. A header stands before its pages, so unlike a kdump file's
-/// index it cannot wait for them to land: where the output was full, the last blocks may be zeros.
-#[derive(Default)]
-pub struct LimeWriter {
-    plan: Option<Plan>,
+/// placed again; nothing else says that there should be more. A header stands before its pages, so unlike a kdump
+/// file's index it cannot wait for them to land: where the output was full, the last blocks may be zeros.
+pub struct LimeWriter;
+
+impl DumpWriter for LimeWriter {
+    fn prepare(
+        self: Box<Self>,
+        meta: &DumpMeta,
+        _: &dyn PageSet,
+        dumpable: &dyn PageSet,
+        _: &mut dyn Placer,
+    ) -> Result<Box<dyn PageWriter>> {
+        let range = Placed { pages: PfnRange::default(), at: 0 };
+        Ok(Box::new(LimeFile { size: meta.page_size, kept: copy(dumpable)?, next: Pfn(0), range }))
+    }
 }
 
-impl LimeWriter {
-    /// A writer for one image.
-    pub fn new() -> LimeWriter {
-        LimeWriter::default()
-    }
-
-    fn plan(&mut self) -> Result<&mut Plan> {
-        self.plan.as_mut().ok_or_else(|| Error::corrupt("LiME output: not prepared"))
-    }
-}
-
-struct Plan {
+/// An image, as far as it has got.
+struct LimeFile {
     size: PageSize,
     kept: PageBitmap,
     /// The page frame after the last placed.
@@ -71,19 +70,18 @@ impl Placed {
     }
 }
 
-impl Plan {
+impl LimeFile {
     /// Places a span, or its parts where it goes on from one range to the next.
-    fn place(&mut self, span: &EncodedSpan, out: &mut dyn Placer) -> Result<()> {
+    fn place_span(&mut self, span: &EncodedSpan, out: &mut dyn Placer) -> Result<()> {
         let mut rest = span.pages;
         while !rest.is_empty() {
-            if self.kept.next_set(self.next) != Some(rest.start) {
-                let what = format!("LiME output: page {} is not the one to be dumped after {}", rest.start, self.next);
-                return Err(Error::corrupt(what));
-            }
             if !self.range.pages.contains(rest.start) {
                 self.begin(rest.start, out)?;
             }
             let here = rest.intersect(self.range.pages);
+            if here.is_empty() {
+                return Err(Error::bug(format!("LiME output: pages {rest} are none of those to be dumped")));
+            }
             let (at, len) = (self.range.offset(here.start, self.size), self.size.bytes_of(here.len()));
             match &span.data {
                 SpanData::Stored { data, .. } => {
@@ -115,36 +113,20 @@ impl Plan {
     }
 }
 
-impl DumpWriter for LimeWriter {
-    fn prepare(&mut self, meta: &DumpMeta, _: &dyn PageSet, pages: &dyn PageSet, _: &mut dyn Placer) -> Result<()> {
-        let kept = copy(pages)?;
-        let range = Placed { pages: PfnRange::default(), at: 0 };
-        self.plan = Some(Plan { size: meta.page_size, kept, next: Pfn(0), range });
-        Ok(())
-    }
-
-    /// To be called once the image is [prepared](DumpWriter::prepare), which tells the page size.
+impl PageWriter for LimeFile {
     fn encoder(&self) -> Box<dyn BlockEncoder> {
-        Box::new(Encoder::new(self.plan.as_ref().map_or(PageSize::K4, |plan| plan.size)))
+        Box::new(PlainEncoder::new(self.size))
     }
 
     fn place(&mut self, block: &EncodedBlock, out: &mut dyn Placer) -> Result<()> {
-        let plan = self.plan()?;
-        for span in &block.spans {
-            encoder::check(span, block, plan.next, plan.size).map_err(|e| e.within("LiME output"))?;
-            plan.place(span, out)?;
-        }
-        Ok(())
+        block.spans.iter().try_for_each(|span| self.place_span(span, out))
     }
 
     fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
-        let plan = self.plan()?;
-        if ending == Ending::Incomplete {
-            plan.cut(out)?;
-        } else if plan.kept.next_set(plan.next).is_some() {
-            return Err(Error::corrupt(format!("LiME output: no page came after {}, but some were to", plan.next)));
+        match ending {
+            Ending::Complete => Ok(()),
+            Ending::Incomplete => self.cut(out),
         }
-        Ok(())
     }
 }
 
@@ -165,10 +147,10 @@ fn copy(pages: &dyn PageSet) -> Result<PageBitmap> {
     let span = pages.span();
     let too_far = || Error::unsupported(format!("LiME output: pages {span} are more than any machine has"));
     let mut out = PageBitmap::windowed(span).ok_or_else(too_far)?;
-    let mut bytes = [0; COPY];
+    let mut bytes = [0; BYTES_PER_COPY];
     let mut first = Pfn(span.start.0 / 64 * 64);
     while first < span.end {
-        let run = PfnRange::at(first, 8 * COPY as u64);
+        let run = PfnRange::at(first, 8 * BYTES_PER_COPY as u64);
         pages.write_bytes(run, &mut bytes)?;
         out.load(first, &bytes);
         first = run.end;

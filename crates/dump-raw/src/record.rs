@@ -15,32 +15,37 @@ use dump_core::{ByteOrder, Error, ErrorKind, Fields, FieldsMut, ReadAt, Result, 
 /// Bytes of a header.
 pub(crate) const LEN: usize = 32;
 
-/// Which format a header is of.
+/// Which format's header it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum Dialect {
     Lime,
     Avml,
 }
 
-impl Format {
+impl Dialect {
     fn magic(self) -> u32 {
         match self {
-            Format::Lime => 0x4c69_4d45,
-            Format::Avml => 0x4c4d_5641,
+            Dialect::Lime => 0x4c69_4d45,
+            Dialect::Avml => 0x4c4d_5641,
         }
+    }
+
+    /// Whether a file that begins with `prefix` is an image of it, of whatever version.
+    pub fn begins(self, prefix: &[u8]) -> bool {
+        prefix.starts_with(&self.magic().to_le_bytes())
     }
 
     fn version(self) -> u32 {
         match self {
-            Format::Lime => 1,
-            Format::Avml => 2,
+            Dialect::Lime => 1,
+            Dialect::Avml => 2,
         }
     }
 
     fn name(self) -> &'static str {
         match self {
-            Format::Lime => "LiME",
-            Format::Avml => "AVML",
+            Dialect::Lime => "LiME",
+            Dialect::Avml => "AVML",
         }
     }
 
@@ -51,18 +56,8 @@ impl Format {
 }
 
 /// What an empty file is.
-pub(crate) fn empty(format: Format) -> Error {
-    Error::truncated("a header", LEN as u64, 0).within(format.at(0))
-}
-
-/// Whether a file that begins with `prefix` (8 bytes are enough) is a LiME image of the version that is read here.
-pub fn is_lime(prefix: &[u8]) -> bool {
-    check(&mut fields(prefix), Format::Lime).is_ok()
-}
-
-/// Whether a file that begins with `prefix` (8 bytes are enough) is an AVML image of the version that is read here.
-pub fn is_avml(prefix: &[u8]) -> bool {
-    check(&mut fields(prefix), Format::Avml).is_ok()
+pub(crate) fn empty(dialect: Dialect) -> Error {
+    Error::truncated("a header", LEN as u64, 0).within(dialect.at(0))
 }
 
 /// The header of a range.
@@ -85,15 +80,15 @@ impl Header {
     /// # Errors
     /// `BadMagic` or `Unsupported` where it is none of this format, `Corrupt` where the range makes no sense,
     /// `Truncated` where the file ends within it.
-    pub fn read(input: &dyn ReadAt, offset: u64, format: Format) -> Result<Header> {
+    pub fn read(input: &dyn ReadAt, offset: u64, dialect: Dialect) -> Result<Header> {
         let mut bytes = [0; LEN];
         input.read_exact_at(offset, &mut bytes)?;
-        Header::decode(&bytes, format)
+        Header::decode(&bytes, dialect)
     }
 
-    fn decode(bytes: &[u8], format: Format) -> Result<Header> {
+    fn decode(bytes: &[u8], dialect: Dialect) -> Result<Header> {
         let mut f = fields(bytes);
-        check(&mut f, format)?;
+        check(&mut f, dialect)?;
         let start = f.u64("start")?;
         let last = f.u64("end")?;
         let reserved = f.u64("reserved")?;
@@ -102,7 +97,7 @@ impl Header {
         let end = end.ok_or_else(|| Error::corrupt(format!("from {start:#x} to {last:#x} is no range")))?;
         // AVML's own reader refuses it; LiME's documentation leaves it to later versions, which would have another
         // number.
-        if format == Format::Avml && reserved != 0 {
+        if dialect == Dialect::Avml && reserved != 0 {
             return Err(Error::unsupported(format!("the reserved field is {reserved:#x}, not 0")));
         }
         Ok(Header { start, end })
@@ -111,19 +106,23 @@ impl Header {
     /// The header's bytes, for LiME.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = FieldsMut::new(ByteOrder::Little, WordSize::Bits64);
-        out.u32(Format::Lime.magic()).u32(Format::Lime.version()).u64(self.start).u64(self.end.wrapping_sub(1)).u64(0);
+        out.u32(Dialect::Lime.magic())
+            .u32(Dialect::Lime.version())
+            .u64(self.start)
+            .u64(self.end.wrapping_sub(1))
+            .u64(0);
         out.into_bytes()
     }
 }
 
-fn check(f: &mut Fields<'_>, format: Format) -> Result<()> {
+fn check(f: &mut Fields<'_>, dialect: Dialect) -> Result<()> {
     let magic = f.u32("magic")?;
     let version = f.u32("version")?;
-    if magic != format.magic() {
-        return Err(Error::new(ErrorKind::BadMagic, format!("magic {magic:#x}, not {:#x}", format.magic())));
+    if magic != dialect.magic() {
+        return Err(Error::new(ErrorKind::BadMagic, format!("magic {magic:#x}, not {:#x}", dialect.magic())));
     }
-    if version != format.version() {
-        return Err(Error::unsupported(format!("version {version}; {} is known", format.version())));
+    if version != dialect.version() {
+        return Err(Error::unsupported(format!("version {version}; {} is known", dialect.version())));
     }
     Ok(())
 }
@@ -143,12 +142,14 @@ mod tests {
                          \x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
         let header = Header { start: 0x1000, end: 0x20001 };
         assert_eq!(header.encode(), expected);
-        assert_eq!(Header::decode(expected, Format::Lime).unwrap(), header);
-        assert!(is_lime(expected) && is_lime(&expected[..8]) && !is_avml(expected));
+        assert_eq!(Header::decode(expected, Dialect::Lime).unwrap(), header);
+        assert!(
+            Dialect::Lime.begins(expected) && !Dialect::Lime.begins(&expected[..3]) && !Dialect::Avml.begins(expected)
+        );
         let mut avml = *expected;
         avml[..5].copy_from_slice(b"AVML\x02");
-        assert_eq!(Header::decode(&avml, Format::Avml).unwrap(), header);
-        assert!(is_avml(&avml) && !is_lime(&avml) && !is_avml(&avml[..7]));
+        assert_eq!(Header::decode(&avml, Dialect::Avml).unwrap(), header);
+        assert!(Dialect::Avml.begins(&avml) && !Dialect::Lime.begins(&avml));
     }
 
     #[test]
@@ -173,12 +174,12 @@ mod tests {
             (with(4, 2), ErrorKind::Unsupported),
             (header(0, 5)[..31].to_vec(), ErrorKind::Truncated),
         ] {
-            assert_eq!(Header::decode(&bytes, Format::Lime).unwrap_err().kind(), kind, "{bytes:?}");
+            assert_eq!(Header::decode(&bytes, Dialect::Lime).unwrap_err().kind(), kind, "{bytes:?}");
         }
-        assert_eq!(Header::decode(&header(7, 7), Format::Lime).unwrap().len(), 1);
-        Header::decode(&with(24, 1), Format::Lime).unwrap();
+        assert_eq!(Header::decode(&header(7, 7), Dialect::Lime).unwrap().len(), 1);
+        Header::decode(&with(24, 1), Dialect::Lime).unwrap();
         let mut avml = with(24, 1);
         avml[..5].copy_from_slice(b"AVML\x02");
-        assert_eq!(Header::decode(&avml, Format::Avml).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(Header::decode(&avml, Dialect::Avml).unwrap_err().kind(), ErrorKind::Unsupported);
     }
 }

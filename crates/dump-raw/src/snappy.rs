@@ -1,14 +1,14 @@
-//! Framed snappy: chunks of at most 64 KiB of memory, each packed on its own and with a checksum.
+//! Framed snappy: chunks of at most 64 KiB of memory, each compressed on its own and with a checksum.
 //!
 //! | off | type | field of a chunk |
 //! |---|---|---|
-//! | 0 | u8 | 0xff stream identifier, 0 packed data, 1 data as they are, 0xfe and 0x80..=0xfd to be passed over |
+//! | 0 | u8 | 0xff stream identifier, 0 compressed data, 1 data as they are, 0xfe and 0x80..=0xfd to be passed over |
 //! | 1 | u24 | length of what follows (bytes), little endian |
-//! | 4 | u32 | data only: masked CRC-32C of the unpacked bytes |
-//! | 8 | | data only; packed ones begin with their unpacked length, a varint |
+//! | 4 | u32 | data only: masked CRC-32C of the decompressed bytes |
+//! | 8 | | data only; compressed ones begin with their decompressed length, a varint |
 //!
-//! So a stream need not be unpacked from its start: its chunks tell how much memory they hold, and passing over one is
-//! reading its first 13 bytes. The snap crate unpacks them and knows the checksum. Source: google/snappy,
+//! So a stream need not be decompressed from its start: its chunks say how much memory they hold, and passing over one
+//! is reading its first 13 bytes. The snap crate decompresses them and knows the checksum. Source: google/snappy,
 //! framing_format.txt.
 
 use dump_core::{Error, ErrorKind, ReadAt, Result};
@@ -22,14 +22,14 @@ const IDENTIFIER: &[u8; 10] = b"\xff\x06\x00\x00sNaPpY";
 /// Type and length.
 const CHUNK_HEADER: u64 = 4;
 
-/// Bytes of a chunk that tell all about it: type, length, checksum, and a varint of five bytes.
+/// Bytes of a chunk that say all about it: type, length, checksum, and a varint of five bytes.
 const PEEK: usize = 13;
 
-/// Unpacked bytes that a chunk may have.
-const MAX_UNPACKED: u64 = 1 << 16;
+/// Decompressed bytes that a chunk may have.
+const MAX_MEMORY: u64 = 1 << 16;
 
-/// Packed bytes that a chunk may have: snappy makes n bytes 32 + n + n/6 at worst.
-const MAX_PACKED: u64 = 32 + MAX_UNPACKED + MAX_UNPACKED / 6;
+/// Compressed bytes that a chunk may have: snappy makes n bytes 32 + n + n/6 at worst.
+const MAX_COMPRESSED: u64 = 32 + MAX_MEMORY + MAX_MEMORY / 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -84,36 +84,37 @@ fn meaning(kind: u8, len: u64, body: &[u8]) -> Result<(Kind, u64)> {
     match kind {
         0xff if len == 6 && body.starts_with(&IDENTIFIER[4..]) => Ok((Kind::Identifier, 0)),
         0xff => bad("not the identifier of a snappy stream".to_owned()),
-        0x00 if (5..=4 + MAX_PACKED).contains(&len) => {
-            let unpacked = snap::raw::decompress_len(body.get(4..).unwrap_or_default()).map_or(u64::MAX, |n| n as u64);
-            match unpacked {
-                ..=MAX_UNPACKED => Ok((Kind::Data, unpacked)),
-                _ => bad(format!("its unpacked length is not one of up to {MAX_UNPACKED} bytes")),
+        0x00 if (5..=4 + MAX_COMPRESSED).contains(&len) => {
+            let decompressed =
+                snap::raw::decompress_len(body.get(4..).unwrap_or_default()).map_or(u64::MAX, |n| n as u64);
+            match decompressed {
+                ..=MAX_MEMORY => Ok((Kind::Data, decompressed)),
+                _ => bad(format!("its decompressed length is not one of up to {MAX_MEMORY} bytes")),
             }
         }
-        0x01 if (4..=4 + MAX_UNPACKED).contains(&len) => Ok((Kind::Data, len - 4)),
+        0x01 if (4..=4 + MAX_MEMORY).contains(&len) => Ok((Kind::Data, len - 4)),
         0x00 | 0x01 => bad(format!("{len} bytes of data")),
         0x80..=0xfe => Ok((Kind::Skipped, 0)),
         _ => bad(format!("type {kind:#x}")),
     }
 }
 
-/// Unpacks chunks, one at a time, and keeps the last that was wanted in part: pages come one after the other, and there
-/// are 16 in a chunk. About 280 KiB of buffers.
-pub(crate) struct Unpacker {
+/// Decompresses chunks, one at a time, and keeps the last that was wanted in part: pages come one after the other, and
+/// there are 16 in a chunk. About 280 KiB of buffers.
+pub(crate) struct Decompressor {
     decoder: FrameDecoder<Cursor<Vec<u8>>>,
     chunk: Vec<u8>,
     /// Which physical addresses `chunk` holds.
     held: Range<u64>,
 }
 
-impl Unpacker {
-    pub fn new() -> Unpacker {
-        Unpacker { decoder: FrameDecoder::new(Cursor::new(Vec::new())), chunk: Vec::new(), held: 0..0 }
+impl Decompressor {
+    pub fn new() -> Decompressor {
+        Decompressor { decoder: FrameDecoder::new(Cursor::new(Vec::new())), chunk: Vec::new(), held: 0..0 }
     }
 
-    /// Whether the memory at `addr` need not be unpacked any more.
-    pub fn holds(&self, addr: u64) -> bool {
+    /// Whether the memory at `addr` need not be decompressed any more.
+    fn holds(&self, addr: u64) -> bool {
         self.held.contains(&addr)
     }
 
@@ -121,7 +122,7 @@ impl Unpacker {
     /// from `start` on.
     ///
     /// # Errors
-    /// Where a chunk cannot be read or its checksum is wrong. The unpacker is of no further use then.
+    /// Where a chunk cannot be read or its checksum is wrong. The decompressor is of no further use then.
     pub fn read(&mut self, input: &dyn ReadAt, at: u64, start: u64, addr: u64, out: &mut [u8]) -> Result<()> {
         let (mut at, mut start) = (at, start);
         let (mut addr, mut out) = (addr, out);
@@ -135,13 +136,13 @@ impl Unpacker {
                 _ if end <= addr => {}
                 whole if start == addr && whole <= out.len() => {
                     let (now, later) = out.split_at_mut(whole);
-                    unpack(&mut self.decoder, input, chunk, now)?;
+                    decompress(&mut self.decoder, input, chunk, now)?;
                     (addr, out) = (end, later);
                 }
                 part => {
                     self.held = 0..0;
                     self.chunk.resize(part, 0);
-                    unpack(&mut self.decoder, input, chunk, &mut self.chunk)?;
+                    decompress(&mut self.decoder, input, chunk, &mut self.chunk)?;
                     self.held = start..end;
                     (addr, out) = self.copy(addr, out);
                 }
@@ -161,11 +162,16 @@ impl Unpacker {
     }
 }
 
-/// Unpacks a chunk to `out`, which is as long as the memory it holds.
-fn unpack(decoder: &mut FrameDecoder<Cursor<Vec<u8>>>, input: &dyn ReadAt, chunk: Chunk, out: &mut [u8]) -> Result<()> {
-    let packed = decoder.get_mut();
-    packed.set_position(0);
-    let bytes = packed.get_mut();
+/// Decompresses a chunk to `out`, which is as long as the memory it holds.
+fn decompress(
+    decoder: &mut FrameDecoder<Cursor<Vec<u8>>>,
+    input: &dyn ReadAt,
+    chunk: Chunk,
+    out: &mut [u8],
+) -> Result<()> {
+    let compressed = decoder.get_mut();
+    compressed.set_position(0);
+    let bytes = compressed.get_mut();
     bytes.clear();
     bytes.extend_from_slice(IDENTIFIER); // the decoder wants to have seen it once, and does not mind seeing it again
     bytes.resize(IDENTIFIER.len() + usize::try_from(chunk.len).unwrap_or(0), 0);
@@ -202,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_tell_their_lengths() {
+    fn chunks_say_their_lengths() {
         let mut stream = framed(&bytes(150_000));
         stream.extend(b"\xfe\x03\x00\x00pad\x80\x00\x00\x00");
         stream.extend([1, 7, 0, 0, 1, 2, 3, 4, 5, 6, 7]);
@@ -222,7 +228,7 @@ mod tests {
             out.resize(4 + len as usize, 0);
             out
         };
-        let packed = |varint: &[u8]| [&[0, 9, 0, 0, 0, 0, 0, 0], varint, &[0; 5]].concat();
+        let compressed = |varint: &[u8]| [&[0, 9, 0, 0, 0, 0, 0, 0], varint, &[0; 5]].concat();
         for (bytes, kind) in [
             (vec![], ErrorKind::Truncated),
             (vec![0xff, 6, 0], ErrorKind::Truncated),
@@ -235,14 +241,14 @@ mod tests {
             (long(1, 65_541), ErrorKind::Corrupt),
             (long(2, 9), ErrorKind::Corrupt),
             (long(0x7f, 9), ErrorKind::Corrupt),
-            (packed(&[0x81, 0x80, 0x04]), ErrorKind::Corrupt),
-            (packed(&[0xff, 0xff, 0xff, 0xff, 0xff]), ErrorKind::Corrupt),
+            (compressed(&[0x81, 0x80, 0x04]), ErrorKind::Corrupt),
+            (compressed(&[0xff, 0xff, 0xff, 0xff, 0xff]), ErrorKind::Corrupt),
         ] {
             let e = Chunk::read(&bytes, 0).unwrap_err();
             assert_eq!(e.kind(), kind, "{:?}: {e}", bytes.get(..12));
             assert!(e.to_string().contains("at offset 0x0"), "{e}");
         }
-        assert_eq!(Chunk::read(&packed(&[0x80, 0x80, 0x04]), 0).unwrap().memory, 65536);
+        assert_eq!(Chunk::read(&compressed(&[0x80, 0x80, 0x04]), 0).unwrap().memory, 65536);
     }
 
     #[test]
@@ -251,16 +257,16 @@ mod tests {
         let mut stream = framed(&memory[..100_000]);
         stream.extend(b"\xfe\x03\x00\x00pad");
         stream.extend(framed(&memory[100_000..])); // with an identifier in the middle, as the format allows
-        let mut unpacker = Unpacker::new();
+        let mut decompressor = Decompressor::new();
         for (from, len) in [(0, 300_000), (0, 1), (299_999, 1), (65_535, 2), (65_536, 65_536), (1000, 200_000)] {
             let mut out = vec![0xee; len];
-            unpacker.read(&stream, 0, 7000, 7000 + from as u64, &mut out).unwrap();
+            decompressor.read(&stream, 0, 7000, 7000 + from as u64, &mut out).unwrap();
             assert!(out == memory[from..from + len], "{from} {len}");
         }
         // What is held needs no file.
         let mut out = [0; 10];
-        assert!(unpacker.holds(7000 + 200_990) && !unpacker.holds(7000));
-        unpacker.read(&Vec::new(), 0, 0, 7000 + 200_990, &mut out).unwrap();
+        assert!(decompressor.holds(7000 + 200_990) && !decompressor.holds(7000));
+        decompressor.read(&Vec::new(), 0, 0, 7000 + 200_990, &mut out).unwrap();
         assert_eq!(out, memory[200_990..201_000]);
     }
 
@@ -269,7 +275,7 @@ mod tests {
         let mut stream = framed(&bytes(100_000));
         stream[5000] ^= 1;
         let mut out = vec![0; 100];
-        assert_eq!(Unpacker::new().read(&stream, 0, 0, 0, &mut out).unwrap_err().kind(), ErrorKind::Corrupt);
-        Unpacker::new().read(&stream, 0, 0, 70_000, &mut out).unwrap();
+        assert_eq!(Decompressor::new().read(&stream, 0, 0, 0, &mut out).unwrap_err().kind(), ErrorKind::Corrupt);
+        Decompressor::new().read(&stream, 0, 0, 70_000, &mut out).unwrap();
     }
 }

@@ -3,11 +3,12 @@
 // Lints know functions marked #[test] as tests, not what they call.
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod images;
 
-use common::*;
 use dump_core::*;
-use dump_raw::{AvmlSource, LimeSource, RawSource};
+use dump_kit::{Page, check_source, contents};
+use dump_raw::{open_avml, open_lime, open_raw};
+use images::*;
 use std::ops::Range;
 
 const END: u64 = 0x30;
@@ -25,16 +26,11 @@ fn located(e: &Error) {
 /// Opens an image; its pages up to a limit, and what is wrong with it.
 fn read(kind: &str, image: &[u8]) -> Result<(Vec<Page>, Option<String>)> {
     let text = |damage: Option<&Error>| damage.inspect(|e| located(e)).map(ToString::to_string);
-    Ok(match kind {
-        "lime" => {
-            let source = LimeSource::open(image.to_vec(), PageSize::K4)?;
-            (contents(&source, END, 9), text(source.damage()))
-        }
-        _ => {
-            let source = AvmlSource::open(image.to_vec(), PageSize::K4)?;
-            (contents(&source, END, 9), text(source.damage()))
-        }
-    })
+    let image: Box<dyn Container> = match kind {
+        "lime" => Box::new(open_lime(image.to_vec())?),
+        _ => Box::new(open_avml(image.to_vec())?),
+    };
+    Ok((contents(image.as_ref(), Pfn(END), 9), text(image.damage())))
 }
 
 fn images() -> [(&'static str, Vec<u8>); 2] {
@@ -84,7 +80,8 @@ fn every_flipped_bit() {
                 match read(kind, &image) {
                     Err(e) => assert!(e.to_string().contains("offset 0x"), "{e}"),
                     Ok((pages, damage)) if kind == "avml" && damage.is_none() => {
-                        // Either a header moved its range, or a checksum told; no page has wrong bytes at its address.
+                        // Either a header moved its range, or a checksum caught it; no page has wrong bytes at its
+                        // address.
                         let moved = pages.iter().filter(|page| page.is_ok()).count();
                         let right = pages.iter().zip(&want).filter(|(page, want)| page.is_ok() && page == want).count();
                         assert!(right == moved || in_header(&image, at), "byte {at} bit {bit}");
@@ -110,14 +107,14 @@ fn ranges_that_cannot_be() {
     for (start, last, kind) in
         [(5, 4, ErrorKind::Corrupt), (0, u64::MAX, ErrorKind::Corrupt), (u64::MAX, u64::MAX, ErrorKind::Corrupt)]
     {
-        let e = LimeSource::open(image(start, last), PageSize::K4).err().unwrap();
+        let e = open_lime(image(start, last)).err().unwrap();
         assert_eq!(e.kind(), kind, "{e}");
         let mut avml = image(start, last);
         avml[..5].copy_from_slice(b"AVML\x02");
-        assert_eq!(AvmlSource::open(avml, PageSize::K4).err().unwrap().kind(), kind);
+        assert_eq!(open_avml(avml).err().unwrap().kind(), kind);
     }
     // A range far longer than the file is what the file has of it: it sizes nothing.
-    let source = LimeSource::open(image(0x1000, u64::MAX - 1), PageSize::K4).unwrap();
+    let source = open_lime(image(0x1000, u64::MAX - 1)).unwrap();
     assert_eq!(source.meta().end_pfn, Pfn(2));
     assert_eq!(source.damage().unwrap().kind(), ErrorKind::Truncated);
 }
@@ -125,10 +122,7 @@ fn ranges_that_cannot_be() {
 #[test]
 fn ranges_that_overlap() {
     for ranges in [[0..0x2000, 0x1000..0x3000], [0x1000..0x3000, 0..0x1001], [0..0x1000, 0..0x1000]] {
-        for e in [
-            LimeSource::open(lime(&ranges), PageSize::K4).err().unwrap(),
-            AvmlSource::open(avml(&ranges), PageSize::K4).err().unwrap(),
-        ] {
+        for e in [open_lime(lime(&ranges)).err().unwrap(), open_avml(avml(&ranges)).err().unwrap()] {
             assert_eq!(e.kind(), ErrorKind::Corrupt);
             located(&e);
         }
@@ -143,7 +137,7 @@ fn other_files() {
         (header(b"EMiL", 2, 0, 9), ErrorKind::Unsupported),
         (header(b"EMiL", 1, 0, 9), ErrorKind::Truncated),
     ] {
-        assert_eq!(LimeSource::open(bytes, PageSize::K4).err().unwrap().kind(), kind);
+        assert_eq!(open_lime(bytes).err().unwrap().kind(), kind);
     }
     for (bytes, kind) in [
         (vec![], ErrorKind::Truncated),
@@ -153,11 +147,12 @@ fn other_files() {
         ([header(b"AVML", 2, 0, 9), vec![1; 40]].concat(), ErrorKind::Truncated),
         ([header(b"AVML", 2, 0, 9), b"\x01\x04\x00\x00....".to_vec()].concat(), ErrorKind::Corrupt),
     ] {
-        assert_eq!(AvmlSource::open(bytes, PageSize::K4).err().unwrap().kind(), kind);
+        assert_eq!(open_avml(bytes).err().unwrap().kind(), kind);
     }
-    assert!(RawSource::new(Vec::new(), PhysAddr(0), PageSize::K4).is_err());
-    assert!(RawSource::new(vec![1; 2], PhysAddr(u64::MAX - 1), PageSize::K4).is_err());
-    RawSource::new(vec![1; 2], PhysAddr(u64::MAX - 2), PageSize::K4).unwrap();
+    let raw = |bytes: Vec<u8>, base| open_raw(bytes, PhysAddr(base)).err().map(|e| e.kind());
+    assert_eq!(raw(Vec::new(), 0), Some(ErrorKind::Truncated));
+    assert_eq!(raw(vec![1; 2], u64::MAX - 1), Some(ErrorKind::Corrupt));
+    assert_eq!(raw(vec![1; 2], u64::MAX - 2), None);
 }
 
 /// A chunk with a wrong checksum takes its own pages with it, and no others.
@@ -170,8 +165,8 @@ fn a_bad_chunk_costs_its_pages() {
         first + 4 + u32::from_le_bytes([image[first + 1], image[first + 2], image[first + 3], 0]) as usize
     };
     image[second + 1000] ^= 1;
-    let source = AvmlSource::open(image, PageSize::K4).unwrap();
-    let pages = contents(&source, 0x61, 64);
+    let source = open_avml(image).unwrap();
+    let pages = check_source(&source, Pfn(0x61), &[1, 7, 64]);
     let want = expected(std::slice::from_ref(&range), PageSize::K4, 0x61);
     for (pfn, (page, want)) in pages.iter().zip(&want).enumerate() {
         match pfn {
@@ -187,7 +182,7 @@ fn a_wrong_trailing_length_ends_it() {
     let first = avml(&ranges()[..1]).len();
     image[first - 8] ^= 1;
     let (pages, damage) = read("avml", &image).unwrap();
-    assert!(damage.unwrap().contains("packed length"));
+    assert!(damage.unwrap().contains("compressed length"));
     let held: Vec<usize> = pages.iter().enumerate().filter(|(_, page)| page.is_ok()).map(|(pfn, _)| pfn).collect();
     assert_eq!(held, [1, 2]);
 }
