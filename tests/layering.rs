@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-kernel", &["dump-core"]),
     ("dump-filter", &["dump-core", "dump-kernel"]),
     ("dump-synth", &[]),
+    ("dump-kit", &["dump-core"]),
 ];
 
 /// Words that a crate must not know, in code (comments may explain).
