@@ -1,5 +1,6 @@
-//! Every codec on pages: made ones, and those of the file that `GDUMP_PAGES` names (raw pages of 4 KiB, one after the other;
-//! `cargo xtask bench` measures the same on all of a dump's pages). Bytes are those of the pages, not of what they become.
+//! Every codec on pages: made ones, and those of the file that `GDUMP_PAGES` names (raw pages of 4 KiB, one after the
+//! other; `cargo xtask bench` measures the same on all of a dump's pages). Bytes are those of the pages, not of what
+//! they become.
 //!
 //! ```text
 //! GDUMP_PAGES=pages.raw cargo bench -p dump-kdump --features lzo --bench codecs
@@ -9,8 +10,7 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use dump_core::CodecId;
-use dump_kdump::codec::{self, PageCodec};
+use dump_kdump::codec::{Codec, PageCodec};
 use std::sync::LazyLock;
 
 const PAGE: usize = 4096;
@@ -21,40 +21,39 @@ const SAMPLE: usize = 8 << 20;
 /// A codec and the pages it works on.
 #[derive(Clone, Copy)]
 struct Case {
-    codec: CodecId,
+    codec: &'static Codec,
     name: &'static str,
     pages: &'static [u8],
 }
 
 impl std::fmt::Display for Case {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.codec.name(), self.name)
+        write!(f, "{} {}", self.codec.id.name(), self.name)
     }
 }
 
 impl Case {
     fn codec(&self) -> Box<dyn PageCodec> {
-        codec::create(self.codec).unwrap()
+        self.codec.creator().unwrap()()
     }
 
-    /// The pages as they are stored: packed where that makes them smaller.
-    fn packed(&self) -> Vec<Vec<u8>> {
+    /// The pages as they are stored: compressed where that makes them smaller.
+    fn compressed(&self) -> Vec<Vec<u8>> {
         let mut codec = self.codec();
         let mut out = vec![0; codec.room(PAGE)];
-        let mut pack = |page: &[u8]| codec.pack(page, &mut out).unwrap().map(|len| out[..len].to_vec());
-        self.pages.chunks_exact(PAGE).filter_map(&mut pack).collect()
+        let mut compress = |page: &[u8]| codec.compress(page, &mut out).unwrap().map(|len| out[..len].to_vec());
+        self.pages.chunks_exact(PAGE).filter_map(&mut compress).collect()
     }
 }
 
 static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let kinds = kinds();
-    let codecs = CodecId::ALL.into_iter().filter(|codec| codec::supported().contains(*codec));
     let cases: Vec<Case> =
-        codecs.flat_map(|codec| kinds.iter().map(move |(name, pages)| Case { codec, name, pages })).collect();
+        Codec::built().flat_map(|codec| kinds.iter().map(move |(name, pages)| Case { codec, name, pages })).collect();
     for case in &cases {
-        let packed = case.packed();
-        let raw = case.pages.len() - packed.len() * PAGE;
-        eprintln!("{case}: {} bytes → {}", case.pages.len(), packed.iter().map(Vec::len).sum::<usize>() + raw);
+        let compressed = case.compressed();
+        let raw = case.pages.len() - compressed.len() * PAGE;
+        eprintln!("{case}: {} bytes → {}", case.pages.len(), compressed.iter().map(Vec::len).sum::<usize>() + raw);
     }
     cases
 });
@@ -90,24 +89,24 @@ fn given() -> Option<&'static [u8]> {
 }
 
 #[divan::bench(args = CASES.iter(), sample_count = 20, sample_size = 1)]
-fn pack(bencher: Bencher<'_, '_>, case: &Case) {
+fn compress(bencher: Bencher<'_, '_>, case: &Case) {
     let mut codec = case.codec();
     let mut out = vec![0; codec.room(PAGE)];
     bencher.counter(BytesCount::new(case.pages.len())).bench_local(|| {
-        case.pages.chunks_exact(PAGE).filter_map(|page| codec.pack(page, &mut out).unwrap()).sum::<usize>()
+        case.pages.chunks_exact(PAGE).filter_map(|page| codec.compress(page, &mut out).unwrap()).sum::<usize>()
     });
 }
 
-/// Kinds of pages that the codec makes smaller: the others are never unpacked.
-fn packable() -> impl Iterator<Item = &'static Case> {
-    CASES.iter().filter(|case| case.packed().len() * PAGE > case.pages.len() / 2)
+/// Kinds of pages that the codec makes smaller: the others are never decompressed.
+fn compressible() -> impl Iterator<Item = &'static Case> {
+    CASES.iter().filter(|case| case.compressed().len() * PAGE > case.pages.len() / 2)
 }
 
-#[divan::bench(args = packable(), sample_count = 20, sample_size = 1)]
-fn unpack(bencher: Bencher<'_, '_>, case: &Case) {
-    let (packed, mut codec, mut page) = (case.packed(), case.codec(), vec![0; PAGE]);
-    bencher.counter(BytesCount::new(packed.len() * PAGE)).bench_local(|| {
-        packed.iter().for_each(|bytes| codec.unpack(bytes, &mut page).unwrap());
+#[divan::bench(args = compressible(), sample_count = 20, sample_size = 1)]
+fn decompress(bencher: Bencher<'_, '_>, case: &Case) {
+    let (compressed, mut codec, mut page) = (case.compressed(), case.codec(), vec![0; PAGE]);
+    bencher.counter(BytesCount::new(compressed.len() * PAGE)).bench_local(|| {
+        compressed.iter().for_each(|bytes| codec.decompress(bytes, &mut page).unwrap());
     });
 }
 

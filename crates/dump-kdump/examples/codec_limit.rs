@@ -1,18 +1,18 @@
-//! What a codec alone takes: packs the pages of a file on several threads, to nowhere, and prints seconds.
+//! What a codec alone takes: compresses the pages of a file on several threads, to nowhere, and prints seconds.
 //!
 //! ```text
 //! cargo run --release -p dump-kdump --features lzo --example codec_limit -- CODEC FILE PAGE_SIZE THREADS [RUNS]
 //! ```
 //!
-//! FILE holds raw pages, one after the other. A line is printed for each run: the seconds that all threads spent packing,
-//! by their number, so that neither reading nor a last block that one thread still has is counted. Blocks are as large as
-//! gdump's, so that pages are as warm in the caches as they are there.
+//! FILE holds raw pages, one after the other. A line is printed for each run: the seconds that all threads spent
+//! compressing, by their number, so that neither reading nor a last block that one thread still has is counted. Blocks
+//! are as large as gdump's, so that pages are as warm in the caches as they are there.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use dump_core::{CodecId, Error, Result};
-use dump_kdump::codec::{self, PageCodec};
+use dump_core::{Error, Result};
+use dump_kdump::codec::{Codec, PageCodec};
 use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const BLOCK: u64 = 256 << 10;
 
 struct Job {
-    codec: CodecId,
+    codec: &'static Codec,
     file: File,
     len: u64,
     page: usize,
@@ -36,7 +36,7 @@ struct Job {
 impl Job {
     fn new(words: &[String]) -> Option<Job> {
         let [codec, path, page, threads] = words else { return None };
-        let codec = CodecId::ALL.into_iter().find(|id| id.name() == codec)?;
+        let codec = Codec::by_name(codec)?;
         let file = File::open(path).ok()?;
         let len = file.metadata().ok()?.len();
         let page = page.parse().ok().filter(|page| (1..=BLOCK as usize).contains(page))?;
@@ -47,38 +47,38 @@ impl Job {
     /// Seconds that the codec takes.
     fn run(&self) -> Result<f64> {
         self.next.store(0, Ordering::Relaxed);
-        let packing: Duration = thread::scope(|scope| {
+        let compressing: Duration = thread::scope(|scope| {
             let workers: Vec<_> = (0..self.threads).map(|_| scope.spawn(|| self.share())).collect();
             let join = |worker: thread::ScopedJoinHandle<'_, Result<Duration>>| {
                 worker.join().map_err(|_| Error::unsupported("a thread panicked"))?
             };
             workers.into_iter().map(join).sum::<Result<Duration>>()
         })?;
-        Ok(packing.as_secs_f64() / f64::from(self.threads))
+        Ok(compressing.as_secs_f64() / f64::from(self.threads))
     }
 
     /// What one thread takes.
     fn share(&self) -> Result<Duration> {
-        let mut codec = codec::create(self.codec).ok_or_else(|| Error::unsupported("built without this codec"))?;
+        let mut codec = self.codec.creator()?();
         let mut block = vec![0; BLOCK as usize / self.page * self.page];
         let mut out = vec![0; codec.room(self.page)];
-        let mut packing = Duration::ZERO;
+        let mut compressing = Duration::ZERO;
         loop {
             let at = self.next.fetch_add(block.len() as u64, Ordering::Relaxed);
             if at >= self.len {
-                return Ok(packing);
+                return Ok(compressing);
             }
             let bytes = &mut block[..(self.len - at).min(BLOCK / self.page as u64 * self.page as u64) as usize];
             self.file.read_exact_at(bytes, at)?;
-            packing += pack(codec.as_mut(), bytes, self.page, &mut out)?;
+            compressing += compress(codec.as_mut(), bytes, self.page, &mut out)?;
         }
     }
 }
 
-fn pack(codec: &mut dyn PageCodec, bytes: &[u8], page: usize, out: &mut [u8]) -> Result<Duration> {
+fn compress(codec: &mut dyn PageCodec, bytes: &[u8], page: usize, out: &mut [u8]) -> Result<Duration> {
     let start = Instant::now();
     for page in bytes.chunks_exact(page) {
-        black_box(codec.pack(page, out)?);
+        black_box(codec.compress(page, out)?);
     }
     Ok(start.elapsed())
 }

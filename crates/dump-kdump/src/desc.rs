@@ -3,16 +3,16 @@
 //! ```text
 //!  0  offset      i64  where in the file (bytes); 0 where the page is lost (the file was cut off)
 //!  8  size        u32  bytes stored there
-//! 12  flags       u32  0 as they are, 1 zlib, 2 LZO, 4 snappy, 0x20 zstd
+//! 12  flags       u32  0 as they are, else their codec's (see codec/mod.rs)
 //! 16  page_flags  u64  0
 //! ```
 //!
 //! The same on every machine but for byte order. Descriptors stand in the order of their pages, data in any order, and
 //! several may share one offset: that is how zero pages are stored. Source: makedumpfile diskdump_mod.h `page_desc`.
 
-use dump_core::{ByteOrder, CodecId, Fields, FieldsMut, Result, WordSize};
+use dump_core::{ByteOrder, Fields, FieldsMut, Result, WordSize};
 
-use crate::header::{STATUS_LZO, STATUS_SNAPPY, STATUS_ZLIB, STATUS_ZSTD};
+use crate::codec::Codec;
 
 /// One page's descriptor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct PageDesc {
     pub offset: u64,
     /// How many bytes are stored: the page size where `flags` is 0, less otherwise.
     pub size: u32,
-    /// How they are packed; see [`codec_of`] and [`flags_of`].
+    /// How they are compressed; see [`codec`](PageDesc::codec).
     pub flags: u32,
 }
 
@@ -53,28 +53,20 @@ impl PageDesc {
     pub fn encode(&self, f: &mut FieldsMut) {
         f.u64(self.offset).u32(self.size).u32(self.flags).u64(0);
     }
-}
 
-/// Flags of a page packed with `codec`, which are its bit in the header's status too.
-pub fn flags_of(codec: Option<CodecId>) -> u32 {
-    match codec {
-        None => 0,
-        Some(CodecId::Zlib) => STATUS_ZLIB,
-        Some(CodecId::Lzo) => STATUS_LZO,
-        Some(CodecId::Snappy) => STATUS_SNAPPY,
-        Some(CodecId::Zstd) => STATUS_ZSTD,
+    /// How the bytes are compressed: `Some(None)` where they are not, `None` where no writer writes such flags.
+    pub fn codec(&self) -> Option<Option<&'static Codec>> {
+        match self.flags {
+            0 => Some(None),
+            flags => Codec::of_flags(flags).map(Some),
+        }
     }
-}
-
-/// What flags say: `Some(None)` bytes as they are, `None` something that no writer writes.
-pub fn codec_of(flags: u32) -> Option<Option<CodecId>> {
-    let codecs = CodecId::ALL.map(Some);
-    [None].into_iter().chain(codecs).find(|codec| flags_of(*codec) == flags)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::{LZO, SNAPPY, ZLIB, ZSTD};
 
     #[test]
     fn bytes_by_hand() {
@@ -93,15 +85,16 @@ mod tests {
     fn flags() {
         for (flags, codec) in [
             (0, Some(None)),
-            (1, Some(Some(CodecId::Zlib))),
-            (2, Some(Some(CodecId::Lzo))),
-            (4, Some(Some(CodecId::Snappy))),
-            (0x20, Some(Some(CodecId::Zstd))),
+            (1, Some(Some(ZLIB))),
+            (2, Some(Some(LZO))),
+            (4, Some(Some(SNAPPY))),
+            (0x20, Some(Some(ZSTD))),
             (3, None),
             (8, None),
             (0x8000_0001, None),
         ] {
-            assert_eq!(codec_of(flags), codec, "{flags:#x}");
+            let desc = PageDesc { flags, ..PageDesc::default() };
+            assert_eq!(desc.codec().map(|codec| codec.map(|codec| codec.id)), codec, "{flags:#x}");
         }
     }
 }

@@ -1,34 +1,37 @@
 //! The main header (`disk_dump_header`) and the sub header (`kdump_sub_header`).
 //!
 //! ```text
-//! main header, at 0                  64-bit   32-bit     sub header, at block_size   64-bit   packed   padded
-//! signature      "KDUMP   "               0        0     phys_base          v0            0        0        0
-//! header_version i32                      8        8     dump_level         v1 i32        8        4        4
-//! utsname        6 * 65 bytes            12       12     split              v2 i32       12        8        8
-//! timestamp      2 words                408      404     start_pfn, end_pfn v2 words     16       12       12
-//! status         u32                    424      412     vmcoreinfo         v3 at, len   32       20       24
-//! block_size     i32                    428      416     note               v4 at, len   48       32       40
-//! sub_hdr_size   i32 (blocks)           432      420     eraseinfo          v5 at, len   64       44       56
-//! bitmap_blocks  u32 (blocks)           436      424     start_pfn_64       v6 u64       80       56       72
-//! max_mapnr      u32                    440      428     end_pfn_64         v6 u64       88       64       80
-//! total_ram_blocks .. current_cpu       444      432     max_mapnr_64       v6 u64       96       72       88
+//! main header, at 0                  64-bit   32-bit     sub header, at block_size   64-bit   unpadded   padded
+//! signature      "KDUMP   "               0        0     phys_base          v0            0          0        0
+//! header_version i32                      8        8     dump_level         v1 i32        8          4        4
+//! utsname        6 * 65 bytes            12       12     split              v2 i32       12          8        8
+//! timestamp      2 words                408      404     start_pfn, end_pfn v2 words     16         12       12
+//! status         u32                    424      412     vmcoreinfo         v3 at, len   32         20       24
+//! block_size     i32                    428      416     note               v4 at, len   48         32       40
+//! sub_hdr_size   i32 (blocks)           432      420     eraseinfo          v5 at, len   64         44       56
+//! bitmap_blocks  u32 (blocks)           436      424     start_pfn_64       v6 u64       80         56       72
+//! max_mapnr      u32                    440      428     end_pfn_64         v6 u64       88         64       80
+//! total_ram_blocks .. current_cpu       444      432     max_mapnr_64       v6 u64       96         72       88
 //! nr_cpus        i32                    460      448
-//! end                                   464      452     end                            104       80       96
+//! end                                   464      452     end                            104         80       96
 //! ```
 //!
-//! Integers are those of the dumped machine. No field tells its byte order or word size, so [`Header::read`] decodes
+//! Integers are those of the dumped machine. No field states its byte order or word size, so [`Header::read`] decodes
 //! the main header in all four ways and keeps the one that makes most sense, rather than the first that makes any: a
 //! lone test on block_size can be met by chance (a 64-bit file read as 32-bit has its tv_usec there).
 //!
-//! 32-bit sub headers exist in two shapes, because i386 aligns 8-byte integers to 4 (and QEMU packs the structure on
-//! every 32-bit target) while ARM, MIPS and PPC align them to 8. Nothing tells them apart but the content, so that is
-//! ranked too.
+//! 32-bit sub headers exist in two shapes, because i386 aligns 8-byte integers to 4 (and QEMU writes the structure
+//! without padding for every 32-bit target) while ARM, MIPS and PPC align them to 8. Nothing but the content sets them
+//! apart, so that is ranked too.
 //!
 //! Sources: makedumpfile diskdump_mod.h, crash diskdump.h, libkdumpfile diskdump.c, QEMU dump.h.
 
-use dump_core::{ByteOrder, Error, ErrorKind, Fields, FieldsMut, PageSize, ReadAt, Result, UtsName, WordSize};
+use dump_core::{
+    ByteOrder, Error, ErrorKind, Fields, FieldsMut, Machine, PageSize, Patch, ReadAt, Result, UtsName, WordSize,
+};
 
-use crate::machine;
+use crate::codec::CODECS;
+use crate::layout::Layout;
 
 /// What a kdump file begins with.
 pub const SIGNATURE: [u8; 8] = *b"KDUMP   ";
@@ -39,20 +42,15 @@ pub const SIGNATURE_DISKDUMP: [u8; 8] = *b"DISKDUMP";
 /// The newest header version, which new files have. makedumpfile and QEMU have written it since 2013.
 pub const VERSION: i32 = 6;
 
-/// Bit of `status`: pages are packed with zlib. Each page's own flags decide, this is for information.
-pub const STATUS_ZLIB: u32 = 0x1;
-/// Bit of `status`: pages are packed with LZO.
-pub const STATUS_LZO: u32 = 0x2;
-/// Bit of `status`: pages are packed with snappy.
-pub const STATUS_SNAPPY: u32 = 0x4;
 /// Bit of `status`: the file was cut off (no space), some descriptors are zero. Since makedumpfile 1.5.8.
 pub const STATUS_INCOMPLETE: u32 = 0x8;
 /// Bit of `status`: pages of the vmemmap that describe excluded pages are excluded too (makedumpfile -e).
 pub const STATUS_EXCLUDED_VMEMMAP: u32 = 0x10;
-/// Bit of `status`: pages are packed with zstd. Since makedumpfile 1.7.0.
-pub const STATUS_ZSTD: u32 = 0x20;
 
-const STATUS_KNOWN: u32 = 0x3f;
+/// All bits of `status` that have a meaning.
+fn known_status() -> u32 {
+    CODECS.iter().fold(STATUS_INCOMPLETE | STATUS_EXCLUDED_VMEMMAP, |known, codec| known | codec.status_bit)
+}
 
 /// More CPUs than any machine that Linux runs on has (NR_CPUS is 8192 at most).
 const MAX_CPUS: i32 = 65536;
@@ -117,7 +115,8 @@ pub struct MainHeader {
     pub tv_sec: u64,
     /// Its fraction (microseconds); makedumpfile and QEMU write 0.
     pub tv_usec: u64,
-    /// `STATUS_*` bits.
+    /// `STATUS_*` bits, and the bit of the codec that pages are compressed with (for information: each page's own flags
+    /// decide).
     pub status: u32,
     /// Bytes in a block, which is a page too.
     pub block_size: i32,
@@ -196,7 +195,7 @@ impl MainHeader {
         let block = u64::from(self.block_size.unsigned_abs());
         let head = u64::from(self.sub_hdr_size.unsigned_abs()).saturating_add(u64::from(self.bitmap_blocks));
         let capacity = u64::from(self.bitmap_blocks).saturating_mul(block).saturating_mul(8);
-        let named = machine::by_name(&self.utsname.machine());
+        let named = Machine::by_name(&self.utsname.machine());
         let signs = [
             (8, self.page_size().is_some()),
             (4, named.is_some_and(|m| m.word == abi.word && m.order == abi.order)),
@@ -207,7 +206,7 @@ impl MainHeader {
             (2, capacity >= u64::from(self.max_mapnr)),
             (1, self.bitmap_blocks != 0),
             (1, (0..=MAX_CPUS).contains(&self.nr_cpus)),
-            (1, self.status & !STATUS_KNOWN == 0),
+            (1, self.status & !known_status() == 0),
             (1, self.tv_usec < 1_000_000),
             (1, gap.iter().all(|byte| *byte == 0)),
         ];
@@ -335,7 +334,7 @@ impl SubHeader {
         self
     }
 
-    /// How much sense the sub header makes, for choosing between the packed and the padded shape.
+    /// How much sense the sub header makes, for choosing between the shapes without and with padding.
     fn sense(&self, main: &MainHeader, abi: Abi, file_len: u64) -> u32 {
         let lies_inside = |s: Stretch| s == Stretch::default() || s.end().is_some_and(|end| end <= file_len);
         // Every writer puts the notes right behind the sub header, so their offset names the shape outright.
@@ -398,13 +397,14 @@ impl Header {
 }
 
 impl Header {
-    /// The bytes that flag the file as incomplete, and where in it they go.
-    pub fn incomplete_flag(&self) -> (u64, Vec<u8>) {
+    /// What flags the file as incomplete. To be opened then it must reach to the end of its bitmaps.
+    pub fn incomplete_flag(&self) -> Patch {
         // status follows the timestamp: two words of 8 or 4 bytes, themselves aligned, behind 402 bytes
         let offset = if self.abi.word == WordSize::Bits64 { 424 } else { 412 };
         let mut bytes = self.abi.fields_mut();
         bytes.u32(self.main.status | STATUS_INCOMPLETE);
-        (offset, bytes.into_bytes())
+        let min_len = Layout::of(&self.main, self.page_size).descriptors();
+        Patch { offset, bytes: bytes.into_bytes(), min_len }
     }
 }
 
@@ -455,7 +455,8 @@ fn likeliest_main(bytes: &[u8], file_len: u64) -> Result<(Abi, MainHeader)> {
     Ok((abi, main))
 }
 
-/// The shape of the sub header that makes most sense; packed where both do, which is all that tells nothing either way.
+/// The shape of the sub header that makes most sense; the one without padding where both do, which is where
+/// nothing speaks for either.
 fn likeliest_sub(block: &[u8], main: &MainHeader, abi: Abi, file_len: u64) -> Result<(Abi, SubHeader)> {
     let read = |padded| -> Result<(u32, Abi, SubHeader)> {
         let abi = Abi { padded, ..abi };
@@ -466,8 +467,8 @@ fn likeliest_sub(block: &[u8], main: &MainHeader, abi: Abi, file_len: u64) -> Re
     let chosen = match abi.word {
         WordSize::Bits64 => padded,
         WordSize::Bits32 => {
-            let packed = read(false)?;
-            if padded.0 > packed.0 { padded } else { packed }
+            let unpadded = read(false)?;
+            if padded.0 > unpadded.0 { padded } else { unpadded }
         }
     };
     Ok((chosen.1, chosen.2))

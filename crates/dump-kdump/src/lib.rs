@@ -2,41 +2,52 @@
 //!
 //! ```text
 //! block 0                   main header                        header.rs
-//! block 1                   sub header, notes, erase text      header.rs note.rs
+//! block 1                   sub header, notes, erase text      header.rs
 //! block 1 + sub_hdr_size    1st bitmap: the page frame is RAM
 //!                           2nd bitmap: the page is dumped     rank.rs
 //! next block                a descriptor for each dumped page  desc.rs
-//! after the table           page data, packed page by page     codec/
+//! after the table           page data, compressed page by page codec/
+//!
+//! reading   head.rs (all but pages) ─> source.rs, split.rs ─> reader.rs ─> fate.rs ─> stored.rs
+//! writing   writer.rs ─> preamble.rs (all but pages) ─> page_writer.rs ─> block_share.rs; encoder.rs
 //! ```
 //!
 //! Every integer is in the byte order and word size of the dumped machine, and nothing in the file names either;
-//! [`header`] finds them out. [`KdumpWriter`] writes one file, or several that share the pages between them;
+//! [`header`] infers them. [`KdumpWriter`] writes one file, or several that share the pages between them;
 //! [`KdumpFile`] reads one, [`KdumpSet`] such a group.
 //!
 //! The codecs are features of this crate (`zlib`, `lzo`, `snappy`, `zstd`). Without one, files that use it still open;
-//! reading a page packed with it says which feature is missing. `lzo` pulls in a GPL-2.0 library.
+//! reading a page compressed with it names the feature that is missing. `lzo` pulls in a GPL-2.0 library.
 
 #![forbid(unsafe_code)]
 
+mod block_share;
 pub mod codec;
-mod damage;
+mod compression;
+mod decompress;
 pub mod desc;
 mod encoder;
+mod fate;
+mod format;
+mod head;
 pub mod header;
 mod layout;
-mod machine;
-mod note;
-mod pages;
+mod new_header;
+mod page_writer;
 mod parts;
+mod preamble;
 mod rank;
+mod reader;
+mod sinks;
 mod source;
 mod split;
+mod stored;
 mod utsname;
 mod writer;
 
-pub use damage::{Damage, Fault};
+pub use format::FORMAT;
 pub use layout::Layout;
 pub use parts::split_evenly;
 pub use source::KdumpFile;
 pub use split::KdumpSet;
-pub use writer::{KdumpWriter, Options};
+pub use writer::KdumpWriter;

@@ -2,35 +2,25 @@
 
 use dump_core::{Pfn, PfnRange};
 
-/// One output file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
+/// How far one output file has got.
+#[derive(Clone, Copy)]
+pub(crate) struct PartOutput {
     /// The page frames whose pages it holds.
     pub(crate) pages: PfnRange,
-    /// How many of them are dumped.
-    pub(crate) dumpable: u64,
-    /// How many descriptors have been placed.
-    pub(crate) placed: u64,
+    /// Where the next descriptors go (bytes).
+    pub(crate) table_end: u64,
     /// Where the next data goes (bytes).
     pub(crate) data_end: u64,
 }
 
-impl Part {
-    /// The file with the pages of `pages`, as far as they lie below `end`; yet to be counted.
-    pub(crate) fn new(end: Pfn, pages: PfnRange) -> Part {
-        let pages = pages.intersect(PfnRange::new(Pfn(0), end));
-        Part { pages, dumpable: 0, placed: 0, data_end: 0 }
-    }
-}
-
-/// Cuts the pages below `end` into `count` ranges that weigh about the same: `weigh` tells how many of a range's pages cost
-/// bytes.
+/// Cuts the pages below `end` into `count` ranges that weigh about the same: `weigh` gives how many of a range's pages
+/// cost bytes.
 ///
 /// Boundaries are multiples of `block` pages, itself rounded up to 64: crash counts ranks over 64-bit words of the
 /// bitmap that begin at a part's first page. A part ends with the block in which the pages so far reach its share of
-/// *all*; makedumpfile counts each part from 0, so that what each overshoots adds up and the last part is left with little
-/// or nothing. A part has a block at least, pages in it or not, as long as there are blocks: readers sort parts by their
-/// first page.
+/// *all*; makedumpfile counts each part from 0, so that what each overshoots adds up and the last part is left with
+/// little or nothing. A part has a block at least, pages in it or not, as long as there are blocks: readers sort parts
+/// by their first page.
 pub fn split_evenly(weigh: &dyn Fn(PfnRange) -> u64, end: Pfn, count: usize, block: u64) -> Vec<PfnRange> {
     let count = count.max(1) as u64;
     let block = block.max(1).checked_next_multiple_of(64).unwrap_or(1 << 63);

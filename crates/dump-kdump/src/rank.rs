@@ -1,37 +1,37 @@
-//! Bitmaps of a file: as runs read in pieces, and held with the rank of each page.
+//! Bitmaps of a file: as runs, read a stretch at a time, and held with the rank of each page.
 
-use dump_core::{Error, PageBitmap, Pfn, PfnRange, ReadAt, Result, Scratch};
+use dump_core::{ByteReader, Error, PageBitmap, Pfn, PfnRange, Result, runs_of_bits};
 
-/// Bytes of a bitmap read at once, and how far apart the counts of a [`Ranked`] are: 2^15 pages of its 512 words.
-const PIECE: usize = 64 << 10;
-const STEP: u64 = 1 << 15;
+/// Bytes of a bitmap that are read at once.
+const BYTES_PER_READ: u64 = 64 << 10;
 
-/// Hands over the runs of pages of `pages` whose bits are set in the bitmap at `offset`, ascending. A run may come in
-/// several pieces.
+/// Pages between the counts of a [`Ranked`]: 512 words of its bits.
+const PAGES_PER_COUNT: u64 = 1 << 15;
+
+/// Hands over the runs of pages of `pages` whose bits are set in the bitmap at `offset`, ascending. Runs may touch.
 ///
 /// # Errors
 /// What reading or `each` returns.
 pub(crate) fn runs(
-    file: &dyn ReadAt,
+    input: &mut dyn ByteReader,
     offset: u64,
     pages: PfnRange,
-    scratch: &mut Scratch,
     each: &mut dyn FnMut(PfnRange) -> Result<()>,
 ) -> Result<()> {
-    pieces(file, offset, pages, scratch, &mut |first, bytes| {
-        runs_in(bytes, first, &mut |run| {
+    each_read(input, offset, pages, &mut |first, bytes| {
+        runs_of_bits(bytes, first, &mut |run| {
             let run = run.intersect(pages);
             if run.is_empty() { Ok(()) } else { each(run) }
         })
     })
 }
 
-/// Hands over the bytes of the bitmap at `offset` that hold `pages`, with the page of their first bit, a multiple of 64.
-fn pieces(
-    file: &dyn ReadAt,
+/// Hands over the bytes of the bitmap at `offset` that hold `pages`, with the page of their first bit, a multiple of
+/// 64.
+fn each_read(
+    input: &mut dyn ByteReader,
     offset: u64,
     pages: PfnRange,
-    scratch: &mut Scratch,
     each: &mut dyn FnMut(Pfn, &[u8]) -> Result<()>,
 ) -> Result<()> {
     if pages.is_empty() {
@@ -40,42 +40,13 @@ fn pieces(
     let mut first = pages.start.0 / 64 * 8;
     let end = pages.end.0.div_ceil(8);
     while first < end {
-        let len = (end - first).min(PIECE as u64);
+        let len = (end - first).min(BYTES_PER_READ);
         let at = offset.checked_add(first).ok_or_else(|| Error::corrupt("a bitmap past any file's end"))?;
-        let bytes = file.view(at, len as usize, scratch).map_err(|e| e.within("bitmap"))?;
+        let bytes = input.view(at, len as usize).map_err(|e| e.within("bitmap"))?;
         each(Pfn(first * 8), bytes)?;
         first += len;
     }
     Ok(())
-}
-
-/// The runs of set bits in `bytes`, lowest bit first, of which bit 0 is page `first`.
-fn runs_in(bytes: &[u8], first: Pfn, each: &mut dyn FnMut(PfnRange) -> Result<()>) -> Result<()> {
-    let mut open = None;
-    for (i, chunk) in bytes.chunks(8).enumerate() {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        let (word, base, mut at) = (u64::from_le_bytes(word), first + 64 * i as u64, 0);
-        // Each turn ends a stretch of equal bits within the word; one that reaches the word's end goes on in the next.
-        while at < 64 {
-            let rest = word >> at;
-            at += match open {
-                None => rest.trailing_zeros(),
-                Some(_) => rest.trailing_ones(),
-            };
-            if at < 64 {
-                let here = base + u64::from(at);
-                match open.take() {
-                    None => open = Some(here),
-                    Some(start) => each(PfnRange::new(start, here))?,
-                }
-            }
-        }
-    }
-    match open {
-        Some(start) => each(PfnRange::new(start, first + 8 * bytes.len() as u64)),
-        None => Ok(()),
-    }
 }
 
 /// The bitmap of dumped pages, with how many lie below each.
@@ -93,18 +64,18 @@ impl Ranked {
     ///
     /// # Errors
     /// `Unsupported` where `end` is more than any machine has; `Io`.
-    pub(crate) fn read(file: &dyn ReadAt, offset: u64, end: Pfn) -> Result<Ranked> {
+    pub(crate) fn read(input: &mut dyn ByteReader, offset: u64, end: Pfn) -> Result<Ranked> {
         let bits = PageBitmap::new(end);
         let mut bits = bits.ok_or_else(|| Error::unsupported(format!("{:#x} page frames", end.0)))?;
         let all = PfnRange::new(Pfn(0), end);
-        pieces(file, offset, all, &mut Scratch::default(), &mut |first, bytes| {
+        each_read(input, offset, all, &mut |first, bytes| {
             bits.load(first, bytes);
             Ok(())
         })?;
         let mut sum = 0;
-        let before = (0..end.0).step_by(STEP as usize).map(|first| {
+        let before = (0..end.0).step_by(PAGES_PER_COUNT as usize).map(|first| {
             let before = sum;
-            sum += bits.count(PfnRange::at(Pfn(first), STEP));
+            sum += bits.count(PfnRange::at(Pfn(first), PAGES_PER_COUNT));
             before
         });
         let before = before.collect();
@@ -118,11 +89,11 @@ impl Ranked {
 
     /// How many pages of the set lie below `pfn`.
     pub(crate) fn rank(&self, pfn: Pfn) -> u64 {
-        let step = pfn.0.min(self.bits.span().end.0) / STEP;
+        let step = pfn.0.min(self.bits.span().end.0) / PAGES_PER_COUNT;
         let (first, before) = match self.before.get(step as usize) {
-            Some(before) => (step * STEP, *before),
+            Some(before) => (step * PAGES_PER_COUNT, *before),
             // At the end of a set of whole steps: count the last one.
-            None => (step.saturating_sub(1) * STEP, self.before.last().copied().unwrap_or(0)),
+            None => (step.saturating_sub(1) * PAGES_PER_COUNT, self.before.last().copied().unwrap_or(0)),
         };
         before + self.bits.count(PfnRange::new(Pfn(first), pfn))
     }
@@ -131,11 +102,12 @@ impl Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dump_core::ReadAt;
     use proptest::prelude::*;
 
     fn listed(bytes: &[u8], pages: PfnRange) -> Vec<u64> {
         let mut out = Vec::new();
-        runs(&bytes.to_vec(), 0, pages, &mut Scratch::default(), &mut |run| {
+        runs(&mut *bytes.to_vec().reader(), 0, pages, &mut |run| {
             assert!(!run.is_empty());
             out.extend(run.start.0..run.end.0);
             Ok(())
@@ -158,18 +130,39 @@ mod tests {
     }
 
     #[test]
-    fn pieces_join() {
-        let bytes = vec![0xff; 2 * PIECE + 10];
+    fn reads_join() {
+        let bytes = vec![0xff; 2 * BYTES_PER_READ as usize + 10];
         let pages = PfnRange::new(Pfn(3), Pfn(8 * bytes.len() as u64 - 5));
         assert_eq!(listed(&bytes, pages).len() as u64, pages.len());
     }
 
     #[test]
     fn ranks() {
-        let bytes: Vec<u8> = (0..3 * PIECE / 2).map(|i| (i % 251) as u8 & 0x0f).collect();
-        for end in [0, 1, STEP - 1, STEP, STEP + 1, 4 * STEP, 8 * bytes.len() as u64] {
-            let ranked = Ranked::read(&bytes, 0, Pfn(end)).unwrap();
-            for pfn in [0, 1, 63, 64, 1000, STEP - 1, STEP, STEP + 1, 3 * STEP + 7, end, end + 1, u64::MAX] {
+        let bytes: Vec<u8> = (0..3 * BYTES_PER_READ / 2).map(|i| (i % 251) as u8 & 0x0f).collect();
+        for end in [
+            0,
+            1,
+            PAGES_PER_COUNT - 1,
+            PAGES_PER_COUNT,
+            PAGES_PER_COUNT + 1,
+            4 * PAGES_PER_COUNT,
+            8 * bytes.len() as u64,
+        ] {
+            let ranked = Ranked::read(&mut *bytes.reader(), 0, Pfn(end)).unwrap();
+            for pfn in [
+                0,
+                1,
+                63,
+                64,
+                1000,
+                PAGES_PER_COUNT - 1,
+                PAGES_PER_COUNT,
+                PAGES_PER_COUNT + 1,
+                3 * PAGES_PER_COUNT + 7,
+                end,
+                end + 1,
+                u64::MAX,
+            ] {
                 let below = (0..pfn.min(end)).filter(|i| bytes[*i as usize / 8] >> (i % 8) & 1 == 1);
                 assert_eq!(ranked.rank(Pfn(pfn)), below.count() as u64, "{end} {pfn}");
             }

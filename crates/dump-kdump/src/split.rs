@@ -6,10 +6,15 @@
 
 use std::sync::Arc;
 
-use dump_core::{CodecSet, DumpMeta, Error, PageBitmap, PageSource, Pfn, PfnRange, ReadAt, Result, Scratch, Span};
+use dump_core::{
+    CodecSet, Container, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker, PageReader, PageSize,
+    PageSource, Pfn, PfnRange, Push, ReadAt, Result,
+};
 
-use crate::damage::Fault;
+use crate::format;
 use crate::header::{MainHeader, STATUS_INCOMPLETE};
+use crate::reader::KdumpReader;
+use crate::sinks::Sinks;
 use crate::source::KdumpFile;
 
 /// All parts of a split dump.
@@ -51,36 +56,6 @@ impl<R: ReadAt> KdumpSet<R> {
     pub fn parts(&self) -> &[KdumpFile<R>] {
         &self.parts
     }
-
-    /// As [`KdumpFile::check_headers`], of all parts.
-    pub fn check_headers(&self) -> Vec<Error> {
-        self.parts.iter().flat_map(KdumpFile::check_headers).collect()
-    }
-
-    /// As [`KdumpFile::check`], over all parts.
-    ///
-    /// # Errors
-    /// As [`KdumpFile::check`].
-    pub fn check(&self, run: PfnRange, scratch: &mut Scratch, fault: &mut dyn FnMut(Fault)) -> Result<()> {
-        self.each(run, &mut |part, run| part.check(run, scratch, fault))
-    }
-
-    /// Calls `each` with every part and what it answers for of `run`; what lies past all parts goes to the last.
-    fn each(&self, run: PfnRange, each: &mut dyn FnMut(&KdumpFile<R>, PfnRange) -> Result<()>) -> Result<()> {
-        let mut at = run.start;
-        for (i, part) in self.parts.iter().enumerate() {
-            let end = match part.split_range() {
-                Some(pages) if i + 1 < self.parts.len() => pages.end.min(run.end),
-                _ => run.end,
-            };
-            let share = PfnRange::new(at, end);
-            if !share.is_empty() {
-                each(part, share)?;
-            }
-            at = share.end;
-        }
-        Ok(())
-    }
 }
 
 impl<R: ReadAt> PageSource for KdumpSet<R> {
@@ -96,14 +71,66 @@ impl<R: ReadAt> PageSource for KdumpSet<R> {
         self.parts.iter().try_for_each(|part| part.mark_held(held))
     }
 
-    fn visit(
-        &self,
-        run: PfnRange,
-        accept: CodecSet,
-        scratch: &mut Scratch,
-        push: &mut dyn FnMut(Span<'_>) -> Result<()>,
-    ) -> Result<()> {
-        self.each(run, &mut |part, run| part.visit(run, accept, scratch, push))
+    fn reader(&self) -> Box<dyn PageReader + '_> {
+        Box::new(SetReader::new(&self.parts))
+    }
+}
+
+impl<R: ReadAt> Container for KdumpSet<R> {
+    fn describe(&self) -> Description {
+        let first = self.parts.first().map(Container::describe);
+        Description { part: None, ..first.unwrap_or(Description::of(format::NAME)) }
+    }
+
+    fn check_headers(&self) -> Vec<Error> {
+        self.parts.iter().flat_map(Container::check_headers).collect()
+    }
+
+    fn checker(&self) -> Box<dyn PageChecker + '_> {
+        Box::new(SetReader::new(&self.parts))
+    }
+
+    fn states_page_size(&self) -> bool {
+        true
+    }
+
+    fn set_page_size(&mut self, _: PageSize) {}
+}
+
+/// A worker's half: one of each part, made when it is first used.
+struct SetReader<'a, R> {
+    parts: Vec<(&'a KdumpFile<R>, Option<KdumpReader<'a>>)>,
+}
+
+impl<'a, R: ReadAt> SetReader<'a, R> {
+    fn new(parts: &'a [KdumpFile<R>]) -> SetReader<'a, R> {
+        SetReader { parts: parts.iter().map(|part| (part, None)).collect() }
+    }
+
+    /// Hands over the pages of `run`, each from the part that answers for it; what lies past all parts is the last's.
+    fn visit_to(&mut self, run: PfnRange, to: &mut Sinks<'_>) -> Result<()> {
+        let (mut at, count) = (run.start, self.parts.len());
+        for (i, (part, reader)) in self.parts.iter_mut().enumerate() {
+            let end = if i + 1 == count { run.end } else { range_of(part).end.min(run.end) };
+            let share = PfnRange::new(at, end);
+            if !share.is_empty() {
+                reader.get_or_insert_with(|| part.pages()).visit_to(share, to)?;
+            }
+            at = share.end;
+        }
+        Ok(())
+    }
+}
+
+impl<R: ReadAt> PageReader for SetReader<'_, R> {
+    fn visit(&mut self, run: PfnRange, accept: CodecSet, push: Push<'_>) -> Result<()> {
+        self.visit_to(run, &mut Sinks { accept, push, fault: &mut |_| {} })
+    }
+}
+
+impl<R: ReadAt> PageChecker for SetReader<'_, R> {
+    fn check(&mut self, run: PfnRange, fault: &mut dyn FnMut(Fault)) -> Result<()> {
+        self.visit_to(run, &mut Sinks { accept: CodecSet::NONE, push: &mut |_| Ok(()), fault })
     }
 }
 
@@ -122,8 +149,8 @@ fn range_of<R: ReadAt>(part: &KdumpFile<R>) -> PfnRange {
     part.split_range().unwrap_or_default()
 }
 
-/// How a part shows that it is of another dump than the first: headers, notes or bitmaps that differ. The incomplete flag may
-/// differ, since makedumpfile sets it in the part alone that ran out of space.
+/// How a part shows that it is of another dump than the first: headers, notes or bitmaps that differ. The incomplete
+/// flag may differ, since makedumpfile sets it in the part alone that ran out of space.
 fn twin_trouble<R: ReadAt>(one: &KdumpFile<R>, other: &KdumpFile<R>) -> Option<&'static str> {
     let complete = |part: &KdumpFile<R>| {
         let main = part.header().main.clone();

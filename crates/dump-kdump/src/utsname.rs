@@ -2,19 +2,17 @@
 
 use dump_core::{DumpMeta, UtsName};
 
-use crate::machine;
-
-/// The dump's names, with those that are empty filled from what else it tells.
+/// The dump's names, with those that are empty filled from what else it states.
 ///
 /// An ELF dump has no names, unless someone read them from the kernel's memory. The release is in VMCOREINFO. crash
 /// compares the machine with the one it was built for; libkdumpfile takes the architecture from it, but only if system,
 /// release and version are there too (`uts_looks_sane`), and without an architecture drgn opens nothing. Hence a
 /// version that says it is none.
 pub(crate) fn completed(meta: &DumpMeta) -> UtsName {
-    let mut names = meta.utsname;
-    let text = meta.vmcoreinfo_text().unwrap_or_default();
+    let mut names = meta.utsname.unwrap_or_default();
+    let text = meta.vmcoreinfo().unwrap_or_default();
     let release = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"OSRELEASE="));
-    let machine = machine::name_of(meta.machine).unwrap_or_default();
+    let machine = meta.machine.name().unwrap_or_default();
     if let Some(release) = release {
         fill(&mut names, 0, b"Linux");
         fill(&mut names, 2, release);

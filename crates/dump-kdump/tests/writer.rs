@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)] // helpers are tests too
 
-mod common;
+mod toy;
 
-use common::*;
 use dump_core::*;
-use dump_kdump::{KdumpWriter, Options};
+use dump_kdump::KdumpWriter;
+use dump_kdump::codec::Codec;
+use dump_kit::{Outputs, Placement};
+use toy::*;
 
 /// Reads integers of a file by hand-written offsets.
 struct Hex<'a> {
@@ -38,10 +40,6 @@ impl Hex<'_> {
         assert_eq!(self.int(at + 16, 8), 0);
         (self.int(at, 8), self.int(at + 8, 4), self.int(at + 12, 4))
     }
-}
-
-fn options(codec: Option<CodecId>, dump_level: u32) -> Options {
-    Options { codec, dump_level, ..Options::default() }
 }
 
 /// Offset and width of the main header's fields after the names, and of the sub header's, by shape.
@@ -94,7 +92,7 @@ const MAIN32: &[(usize, usize)] = &[
     (444, 4),
     (448, 4),
 ];
-const PACKED32: FieldTable = (
+const UNPADDED32: FieldTable = (
     MAIN32,
     &[
         (0, 4),
@@ -135,10 +133,10 @@ const PADDED32: FieldTable = (
     96,
 );
 
-fn fields(shape: (WordSize, ByteOrder, u16)) -> FieldTable {
+fn fields(shape: Shape) -> FieldTable {
     match (shape.0, shape.2) {
         (WordSize::Bits64, _) => FIELDS64,
-        (_, 0 | 3) => PACKED32,
+        (_, None | Some(3)) => UNPADDED32,
         _ => PADDED32,
     }
 }
@@ -146,88 +144,96 @@ fn fields(shape: (WordSize, ByteOrder, u16)) -> FieldTable {
 #[test]
 fn headers_by_offset() {
     for shape in SHAPES {
-        let mut toy = Toy::new(shape, 4096, 1000, 7);
+        let mut toy = Toy::new(shape, 4096, 1000, 7).at_level(31);
         toy.meta.erase_info = b"erase jiffies size 8\n".to_vec();
-        let (files, _) = toy.write(&Options { dump_level: 31, ..Options::default() }, 100);
+        let file = toy.write(&with(None), 100).remove(0);
         let (main, sub, sub_len) = fields(shape);
-        let hex = Hex { file: &files.parts[0], order: shape.1 };
+        let hex = Hex { file: &file, order: shape.1 };
         assert_eq!(&hex.file[..8], b"KDUMP   ");
         assert_eq!(hex.int(8, 4), 6);
         assert_eq!(&hex.file[12..19], b"Linux\0\0");
         assert_eq!(&hex.file[142..152], b"6.1.0-toy\0");
         assert_eq!(hex.ints(main), [1_700_000_000, 0, 0, 4096, 15, 2, 1000, 0, 0, 0, 0, 2], "{shape:?}");
         let hex = Hex { file: &hex.file[4096..], order: shape.1 };
-        let (notes, len) = ((4096 + sub_len) as u64, toy.meta.notes.len() as u64);
-        let text = notes + toy.meta.vmcoreinfo.as_ref().unwrap().start as u64;
+        let (notes, len) = ((4096 + sub_len) as u64, toy.meta.notes.as_bytes().len() as u64);
+        let text = notes + 2 * (12 + 8 + 148) + 24; // behind two registers' notes
         let text_len = OSRELEASE.len() as u64;
         let expected = [0x1234_5000, 31, 0, 0, 0, text, text_len, notes, len, notes + len, 21, 0, 0, 1000];
         assert_eq!(hex.ints(sub), expected, "{shape:?}");
-        assert_eq!(&files.parts[0][text as usize..][..OSRELEASE.len()], OSRELEASE);
-        assert_eq!(&files.parts[0][(notes + len) as usize..][..21], b"erase jiffies size 8\n");
+        assert_eq!(&file[text as usize..][..OSRELEASE.len()], OSRELEASE);
+        assert_eq!(&file[(notes + len) as usize..][..21], b"erase jiffies size 8\n");
     }
+}
+
+#[test]
+fn what_is_not_known_is_0() {
+    let mut toy = Toy::new(SHAPES[0], 4096, 100, 7);
+    (toy.meta.crash_time, toy.meta.phys_base, toy.meta.notes) = (None, None, Notes::empty(ByteOrder::Little));
+    let file = toy.write(&with(None), 100).remove(0);
+    let hex = Hex { file: &file, order: ByteOrder::Little };
+    assert_eq!((hex.int(408, 8), hex.int(460, 4), hex.int(4096, 8)), (0, 0, 0), "crash time, CPUs, phys_base");
+    assert_eq!(hex.ints(&[(4096 + 32, 8), (4096 + 40, 8), (4096 + 48, 8), (4096 + 56, 8)]), [0; 4], "no notes");
+    assert!(is_zero(&file[12..272]), "no names but the machine's");
+    toy.meta.stated_cpus = Some(3);
+    let file = toy.write(&with(None), 100).remove(0);
+    assert_eq!(Hex { file: &file, order: ByteOrder::Little }.int(460, 4), 3);
 }
 
 #[test]
 fn machine_names() {
+    let field = |toy: &Toy| toy.write(&with(None), 100).remove(0)[272..337].to_vec();
     for (shape, name) in SHAPES.iter().zip(["x86_64", "s390x", "i686", "armv7l", "ppc", ""]) {
-        let (files, _) = Toy::new(*shape, 4096, 100, 7).write(&Options::default(), 100);
-        let field = &files.parts[0][272..337];
+        let field = field(&Toy::new(*shape, 4096, 100, 7));
         assert_eq!(field.split(|b| *b == 0).next().unwrap(), name.as_bytes());
     }
     let mut toy = Toy::new(SHAPES[0], 4096, 100, 7);
-    toy.meta.utsname.fields[4][..4].copy_from_slice(b"s390");
-    let (files, _) = toy.write(&Options::default(), 100);
-    assert_eq!(&files.parts[0][272..278], b"s390\0\0", "names that are known stay");
+    toy.meta.utsname = Some(UtsName::named("", "s390"));
+    assert_eq!(&field(&toy)[..6], b"s390\0\0", "names that are known stay");
 }
+
+/// Flags of a page that is compressed, written down a second time.
+const FLAGS: [(&str, u64); 4] = [("zlib", 1), ("lzo", 2), ("snappy", 4), ("zstd", 0x20)];
 
 #[test]
 fn bitmaps_descriptors_and_pages_by_offset() {
     for codec in codecs() {
-        for level in [0, 1] {
-            for shape in SHAPES {
-                let toy = Toy::new(shape, 4096, 1000, 7);
-                let (files, writer) = toy.write(&options(codec, level), 64);
-                let hex = Hex { file: &files.parts[0], order: shape.1 };
-                let (bitmap1, bitmap2, table) = (0x10000, 0x11000, 0x12000);
-                let dumped = toy.dumpable.count(toy.dumpable.span());
-                let data = table as u64 + 24 * dumped;
-                let (mut rank, mut next) = (0, data + 4096);
-                for pfn in 0..1000 {
-                    assert_eq!(hex.bit(bitmap1, pfn), toy.ram.get(Pfn(pfn)));
-                    assert_eq!(hex.bit(bitmap2, pfn), toy.dumpable.get(Pfn(pfn)));
-                    if !toy.dumpable.get(Pfn(pfn)) {
-                        continue;
-                    }
-                    let (offset, size, flags) = hex.desc(table, rank);
-                    rank += 1;
-                    if pfn % 4 == 0 {
-                        assert_eq!((offset, size, flags), (data, 4096, 0), "a zero page is the shared one");
-                        continue;
-                    }
-                    assert_eq!(offset, next, "pages follow each other");
-                    next += size;
-                    let noise = pfn % 4 == 1;
-                    let expected = match codec {
-                        _ if noise => 0,
-                        None => 0,
-                        Some(CodecId::Zlib) => 1,
-                        Some(CodecId::Lzo) => 2,
-                        Some(CodecId::Snappy) => 4,
-                        Some(CodecId::Zstd) => 0x20,
-                    };
-                    assert_eq!(flags, expected, "{codec:?} pfn {pfn}");
-                    if flags == 0 {
-                        assert_eq!(size, 4096);
-                        assert!(hex.file[offset as usize..][..4096] == toy.page(Pfn(pfn)));
-                    } else {
-                        assert!(size < 4096);
-                    }
+        let compressed =
+            FLAGS.iter().find(|(name, _)| Some(*name) == codec.map(CodecId::name)).map(|(_, flags)| *flags);
+        for (level, shape) in SHAPES.into_iter().flat_map(|shape| [(0, shape), (1, shape)]) {
+            let toy = Toy::new(shape, 4096, 1000, 7).at_level(level);
+            let file = toy.write(&with(codec), 64).remove(0);
+            let hex = Hex { file: &file, order: shape.1 };
+            let (bitmap1, bitmap2, table) = (0x10000, 0x11000, 0x12000);
+            let dumped = toy.dumpable.count(toy.dumpable.span());
+            let data = table as u64 + 24 * dumped;
+            let (mut rank, mut next) = (0, data + 4096);
+            for pfn in 0..1000 {
+                assert_eq!(hex.bit(bitmap1, pfn), toy.ram.get(Pfn(pfn)));
+                assert_eq!(hex.bit(bitmap2, pfn), toy.dumpable.get(Pfn(pfn)));
+                if !toy.dumpable.get(Pfn(pfn)) {
+                    continue;
                 }
-                assert_eq!(next, files.parts[0].len() as u64);
-                assert_eq!(next, writer.written_len(0));
-                assert!(is_zero(&hex.file[data as usize..][..4096]));
-                assert_eq!(hex.file[bitmap1 + 125..bitmap2].iter().max(), Some(&0));
+                let (offset, size, flags) = hex.desc(table, rank);
+                rank += 1;
+                if pfn % 4 == 0 {
+                    assert_eq!((offset, size, flags), (data, 4096, 0), "a zero page is the shared one");
+                    continue;
+                }
+                assert_eq!(offset, next, "pages follow each other");
+                next += size;
+                let noise = pfn % 4 == 1;
+                assert_eq!(flags, compressed.filter(|_| !noise).unwrap_or(0), "{codec:?} pfn {pfn}");
+                if flags == 0 {
+                    assert_eq!(size, 4096);
+                    assert!(hex.file[offset as usize..][..4096] == toy.page(Pfn(pfn)));
+                } else {
+                    assert!(size < 4096);
+                }
             }
+            assert_eq!(next, file.len() as u64);
+            assert_eq!(hex.int(if shape.0 == WordSize::Bits64 { 424 } else { 412 }, 4), compressed.unwrap_or(0));
+            assert!(is_zero(&hex.file[data as usize..][..4096]));
+            assert!(is_zero(&hex.file[bitmap1 + 125..bitmap2]));
         }
     }
 }
@@ -235,21 +241,23 @@ fn bitmaps_descriptors_and_pages_by_offset() {
 #[test]
 fn a_block_is_one_range_of_data_and_one_of_descriptors() {
     let toy = Toy::new(SHAPES[0], 4096, 1000, 7);
-    let (files, _) = toy.write(&options(None, 1), 1_000_000);
+    let placements = toy.write_but(&with(None), 1_000_000, |_| None).placements;
+    let count = |kind: fn(&Placement) -> bool| placements.iter().filter(|placement| kind(placement)).count();
+    assert_eq!(count(|placement| matches!(placement, Placement::Data { .. })), 1);
     // main header, sub header, two bitmaps, zero page; then the block.
-    assert_eq!(files.calls, (1, 5 + 1));
+    assert_eq!(count(|placement| matches!(placement, Placement::Index { .. })), 5 + 1);
 }
 
 #[test]
 fn bytes_do_not_depend_on_blocks() {
     for codec in codecs() {
         for parts in [1, 3] {
-            let toy = Toy::new(SHAPES[0], 4096, 3000, 7);
+            let toy = Toy::new(SHAPES[0], 4096, 3000, 7).at_level(1);
             let parts = if parts > 1 { toy.split(parts, 64) } else { Vec::new() };
-            let options = Options { codec, dump_level: 1, parts };
-            let whole = toy.write(&options, 1 << 30).0.parts;
+            let options = WriteOptions { codec, parts };
+            let whole = toy.write(&options, 1 << 30);
             for block in [1, 7, 64, 1000] {
-                assert!(toy.write(&options, block).0.parts == whole, "{codec:?} {block}");
+                assert!(toy.write(&options, block) == whole, "{codec:?} {block}");
             }
         }
     }
@@ -259,19 +267,14 @@ fn bytes_do_not_depend_on_blocks() {
 fn lost_pages_make_it_incomplete() {
     for why in [Absence::Hole, Absence::Excluded, Absence::Lost, Absence::Unreadable] {
         let toy = Toy::new(SHAPES[0], 4096, 200, 7);
-        let (files, writer) = toy.write_with(&options(None, 1), 64, Ending::Complete, &|pfn, push| {
-            let pages = PfnRange::at(pfn, 1);
-            match pfn.0 {
-                50..60 => push(Span { pages, content: Content::Absent(why) }),
-                _ => push(Span { pages, content: Content::Bytes(&toy.page(pfn)) }),
-            }
-        });
-        let hex = Hex { file: &files.parts[0], order: ByteOrder::Little };
+        let file = toy.write_but(&with(None), 64, |pfn| (50..60).contains(&pfn.0).then_some(Err(why))).bytes(0);
+        let hex = Hex { file: &file, order: ByteOrder::Little };
         assert_eq!(hex.int(424, 4), 8, "{why:?}");
         let rank = |pfn| toy.dumpable.count(PfnRange::new(Pfn(0), Pfn(pfn))) as usize;
-        assert_eq!(hex.desc(0x12000, rank(51)), (0, 0, 0));
-        assert_ne!(hex.desc(0x12000, rank(61)).0, 0);
-        assert_eq!(writer.lost_pages(), toy.dumpable.count(PfnRange::new(Pfn(50), Pfn(60))));
+        for pfn in (0..200).filter(|pfn| toy.dumpable.get(Pfn(*pfn))) {
+            let desc = hex.desc(0x12000, rank(pfn));
+            assert_eq!(desc == (0, 0, 0), (50..60).contains(&pfn), "{pfn} {desc:?}");
+        }
     }
 }
 
@@ -280,18 +283,16 @@ fn cut_off_it_still_has_its_tables() {
     let toy = Toy::new(SHAPES[0], 4096, 100_000, 7);
     for parts in [1, 2] {
         let ranges = if parts > 1 { toy.split(parts, 4096) } else { Vec::new() };
-        let options = Options { dump_level: 1, parts: ranges, ..Options::default() };
-        let (mut files, mut writer) = (Files::default(), KdumpWriter::new(options).unwrap());
-        writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut files).unwrap();
-        writer.finish(Ending::Incomplete, &mut files).unwrap();
+        let writer = KdumpWriter::new(&WriteOptions { codec: None, parts: ranges }).unwrap();
+        let mut writing = toy.dump().prepare(Box::new(writer), Outputs::default()).unwrap();
+        writing.finish(Ending::Incomplete).unwrap();
         let dumped = toy.dumpable.count(toy.dumpable.span());
-        assert_eq!(files.parts.len(), parts);
-        for (at, file) in files.parts.iter().enumerate() {
-            let hex = Hex { file, order: ByteOrder::Little };
+        assert_eq!(writing.outputs.parts.len(), parts);
+        for file in files(&writing.outputs) {
+            let hex = Hex { file: &file, order: ByteOrder::Little };
             assert_eq!(hex.int(424, 4), 8);
             let table = 0x10000 + 2 * 4 * 4096;
-            assert_eq!(file.len() as u64, table + 24 * dumped + 4096);
-            assert_eq!(writer.written_len(at), file.len() as u64, "nothing was placed past the zero page");
+            assert_eq!(file.len() as u64, table + 24 * dumped + 4096, "nothing was placed past the zero page");
             assert_eq!(hex.desc(table as usize, 0), (0, 0, 0));
         }
     }
@@ -299,56 +300,82 @@ fn cut_off_it_still_has_its_tables() {
 
 #[test]
 fn a_dump_without_pages_has_its_bitmaps() {
-    let mut toy = Toy::new(SHAPES[0], 4096, 100_000, 7);
+    let mut toy = Toy::new(SHAPES[0], 4096, 100_000, 7).at_level(31);
     toy.dumpable.clear(toy.dumpable.span());
-    let (files, _) = toy.write(&options(None, 31), 64);
-    assert_eq!(files.parts[0].len(), 0x10000 + 8 * 4096 + 4096);
+    assert_eq!(toy.write(&with(None), 64)[0].len(), 0x10000 + 8 * 4096 + 4096);
 }
 
 #[test]
-fn blocks_out_of_turn_are_refused() {
+fn a_source_that_is_incomplete_stays_so() {
+    let mut toy = Toy::new(SHAPES[0], 4096, 100, 7);
+    (toy.meta.incomplete, toy.meta.excluded_vmemmap) = (true, true);
+    let file = toy.write(&with(None), 64).remove(0);
+    assert_eq!(Hex { file: &file, order: ByteOrder::Little }.int(424, 4), 8 | 0x10);
+}
+
+/// Blocks that our own encoders never make.
+#[test]
+fn blocks_of_other_encoders_are_bugs() {
     let toy = Toy::new(SHAPES[0], 4096, 1000, 7);
-    let block = |from: u64, data: SpanData| {
-        let mut block = EncodedBlock { data: vec![1; 8192], ..EncodedBlock::default() };
-        block.note(PfnRange::at(Pfn(from), 2), data);
+    let block = |spans: &[(u64, SpanData)]| {
+        let mut block = EncodedBlock { data: vec![1; 12288], ..EncodedBlock::default() };
+        spans.iter().for_each(|(pfn, data)| block.note(PfnRange::at(Pfn(*pfn), 1), data.clone()));
         block
     };
-    let raw = |range| SpanData::Stored { codec: None, data: range };
-    let good = block(10, raw(0..8192));
-    for (what, bad) in [
-        ("again", block(10, raw(0..8192))),
-        ("before", block(4, raw(0..8192))),
-        ("overlapping", block(11, raw(0..8192))),
-        ("past the end", block(999, raw(0..8192))),
-        ("short", block(20, raw(0..4096))),
-        ("outside the block", block(20, raw(4096..12288))),
-        ("two packed in one", block(20, SpanData::Stored { codec: Some(CodecId::Zlib), data: 0..100 })),
+    let raw = |data| SpanData::Stored { codec: None, data };
+    let foreign = SpanData::Stored { codec: Some(CodecId::new(9, "other")), data: 0..100 };
+    for spans in [
+        &[(10, raw(0..4096)), (11, raw(8192..12288))][..],
+        &[(10, raw(4096..8192)), (11, raw(0..4096))],
+        &[(10, foreign)],
     ] {
-        let (mut files, mut writer) = (Files::default(), KdumpWriter::new(Options::default()).unwrap());
-        writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut files).unwrap();
-        files.hand = vec![1; 8192];
-        writer.place(&good, &mut files).unwrap();
-        assert_eq!(writer.place(&bad, &mut files).unwrap_err().kind(), ErrorKind::Corrupt, "{what}");
+        let (writer, mut outputs) = (Box::new(KdumpWriter::new(&with(None)).unwrap()), Outputs::default());
+        let mut pages = writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut outputs).unwrap();
+        let e = pages.place(&block(spans), &mut outputs).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Bug, "{spans:?}");
     }
 }
 
 #[test]
-fn pages_that_never_came_are_noticed() {
-    let toy = Toy::new(SHAPES[0], 4096, 1000, 7);
-    let (mut files, mut writer) = (Files::default(), KdumpWriter::new(Options::default()).unwrap());
-    writer.prepare(&toy.meta, &toy.ram, &toy.dumpable, &mut files).unwrap();
-    assert_eq!(writer.finish(Ending::Complete, &mut files).unwrap_err().kind(), ErrorKind::Corrupt);
-    let hex = Hex { file: &files.parts[0], order: ByteOrder::Little };
-    assert_eq!(hex.int(424, 4), 8);
+fn pages_past_the_end_are_a_bug() {
+    let mut toy = Toy::new(SHAPES[0], 4096, 1000, 7);
+    toy.meta.end_pfn = Pfn(900);
+    let writer = Box::new(KdumpWriter::new(&with(None)).unwrap());
+    let e = toy.dump().prepare(writer, Outputs::default()).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::Bug, "{e}");
 }
 
 #[test]
-fn a_source_filtered_before_adds_its_level() {
-    let mut toy = Toy::new(SHAPES[0], 4096, 100, 7);
-    toy.meta.dump_level = 3;
-    let (files, _) = toy.write(&options(None, 16), 100);
-    let hex = Hex { file: &files.parts[0], order: ByteOrder::Little };
-    assert_eq!(hex.int(4096 + 8, 4), 19);
+fn a_codec_that_is_not_there_is_refused() {
+    let left_out = Codec::by_name("lzo").filter(|codec| codec.create.is_none()).map(|codec| codec.id);
+    for id in [CodecId::new(9, "other")].into_iter().chain(left_out) {
+        let e = KdumpWriter::new(&with(Some(id))).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::Unsupported, "{e}");
+        assert!(e.to_string().contains(id.name()), "{e}");
+    }
+}
+
+/// Adds up what is placed.
+#[derive(Default)]
+struct Count {
+    bytes: u64,
+    offsets: Vec<u64>,
+}
+
+impl Placer for Count {
+    fn data(&mut self, _: usize, _: u64, _: std::ops::Range<usize>) -> Result<()> {
+        Ok(())
+    }
+
+    fn index(&mut self, _: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        self.offsets.push(offset);
+        Ok(())
+    }
+
+    fn zeros(&mut self, _: usize, _: u64, _: u64) -> Result<()> {
+        Ok(())
+    }
 }
 
 #[test]
@@ -358,25 +385,10 @@ fn far_up_memory_leaves_holes() {
     toy.meta.end_pfn = Pfn(far + 10);
     toy.ram = PageBitmap::windowed(PfnRange::new(Pfn(far), Pfn(far + 10))).unwrap();
     toy.ram.set(PfnRange::new(Pfn(far + 3), Pfn(far + 10)));
-
-    struct Count(u64, Vec<u64>);
-    impl Placer for Count {
-        fn data(&mut self, _: usize, _: u64, _: std::ops::Range<usize>) -> Result<()> {
-            Ok(())
-        }
-        fn index(&mut self, _: usize, offset: u64, bytes: &[u8]) -> Result<()> {
-            self.0 += bytes.len() as u64;
-            self.1.push(offset);
-            Ok(())
-        }
-        fn zeros(&mut self, _: usize, _: u64, _: u64) -> Result<()> {
-            Ok(())
-        }
-    }
-    let (mut files, mut writer) = (Count(0, Vec::new()), KdumpWriter::new(Options::default()).unwrap());
-    writer.prepare(&toy.meta, &toy.ram, &toy.ram, &mut files).unwrap();
+    let (mut count, writer) = (Count::default(), Box::new(KdumpWriter::new(&with(None)).unwrap()));
+    writer.prepare(&toy.meta, &toy.ram, &toy.ram, &mut count).unwrap();
     let bitmap = (far / 8 / 4096 + 1) * 4096;
     let zero_page = 0x10000 + 2 * bitmap + 7 * 24;
-    assert_eq!(files.1, [0, 4096, 0x10000 + far / 8, 0x10000 + bitmap + far / 8, zero_page]);
-    assert!(files.0 < 4 * 4096, "{}", files.0);
+    assert_eq!(count.offsets, [0, 4096, 0x10000 + far / 8, 0x10000 + bitmap + far / 8, zero_page]);
+    assert!(count.bytes < 4 * 4096, "{}", count.bytes);
 }

@@ -1,24 +1,31 @@
 //! Raw LZO1X blocks, written by dump-lzo, read by lzo1x (GPL-2.0).
 
-use dump_core::{CodecId, Result};
+#![cfg(feature = "lzo")]
+
+use dump_core::{Error, Result};
 use dump_lzo::PageLzo;
 
-use super::{PageCodec, not_a_page};
+use super::PageCodec;
 
 /// Both directions, set up at first use.
 #[derive(Default)]
-pub(super) struct Lzo {
-    packer: Option<PageLzo>,
+struct Lzo {
+    compressor: Option<PageLzo>,
+}
+
+/// One for a worker.
+pub(super) fn create() -> Box<dyn PageCodec> {
+    Box::new(Lzo::default())
 }
 
 impl PageCodec for Lzo {
-    fn pack(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
-        let packer = self.packer.get_or_insert_with(PageLzo::new);
+    fn compress(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
+        let compressor = self.compressor.get_or_insert_with(PageLzo::new);
         let room = page.len().saturating_sub(1).min(out.len());
-        Ok(packer.compress(page, &mut out[..room]))
+        Ok(compressor.compress(page, &mut out[..room]))
     }
 
-    fn unpack(&mut self, packed: &[u8], page: &mut [u8]) -> Result<()> {
-        lzo1x::decompress(packed, page).map_err(|e| not_a_page(CodecId::Lzo, packed, e))
+    fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()> {
+        lzo1x::decompress(compressed, page).map_err(|e| Error::corrupt(e.to_string()))
     }
 }

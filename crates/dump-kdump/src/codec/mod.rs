@@ -1,76 +1,127 @@
-//! Packing one page on its own, a file for each codec.
+//! Compressing one page on its own: the table of codecs, and a file for each.
 //!
 //! A codec object belongs to one worker and keeps its tables from page to page: setting them up anew would cost more
-//! than packing does (zlib clears a quarter of a megabyte). Nothing else is kept, so equal pages pack to equal bytes.
+//! than compressing does (zlib clears a quarter of a megabyte). Nothing else is kept, so equal pages become equal
+//! bytes.
+//!
+//! A new codec is its file and its row in [`CODECS`]; all else looks it up there. Files compressed with a codec that a
+//! build leaves out still open, so its row is there in every build.
 
-#[cfg(feature = "lzo")]
 mod lzo;
-#[cfg(feature = "snappy")]
 mod snappy;
-#[cfg(feature = "zlib")]
 mod zlib;
-#[cfg(feature = "zstd")]
 mod zstd;
 
-use dump_core::{CodecId, CodecSet, Error, Result};
+use dump_core::{CodecId, Error, Result};
 
-/// Packs and unpacks pages.
+/// A codec that kdump files can have: a row of the table.
+pub struct Codec {
+    /// Its place in the table, and its name.
+    pub id: CodecId,
+    /// Its bit in the status of the main header.
+    pub status_bit: u32,
+    /// The flags of the descriptor of a page that is compressed with it.
+    pub desc_flag: u32,
+    /// The feature of this crate that builds it.
+    pub feature: &'static str,
+    /// Makes one for a worker; `None` where this build leaves it out.
+    pub create: Option<CreateCodec>,
+}
+
+/// Makes a codec for one worker.
+pub type CreateCodec = fn() -> Box<dyn PageCodec>;
+
+/// `Some` of what a module has where its feature is on, else `None`.
+macro_rules! built {
+    ($feature:literal, $create:path) => {{
+        #[cfg(feature = $feature)]
+        {
+            Some($create as CreateCodec)
+        }
+        #[cfg(not(feature = $feature))]
+        {
+            None
+        }
+    }};
+}
+
+/// zlib, as makedumpfile -c.
+pub const ZLIB: CodecId = CodecId::new(0, "zlib");
+/// LZO, as makedumpfile -l.
+pub const LZO: CodecId = CodecId::new(1, "lzo");
+/// snappy, as makedumpfile -p.
+pub const SNAPPY: CodecId = CodecId::new(2, "snappy");
+/// zstd, as makedumpfile -z; since its version 1.7.0.
+pub const ZSTD: CodecId = CodecId::new(3, "zstd");
+
+/// Every codec that kdump files can have, built or not, each in the place that its id has. Source: makedumpfile
+/// diskdump_mod.h.
+#[rustfmt::skip] // a row a codec
+pub const CODECS: &[Codec] = &[
+    Codec { id: ZLIB, status_bit: 0x1, desc_flag: 0x1, feature: "zlib", create: built!("zlib", zlib::create) },
+    Codec { id: LZO, status_bit: 0x2, desc_flag: 0x2, feature: "lzo", create: built!("lzo", lzo::create) },
+    Codec { id: SNAPPY, status_bit: 0x4, desc_flag: 0x4, feature: "snappy", create: built!("snappy", snappy::create) },
+    Codec { id: ZSTD, status_bit: 0x20, desc_flag: 0x20, feature: "zstd", create: built!("zstd", zstd::create) },
+];
+
+impl Codec {
+    /// The codec of that id; `None` where no kdump file can have it.
+    pub fn of(id: CodecId) -> Option<&'static Codec> {
+        CODECS.get(id.index())
+    }
+
+    /// The codec of that name, built or not.
+    pub fn by_name(name: &str) -> Option<&'static Codec> {
+        CODECS.iter().find(|codec| codec.id.name() == name)
+    }
+
+    /// The codec that a file's status names; of several the first, for each page's own flags decide.
+    pub fn of_status(status: u32) -> Option<&'static Codec> {
+        CODECS.iter().find(|codec| status & codec.status_bit != 0)
+    }
+
+    /// The codec of a page whose descriptor has these flags.
+    pub fn of_flags(flags: u32) -> Option<&'static Codec> {
+        CODECS.iter().find(|codec| flags == codec.desc_flag)
+    }
+
+    /// The codecs of this build.
+    pub fn built() -> impl Iterator<Item = &'static Codec> {
+        CODECS.iter().filter(|codec| codec.create.is_some())
+    }
+
+    /// What makes one for a worker.
+    ///
+    /// # Errors
+    /// `Unsupported`, with the name of the feature, where this build leaves it out.
+    pub fn creator(&self) -> Result<CreateCodec> {
+        self.create.ok_or_else(|| {
+            let (name, feature) = (self.id.name(), self.feature);
+            Error::unsupported(format!("pages compressed with {name}: built without the feature \"{feature}\""))
+        })
+    }
+}
+
+/// Compresses and decompresses pages.
 pub trait PageCodec: Send {
-    /// Bytes that [`pack`](PageCodec::pack) wants of `out` for a page of `page` bytes, a page at least.
+    /// Bytes that [`compress`](PageCodec::compress) wants of `out` for a page of `page` bytes, a page at least.
     fn room(&self, page: usize) -> usize {
         page
     }
 
-    /// Packs `page` into the front of `out` and returns how many bytes it became; `None` where they are not strictly
-    /// fewer than the page has, which is then to be stored as it is.
+    /// Compresses `page` into the front of `out` and returns how many bytes it became; `None` where they are not
+    /// strictly fewer than the page has, which is then to be stored as it is.
     ///
     /// # Errors
     /// `Unsupported` where the codec itself fails, for want of memory say.
-    fn pack(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>>;
+    fn compress(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>>;
 
-    /// Unpacks `packed` to exactly as many bytes as `page` has, writing nowhere else whatever `packed` claims.
+    /// Decompresses `compressed` to exactly as many bytes as `page` has, writing nowhere else whatever `compressed`
+    /// claims.
     ///
     /// # Errors
-    /// `Corrupt` where `packed` is no such page; `page` holds anything then.
-    fn unpack(&mut self, packed: &[u8], page: &mut [u8]) -> Result<()>;
-}
-
-/// A codec for one worker; `None` where this build leaves it out.
-pub fn create(codec: CodecId) -> Option<Box<dyn PageCodec>> {
-    match codec {
-        #[cfg(feature = "zlib")]
-        CodecId::Zlib => Some(Box::new(zlib::Zlib::default())),
-        #[cfg(feature = "lzo")]
-        CodecId::Lzo => Some(Box::new(lzo::Lzo::default())),
-        #[cfg(feature = "snappy")]
-        CodecId::Snappy => Some(Box::new(snappy::Snappy::new())),
-        #[cfg(feature = "zstd")]
-        CodecId::Zstd => Some(Box::new(zstd::Zstd::default())),
-        #[allow(unreachable_patterns)] // with every feature on
-        _ => None,
-    }
-}
-
-/// The codecs of this build.
-pub fn supported() -> CodecSet {
-    let here = [
-        (CodecId::Zlib, cfg!(feature = "zlib")),
-        (CodecId::Lzo, cfg!(feature = "lzo")),
-        (CodecId::Snappy, cfg!(feature = "snappy")),
-        (CodecId::Zstd, cfg!(feature = "zstd")),
-    ];
-    here.iter().filter(|(_, on)| *on).fold(CodecSet::NONE, |set, (codec, _)| set.with(*codec))
-}
-
-/// What to say where a codec is left out.
-pub(crate) fn left_out(codec: CodecId) -> Error {
-    Error::unsupported(format!("pages packed with {0}: built without the feature \"{0}\"", codec.name()))
-}
-
-/// What to say where packed bytes are not a page.
-#[cfg(any(feature = "zlib", feature = "lzo", feature = "snappy", feature = "zstd"))]
-fn not_a_page(codec: CodecId, packed: &[u8], why: impl std::fmt::Display) -> Error {
-    Error::corrupt(format!("{} bytes of {}: {why}", packed.len(), codec.name()))
+    /// `Corrupt` where `compressed` is no such page; `page` holds anything then.
+    fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()>;
 }
 
 #[cfg(test)]
@@ -79,12 +130,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn codecs() -> Vec<(CodecId, Box<dyn PageCodec>)> {
-        CodecId::ALL.into_iter().filter_map(|id| Some((id, create(id)?))).collect()
+        Codec::built().map(|codec| (codec.id, codec.creator().unwrap()())).collect()
     }
 
-    fn packed(codec: &mut dyn PageCodec, page: &[u8]) -> Option<Vec<u8>> {
+    fn compressed(codec: &mut dyn PageCodec, page: &[u8]) -> Option<Vec<u8>> {
         let mut out = vec![0xaa; codec.room(page.len())];
-        let len = codec.pack(page, &mut out).unwrap()?;
+        let len = codec.compress(page, &mut out).unwrap()?;
         assert!(len < page.len());
         out.truncate(len);
         Some(out)
@@ -107,10 +158,28 @@ mod tests {
     }
 
     #[test]
-    fn the_set_is_what_can_be_created() {
-        for id in CodecId::ALL {
-            assert_eq!(supported().contains(id), create(id).is_some(), "{id:?}");
+    fn rows_are_where_their_ids_say_and_are_told_apart() {
+        for (i, codec) in CODECS.iter().enumerate() {
+            let same = |found: Option<&'static Codec>| found.is_some_and(|found| found.id == codec.id);
+            assert_eq!(codec.id.index(), i);
+            assert!(same(Codec::of(codec.id)) && same(Codec::by_name(codec.id.name())), "{:?}", codec.id);
+            assert!(same(Codec::of_status(codec.status_bit)) && same(Codec::of_flags(codec.desc_flag)));
+            assert_eq!(codec.status_bit.count_ones(), 1);
         }
+        assert!(Codec::of(CodecId::new(31, "zlib")).is_none() && Codec::by_name("none").is_none());
+        assert!(Codec::of_status(0x18).is_none() && Codec::of_flags(0).is_none() && Codec::of_flags(3).is_none());
+    }
+
+    #[test]
+    fn a_codec_left_out_names_its_feature() {
+        for codec in CODECS {
+            match codec.creator() {
+                Ok(_) => assert!(codec.create.is_some()),
+                Err(e) => assert!(e.to_string().contains(&format!("feature \"{}\"", codec.feature)), "{e}"),
+            }
+        }
+        let on = [cfg!(feature = "zlib"), cfg!(feature = "lzo"), cfg!(feature = "snappy"), cfg!(feature = "zstd")];
+        assert_eq!(Codec::built().count(), on.into_iter().filter(|on| *on).count());
     }
 
     #[test]
@@ -118,13 +187,13 @@ mod tests {
         for (id, mut codec) in codecs() {
             for size in [4096, 16384, 65536, 262144] {
                 for (name, page) in [("zero", vec![0; size]), ("text", text(size))] {
-                    let bytes = packed(codec.as_mut(), &page).unwrap();
-                    assert_eq!(packed(codec.as_mut(), &page), Some(bytes.clone()), "{id:?} {name}: keeps state");
+                    let bytes = compressed(codec.as_mut(), &page).unwrap();
+                    assert_eq!(compressed(codec.as_mut(), &page), Some(bytes.clone()), "{id:?} {name}: keeps state");
                     let mut back = vec![0x55; size];
-                    codec.unpack(&bytes, &mut back).unwrap();
+                    codec.decompress(&bytes, &mut back).unwrap();
                     assert!(back == page, "{id:?} {name} {size}");
                 }
-                assert_eq!(packed(codec.as_mut(), &noise(size)), None, "{id:?} {size}");
+                assert_eq!(compressed(codec.as_mut(), &noise(size)), None, "{id:?} {size}");
             }
         }
     }
@@ -135,9 +204,9 @@ mod tests {
             for wrong in [0, 1, 4095, 4097, 8192, 1 << 20] {
                 let mut out = vec![0; codec.room(wrong).max(64)];
                 // A bomb (1 MiB for a page) among them; shorter ones must not leave the rest of the page unset.
-                let Some(len) = codec.pack(&vec![0; wrong], &mut out).unwrap() else { continue };
+                let Some(len) = codec.compress(&vec![0; wrong], &mut out).unwrap() else { continue };
                 let mut page = vec![0; 4096];
-                assert!(codec.unpack(&out[..len], &mut page).is_err(), "{id:?} {wrong}");
+                assert!(codec.decompress(&out[..len], &mut page).is_err(), "{id:?} {wrong}");
             }
         }
     }
@@ -146,12 +215,12 @@ mod tests {
     fn every_prefix_is_refused() {
         for (id, mut codec) in codecs() {
             let page = text(4096);
-            let bytes = packed(codec.as_mut(), &page).unwrap();
+            let bytes = compressed(codec.as_mut(), &page).unwrap();
             let mut back = vec![0; 4096];
             for cut in 0..bytes.len() {
-                assert!(codec.unpack(&bytes[..cut], &mut back).is_err(), "{id:?} {cut} of {}", bytes.len());
+                assert!(codec.decompress(&bytes[..cut], &mut back).is_err(), "{id:?} {cut} of {}", bytes.len());
             }
-            codec.unpack(&bytes, &mut back).unwrap();
+            codec.decompress(&bytes, &mut back).unwrap();
             assert!(back == page, "{id:?} after failures");
         }
     }
@@ -163,11 +232,11 @@ mod tests {
         ) {
             for (_, mut codec) in codecs() {
                 let mut page = vec![0; 4096];
-                let _ = codec.unpack(&bytes, &mut page);
-                let mut damaged = packed(codec.as_mut(), &text(4096)).unwrap();
+                let _ = codec.decompress(&bytes, &mut page);
+                let mut damaged = compressed(codec.as_mut(), &text(4096)).unwrap();
                 let at = flip % damaged.len();
                 damaged[at] ^= 1 << bit;
-                let _ = codec.unpack(&damaged, &mut page);
+                let _ = codec.decompress(&damaged, &mut page);
             }
         }
     }

@@ -1,20 +1,21 @@
 //! Raw (unframed) snappy blocks, by snap.
 
-use dump_core::{CodecId, Error, Result};
+#![cfg(feature = "snappy")]
+
+use dump_core::{Error, Result};
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
-use super::{PageCodec, not_a_page};
+use super::PageCodec;
 
 /// Both directions.
-pub(super) struct Snappy {
-    packer: Encoder,
-    unpacker: Decoder,
+struct Snappy {
+    encoder: Encoder,
+    decoder: Decoder,
 }
 
-impl Snappy {
-    pub(super) fn new() -> Snappy {
-        Snappy { packer: Encoder::new(), unpacker: Decoder::new() }
-    }
+/// One for a worker.
+pub(super) fn create() -> Box<dyn PageCodec> {
+    Box::new(Snappy { encoder: Encoder::new(), decoder: Decoder::new() })
 }
 
 impl PageCodec for Snappy {
@@ -23,18 +24,21 @@ impl PageCodec for Snappy {
         max_compress_len(page).max(page)
     }
 
-    fn pack(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
-        let len = self.packer.compress(page, out).map_err(|e| Error::unsupported(format!("snappy: {e}")))?;
+    fn compress(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
+        let len = self.encoder.compress(page, out).map_err(|e| Error::unsupported(format!("snappy: {e}")))?;
         Ok((len < page.len()).then_some(len))
     }
 
-    fn unpack(&mut self, packed: &[u8], page: &mut [u8]) -> Result<()> {
+    fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()> {
         // The block begins with the length that it says it has; looked at before a byte is written.
-        let says = decompress_len(packed).map_err(|e| not_a_page(CodecId::Snappy, packed, e))?;
+        let says = decompress_len(compressed).map_err(|e| corrupt(&e))?;
         if says != page.len() {
-            let why = format!("it says {says} bytes where a page has {}", page.len());
-            return Err(not_a_page(CodecId::Snappy, packed, why));
+            return Err(Error::corrupt(format!("it says {says} bytes where a page has {}", page.len())));
         }
-        self.unpacker.decompress(packed, page).map_err(|e| not_a_page(CodecId::Snappy, packed, e)).map(drop)
+        self.decoder.decompress(compressed, page).map_err(|e| corrupt(&e)).map(drop)
     }
+}
+
+fn corrupt(e: &snap::Error) -> Error {
+    Error::corrupt(e.to_string())
 }

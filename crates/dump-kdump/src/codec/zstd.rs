@@ -1,35 +1,42 @@
 //! zstd frames, by the C library.
 
+#![cfg(feature = "zstd")]
+
 use std::io;
 
-use dump_core::{CodecId, Error, Result};
+use dump_core::{Error, Result};
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::{PageCodec, not_a_page};
+use super::PageCodec;
 
 /// makedumpfile's level. Frames carry their content's size and no checksum, as crash and libkdumpfile expect.
 const LEVEL: i32 = 1;
 
 /// Both directions, set up at first use.
 #[derive(Default)]
-pub(super) struct Zstd {
-    packer: Option<Compressor<'static>>,
-    unpacker: Option<Decompressor<'static>>,
+struct Zstd {
+    compressor: Option<Compressor<'static>>,
+    decompressor: Option<Decompressor<'static>>,
+}
+
+/// One for a worker.
+pub(super) fn create() -> Box<dyn PageCodec> {
+    Box::new(Zstd::default())
 }
 
 impl PageCodec for Zstd {
-    fn pack(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
-        let packer = created(&mut self.packer, || Compressor::new(LEVEL))?;
+    fn compress(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
+        let compressor = created(&mut self.compressor, || Compressor::new(LEVEL))?;
         let room = page.len().saturating_sub(1).min(out.len());
         // The one failure with a context that exists is that `out` is too small: it would not have become smaller.
-        Ok(packer.compress_to_buffer(page, &mut out[..room]).ok())
+        Ok(compressor.compress_to_buffer(page, &mut out[..room]).ok())
     }
 
-    fn unpack(&mut self, packed: &[u8], page: &mut [u8]) -> Result<()> {
-        let unpacker = created(&mut self.unpacker, Decompressor::new)?;
-        let len = unpacker.decompress_to_buffer(packed, page).map_err(|e| not_a_page(CodecId::Zstd, packed, e))?;
+    fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()> {
+        let decompressor = created(&mut self.decompressor, Decompressor::new)?;
+        let len = decompressor.decompress_to_buffer(compressed, page).map_err(|e| Error::corrupt(e.to_string()))?;
         if len != page.len() {
-            return Err(not_a_page(CodecId::Zstd, packed, format_args!("{len} bytes, less than a page")));
+            return Err(Error::corrupt(format!("{len} bytes, less than a page")));
         }
         Ok(())
     }

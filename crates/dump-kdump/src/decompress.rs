@@ -1,0 +1,34 @@
+//! What a worker decompresses pages with.
+
+use dump_core::Result;
+
+use crate::codec::{CODECS, Codec, PageCodec};
+
+/// A worker's codecs, each made when it is first needed, and room for a page.
+#[derive(Default)]
+pub(crate) struct Decompressor {
+    codecs: [Option<Box<dyn PageCodec>>; CODECS.len()],
+    page: Vec<u8>,
+}
+
+impl Decompressor {
+    /// The page of `len` bytes that `bytes` are.
+    ///
+    /// # Errors
+    /// `Corrupt` where they are none; `Unsupported` where this build leaves the codec out.
+    pub(crate) fn page(&mut self, codec: &Codec, bytes: &[u8], len: usize) -> Result<&[u8]> {
+        self.page.resize(len, 0);
+        let decompressor = made(&mut self.codecs[codec.id.index()], codec)?;
+        let done = decompressor.decompress(bytes, &mut self.page);
+        done.map_err(|e| e.within(format_args!("{} bytes of {}", bytes.len(), codec.id.name())))?;
+        Ok(&self.page)
+    }
+}
+
+fn made<'a>(slot: &'a mut Option<Box<dyn PageCodec>>, codec: &Codec) -> Result<&'a mut Box<dyn PageCodec>> {
+    let made = match slot.take() {
+        Some(made) => made,
+        None => codec.creator()?(),
+    };
+    Ok(slot.insert(made))
+}

@@ -1,0 +1,174 @@
+//! What opening a file learns: headers, notes and the 2nd bitmap, which is held.
+//!
+//! Every length is compared with the file's before it sizes anything.
+
+use std::sync::Arc;
+
+use dump_core::{ByteReader, DumpMeta, Error, Machine, Notes, Pfn, PfnRange, ReadAt, Result, UtsName, is_zero};
+
+use crate::header::{Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, Stretch};
+use crate::layout::Layout;
+use crate::rank::{self, Ranked};
+
+/// Longest notes that are read: a thousand times what a machine with a thousand CPUs has.
+const MAX_NOTES: u64 = 256 << 20;
+
+/// Longest VMCOREINFO and erase text; the kernel's own is one page.
+const MAX_TEXT: u64 = 16 << 20;
+
+/// All of a file but its pages.
+pub(crate) struct Head {
+    pub(crate) file_len: u64,
+    pub(crate) header: Header,
+    pub(crate) layout: Layout,
+    pub(crate) meta: DumpMeta,
+    /// The 2nd bitmap.
+    pub(crate) held: Arc<Ranked>,
+    /// The page frames that this file answers for.
+    pub(crate) part: PfnRange,
+    /// Where a page of zeros lies that others share.
+    pub(crate) zero_at: Option<u64>,
+    /// Where the 1st bitmap is; the 2nd's place in files that have but one.
+    ram_at: u64,
+    /// Rank of the part's first page, which has descriptor 0.
+    base: u64,
+}
+
+impl Head {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`KdumpFile::open`](crate::KdumpFile::open).
+    pub(crate) fn read(file: &dyn ReadAt) -> Result<Head> {
+        let file_len = file.len()?;
+        let header = Header::read(file)?;
+        let layout = Layout::of(&header.main, header.page_size);
+        let end = Pfn(header.sub.max_mapnr);
+        let (ram_at, held_at) = bitmaps(&header, &layout)?;
+        if layout.descriptors() > file_len {
+            return Err(Error::truncated("the bitmaps", layout.descriptors(), file_len));
+        }
+        let part = part_of(&header)?;
+        let meta = meta(file, file_len, &header)?;
+        let held = Ranked::read(file.reader().as_mut(), held_at, end)?;
+        let base = held.rank(part.start);
+        let zero_at = shared_zero(file, &header, layout.descriptor(held.rank(end)));
+        Ok(Head { file_len, header, layout, meta, held: Arc::new(held), part, zero_at, ram_at, base })
+    }
+
+    /// The number of the descriptor of `pfn`, which is of this part.
+    pub(crate) fn rank(&self, pfn: Pfn) -> u64 {
+        self.held.rank(pfn).saturating_sub(self.base)
+    }
+
+    /// Hands over the runs of RAM in `run`.
+    pub(crate) fn ram_runs(
+        &self,
+        input: &mut dyn ByteReader,
+        run: PfnRange,
+        each: &mut dyn FnMut(PfnRange) -> Result<()>,
+    ) -> Result<()> {
+        let run = run.intersect(PfnRange::new(Pfn(0), self.meta.end_pfn));
+        rank::runs(input, self.ram_at, run, each)
+    }
+
+    /// What the headers say that cannot be so, beyond what keeps a file from being opened.
+    pub(crate) fn check(&self, file: &dyn ReadAt) -> Vec<Error> {
+        let sub = &self.header.sub;
+        let mut wrong = Vec::new();
+        if !(0..=31).contains(&sub.dump_level) {
+            wrong.push(Error::corrupt(format!("dump_level {} is not from 0 to 31", sub.dump_level)));
+        }
+        for (what, at) in [("vmcoreinfo", sub.vmcoreinfo), ("eraseinfo", sub.erase_info)] {
+            wrong.extend(read_stretch(file, self.file_len, at, MAX_TEXT, what).err());
+        }
+        wrong.into_iter().map(|e| e.within("sub header")).collect()
+    }
+}
+
+/// Where the bitmaps of RAM and of dumped pages are. Old files may have one, which is both.
+fn bitmaps(header: &Header, layout: &Layout) -> Result<(u64, u64)> {
+    let end = header.sub.max_mapnr;
+    let needed = end.div_ceil(8).div_ceil(header.page_size.bytes() as u64);
+    let blocks = layout.bitmap_blocks();
+    if needed > blocks {
+        return Err(Error::corrupt(format!(
+            "max_mapnr {end:#x} needs {needed} bitmap blocks of {blocks} (bitmap_blocks)"
+        )));
+    }
+    let second =
+        if needed.checked_mul(2).is_some_and(|both| both <= blocks) { layout.bitmap2() } else { layout.bitmap1() };
+    Ok((layout.bitmap1(), second))
+}
+
+/// The page frames that a file answers for.
+fn part_of(header: &Header) -> Result<PfnRange> {
+    let sub = &header.sub;
+    if !sub.split {
+        return Ok(PfnRange::new(Pfn(0), Pfn(sub.max_mapnr)));
+    }
+    if sub.start_pfn > sub.end_pfn || sub.end_pfn > sub.max_mapnr {
+        return Err(Error::corrupt(format!(
+            "part from pfn {:#x} to {:#x} of {:#x} (start_pfn, end_pfn, max_mapnr)",
+            sub.start_pfn, sub.end_pfn, sub.max_mapnr
+        )));
+    }
+    Ok(PfnRange::new(Pfn(sub.start_pfn), Pfn(sub.end_pfn)))
+}
+
+/// The first page of data, if that is one of zeros: makedumpfile and QEMU put the one there that zero pages share. Seen
+/// once, its descriptors need no reading.
+fn shared_zero(file: &dyn ReadAt, header: &Header, data_at: Option<u64>) -> Option<u64> {
+    let mut page = vec![0; header.page_size.bytes()];
+    file.read_exact_at(data_at?, &mut page).ok()?;
+    is_zero(&page).then_some(data_at?)
+}
+
+fn read_stretch(file: &dyn ReadAt, file_len: u64, at: Stretch, most: u64, what: &str) -> Result<Vec<u8>> {
+    if at.is_empty() {
+        return Ok(Vec::new());
+    }
+    let end = at.end().ok_or_else(|| Error::corrupt(format!("{what} at {:#x}, {:#x} bytes", at.offset, at.size)))?;
+    if end > file_len {
+        return Err(Error::truncated(what, end, file_len));
+    }
+    if at.size > most {
+        return Err(Error::unsupported(format!("{what} of {:#x} bytes, more than {most:#x}", at.size)));
+    }
+    let mut bytes = vec![0; at.size as usize];
+    file.read_exact_at(at.offset, &mut bytes).map_err(|e| e.within(what))?;
+    Ok(bytes)
+}
+
+/// What the headers and notes say of the machine.
+fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
+    let (main, sub, abi) = (&header.main, &header.sub, header.abi);
+    let elf_machine = Machine::elf_machine_by_name(&main.utsname.machine());
+    let machine = Machine { elf_machine, order: abi.order, word: abi.word };
+    Ok(DumpMeta {
+        end_pfn: Pfn(sub.max_mapnr),
+        notes: notes(file, file_len, header)?,
+        stated_cpus: Some(main.nr_cpus.unsigned_abs()),
+        utsname: Some(main.utsname).filter(|names| *names != UtsName::default()),
+        crash_time: Some(main.tv_sec).filter(|time| *time != 0),
+        phys_base: Some(sub.phys_base),
+        dump_level: sub.dump_level as u32,
+        // makedumpfile puts it at the end of the file, which is what a file that was cut off lacks first
+        erase_info: read_stretch(file, file_len, sub.erase_info, MAX_TEXT, "eraseinfo").unwrap_or_default(),
+        incomplete: main.status & STATUS_INCOMPLETE != 0,
+        excluded_vmemmap: main.status & STATUS_EXCLUDED_VMEMMAP != 0,
+        ..DumpMeta::new(machine, header.page_size)
+    })
+}
+
+/// The notes. Version 3 has VMCOREINFO without notes, other files may point past theirs: the note is made up for it.
+fn notes(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<Notes> {
+    let sub = &header.sub;
+    let stream = read_stretch(file, file_len, sub.notes, MAX_NOTES, "notes")?;
+    let mut notes = Notes::new(stream, header.abi.order);
+    if notes.vmcoreinfo_range().is_none() && !sub.vmcoreinfo.is_empty() {
+        let text = read_stretch(file, file_len, sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo")?;
+        notes.push(b"VMCOREINFO", &text)?;
+    }
+    Ok(notes)
+}

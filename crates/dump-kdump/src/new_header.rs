@@ -1,0 +1,65 @@
+//! Headers of a new file, out of what its dump states.
+
+use dump_core::{DumpMeta, Error, Result};
+
+use crate::codec::Codec;
+use crate::header::{Abi, Header, MainHeader, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, Stretch, SubHeader, VERSION};
+use crate::layout::Layout;
+use crate::utsname;
+
+impl Header {
+    /// Headers of a new dump that is not split, and its layout.
+    ///
+    /// # Errors
+    /// `Unsupported` where they cannot hold what `meta` says.
+    pub(crate) fn for_new(codec: Option<&Codec>, meta: &DumpMeta) -> Result<(Header, Layout)> {
+        let (word, order) = (meta.machine.word, meta.machine.order);
+        let abi = Abi { order, word, padded: meta.machine.aligns_to_8() };
+        let head = (abi.sub_len() + meta.notes.as_bytes().len() + meta.erase_info.len()) as u64;
+        let layout = Layout::for_new(meta.page_size, head, meta.end_pfn);
+        let main = main_header(codec, meta, &layout)?;
+        Ok((Header { abi, main, sub: sub_header(meta, abi), page_size: meta.page_size }, layout))
+    }
+}
+
+fn main_header(codec: Option<&Codec>, meta: &DumpMeta, layout: &Layout) -> Result<MainHeader> {
+    let too_large = |what: &str| Error::unsupported(format!("{what} does not fit a kdump header"));
+    let vmemmap = if meta.excluded_vmemmap { STATUS_EXCLUDED_VMEMMAP } else { 0 };
+    let incomplete = if meta.incomplete { STATUS_INCOMPLETE } else { 0 };
+    Ok(MainHeader {
+        version: VERSION,
+        utsname: utsname::completed(meta),
+        tv_sec: meta.crash_time.unwrap_or(0),
+        tv_usec: 0,
+        status: codec.map_or(0, |codec| codec.status_bit) | vmemmap | incomplete,
+        block_size: meta.page_size.bytes() as i32, // 256 KiB at most
+        sub_hdr_size: i32::try_from(layout.sub_blocks()).map_err(|_| too_large("the notes' length"))?,
+        bitmap_blocks: u32::try_from(layout.bitmap_blocks()).map_err(|_| too_large("the bitmaps' length"))?,
+        max_mapnr: u32::try_from(meta.end_pfn.0).unwrap_or(u32::MAX),
+        total_ram_blocks: 0,
+        device_blocks: 0,
+        written_blocks: 0,
+        current_cpu: 0,
+        nr_cpus: i32::try_from(meta.cpus()).unwrap_or(i32::MAX),
+    })
+}
+
+/// The sub header of a dump that is not split. crash finds VMCOREINFO by its offset, libkdumpfile in the notes.
+fn sub_header(meta: &DumpMeta, abi: Abi) -> SubHeader {
+    let notes_at = (meta.page_size.bytes() + abi.sub_len()) as u64;
+    let stretch = |offset: u64, size: usize| match size {
+        0 => Stretch::default(),
+        size => Stretch { offset, size: size as u64 },
+    };
+    let text = meta.notes.vmcoreinfo_range().unwrap_or(0..0);
+    let notes = meta.notes.as_bytes().len();
+    SubHeader {
+        phys_base: meta.phys_base.unwrap_or(0),
+        dump_level: meta.dump_level as i32,
+        vmcoreinfo: stretch(notes_at + text.start as u64, text.len()),
+        notes: stretch(notes_at, notes),
+        erase_info: stretch(notes_at + notes as u64, meta.erase_info.len()),
+        max_mapnr: meta.end_pfn.0,
+        ..SubHeader::default()
+    }
+}

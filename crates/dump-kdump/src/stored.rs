@@ -1,0 +1,60 @@
+//! From bytes of the file to pages.
+
+use dump_core::{Content, Damage, Error, ErrorKind, Pfn, PfnRange, Result};
+
+use crate::codec::Codec;
+use crate::decompress::Decompressor;
+use crate::fate::Fate;
+use crate::head::Head;
+use crate::sinks::Sinks;
+
+/// Hands over pages whose bytes are read.
+pub(crate) struct StoredPages<'a> {
+    head: &'a Head,
+    decompressor: Decompressor,
+}
+
+impl<'a> StoredPages<'a> {
+    /// Of the file of `head`.
+    pub(crate) fn new(head: &'a Head) -> StoredPages<'a> {
+        StoredPages { head, decompressor: Decompressor::default() }
+    }
+
+    /// Hands over pages whose bytes follow each other in `bytes`, from page `first` on.
+    pub(crate) fn push_all(&mut self, first: Pfn, fates: &[Fate], bytes: &[u8], to: &mut Sinks<'_>) -> Result<()> {
+        let mut rest = bytes;
+        for (i, fate) in fates.iter().enumerate() {
+            let Some((data, tail)) = rest.split_at_checked(fate.size()) else { break };
+            rest = tail;
+            self.push(first + i as u64, fate, data, to)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, pfn: Pfn, fate: &Fate, data: &[u8], to: &mut Sinks<'_>) -> Result<()> {
+        let (run, page) = (PfnRange::at(pfn, 1), self.head.header.page_size.bytes());
+        let Fate::Stored { codec, offset, .. } = fate else { return Ok(()) };
+        match codec {
+            None => to.push(run, Content::Bytes(data)),
+            Some(codec) if to.accept.contains(codec.id) && data.len() < page => {
+                to.push(run, Content::Compressed { codec: codec.id, bytes: data })
+            }
+            Some(codec) => match self.decompressor.page(codec, data, page) {
+                Ok(bytes) => to.push(run, Content::Bytes(bytes)),
+                Err(e) if concerns_all(&e, codec, self.head) => Err(e),
+                Err(e) => to.unreadable(pfn, Damage::Compressed, within_page(e, pfn, *offset)),
+            },
+        }
+    }
+}
+
+/// Whether a codec's failure is that of the whole file: this build leaves out what the header says that it is
+/// compressed with. A codec that the header does not speak of is one page's flipped bit.
+fn concerns_all(e: &Error, codec: &Codec, head: &Head) -> bool {
+    e.kind() == ErrorKind::Unsupported && head.header.main.status & codec.status_bit != 0
+}
+
+/// A failure of the page at `pfn`, whose bytes begin at `offset`.
+pub(crate) fn within_page(e: Error, pfn: Pfn, offset: u64) -> Error {
+    e.within(format_args!("page of pfn {pfn} at offset {offset:#x}"))
+}
