@@ -121,7 +121,9 @@ fn check_states(fake: &FakeKernel, kernel: &Kernel, what: &str) {
 fn facts_of_every_era_on_every_machine() {
     for (era, machine, model) in every_era_and_machine() {
         let fake = builder(era, machine, model).build();
-        check_states(&fake, &kernel(&fake, machine), &format!("{era} {} {model:?}", machine.name));
+        let kernel = kernel(&fake, machine);
+        assert_eq!(kernel.page_rules().unwrap().buddy() == BuddyMark::Lists, era == Era::V3_8, "{era}");
+        check_states(&fake, &kernel, &format!("{era} {} {model:?}", machine.name));
     }
 }
 
