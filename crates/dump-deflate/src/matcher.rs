@@ -122,7 +122,7 @@ fn cost(pos: u32, place: u16) -> i64 {
     (i64::from(pos) - i64::from(place)) * PER_DISTANCE
 }
 
-/// Whether a block is made of structs, words with zeros in them, or of text, rather than of code, packed tables or noise:
+/// Whether a block is made of structs, words with zeros in them, or of text, rather than of code, dense tables or noise:
 /// whether of words 72 bytes apart (so that all columns of structs of 64 bytes are seen) a quarter have no byte above 0x7f.
 ///
 /// A third instead of a quarter makes no difference, a half makes the pages of 6.1 without user data 0.5 % larger. Only

@@ -6,9 +6,9 @@ use dump_lzo::{MAX_PAGE, PageLzo};
 use proptest::prelude::*;
 
 /// Compresses `page` and reads it back twice. Returns the block.
-fn round(packer: &mut PageLzo, page: &[u8]) -> Vec<u8> {
+fn round(lzo: &mut PageLzo, page: &[u8]) -> Vec<u8> {
     let mut out = vec![0; room(page.len())];
-    let len = packer.compress(page, &mut out).unwrap();
+    let len = lzo.compress(page, &mut out).unwrap();
     out.truncate(len);
     assert!(page.is_empty() || out[0] != 17, "17 announces a version that old decoders do not know");
 
@@ -57,7 +57,7 @@ fn words(len: usize) -> Vec<u8> {
 
 #[test]
 fn blocks_are_as_the_format_has_them() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     // (page, block): worked out by hand from the kernel's description, Documentation/staging/lzo.rst
     let cases: &[(&[u8], &[u8])] = &[
         (b"", &[17, 0, 0]),
@@ -73,51 +73,51 @@ fn blocks_are_as_the_format_has_them() {
         ),
     ];
     for (page, block) in cases {
-        assert_eq!(&round(&mut packer, page), block, "{page:?}");
+        assert_eq!(&round(&mut lzo, page), block, "{page:?}");
     }
 }
 
 #[test]
 fn every_short_length() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     let random: Vec<u8> = noise(1).take(300).collect();
     let text: Vec<u8> = b"page 0x1a2b3 of node 0 ".iter().copied().cycle().take(300).collect();
     for len in 0..=300 {
         for page in [&random[..len], &text[..len], &words(300)[..len], &vec![0; len][..], &vec![0xff; len][..]] {
-            round(&mut packer, page);
+            round(&mut lzo, page);
         }
     }
 }
 
 #[test]
 fn page_sizes() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     for shift in 9..=18 {
         for len in [(1 << shift) - 1, 1 << shift, ((1 << shift) + 1).min(MAX_PAGE)] {
-            round(&mut packer, &words(len));
-            round(&mut packer, &vec![0; len]);
-            round(&mut packer, &noise(3).take(len).collect::<Vec<_>>());
+            round(&mut lzo, &words(len));
+            round(&mut lzo, &vec![0; len]);
+            round(&mut lzo, &noise(3).take(len).collect::<Vec<_>>());
             // far matches: all of a page is noise, twice
             let half: Vec<u8> = noise(4).take(len / 2).collect();
-            round(&mut packer, &half.repeat(2));
+            round(&mut lzo, &half.repeat(2));
         }
     }
-    assert_eq!(packer.compress(&vec![0; MAX_PAGE + 1], &mut vec![0; MAX_PAGE]), None);
+    assert_eq!(lzo.compress(&vec![0; MAX_PAGE + 1], &mut vec![0; MAX_PAGE]), None);
 }
 
 #[test]
 fn pages_become_small() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     // (page, at most so many bytes)
     for (page, most) in
         [(vec![0; 4096], 24), (words(4096), 2700), (b"abcdefgh".repeat(512), 32), (words(65536), 40_000)]
     {
-        let len = round(&mut packer, &page).len();
+        let len = round(&mut lzo, &page).len();
         assert!(len <= most, "{} bytes became {len}", page.len());
     }
     for len in [512, 4096, 65536] {
         let random: Vec<u8> = noise(2).take(len).collect();
-        assert_eq!(packer.compress(&random, &mut vec![0; len - 1]), None);
+        assert_eq!(lzo.compress(&random, &mut vec![0; len - 1]), None);
     }
 }
 
@@ -128,38 +128,38 @@ fn literals(n: usize, seed: u64) -> Vec<u8> {
 
 #[test]
 fn literal_runs_of_every_length() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     let key = literals(64, 11);
     for n in (0..=300).chain([527, 528, 529, 782, 783, 2000, 4000]) {
         // at the start, between matches near and far, short and long, and at the end
         let run = literals(n, 100 + n as u64);
-        round(&mut packer, &[&run[..], &key, &key].concat());
+        round(&mut lzo, &[&run[..], &key, &key].concat());
         for len in [4, 8, 9, 33, 34, 64] {
             let match_ = &key[..len];
-            round(&mut packer, &[&key[..], match_, &run, match_, &run[..n / 2], match_, &run].concat());
+            round(&mut lzo, &[&key[..], match_, &run, match_, &run[..n / 2], match_, &run].concat());
             let far = literals(3000, 12);
-            round(&mut packer, &[&key[..], &far, match_, &run, match_, &run].concat());
+            round(&mut lzo, &[&key[..], &far, match_, &run, match_, &run].concat());
         }
     }
 }
 
 #[test]
 fn matches_of_every_length() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     let random = literals(2100, 5);
     for len in 2..=2000 {
         // the same bytes again, then others; zeros; and at the very end
         let gap = [0, 1, 9][len % 3];
-        round(&mut packer, &[&random[..len], &[0x11; 9][..gap], &random[..len], &[0x22; 40]].concat());
-        round(&mut packer, &[&random[2050..2100], &vec![0; len], &random[2000..2040]].concat());
-        round(&mut packer, &[&random[..len], &random[..len]].concat());
-        round(&mut packer, &[&vec![7; len][..], &random[..10]].concat());
+        round(&mut lzo, &[&random[..len], &[0x11; 9][..gap], &random[..len], &[0x22; 40]].concat());
+        round(&mut lzo, &[&random[2050..2100], &vec![0; len], &random[2000..2040]].concat());
+        round(&mut lzo, &[&random[..len], &random[..len]].concat());
+        round(&mut lzo, &[&vec![7; len][..], &random[..10]].concat());
     }
 }
 
 #[test]
 fn long_matches_at_every_form_of_distance() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     let (key, fill) = (literals(1100, 6), literals(70_000, 7));
     let lens = [3, 4, 5, 8, 9, 10, 32, 33, 34, 35, 263, 264, 265, 287, 288, 289, 519, 543, 1000];
     for len in lens {
@@ -167,15 +167,15 @@ fn long_matches_at_every_form_of_distance() {
             [1100, 2047, 2048, 2049, 16383, 16384, 16385, 32767, 32768, 32769, 49150, 49151, 49152, 65535, 65537]
         {
             let page = [&key[..len], &fill[..dist - len], &key[..len], &fill[66_000..66_040]].concat();
-            round(&mut packer, &page);
-            round(&mut packer, &page[..dist + len]);
+            round(&mut lzo, &page);
+            round(&mut lzo, &page[..dist + len]);
         }
     }
 }
 
 #[test]
 fn matches_at_every_distance() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     let (key, fill) = (literals(200, 6), literals(70_000, 7));
     let near = (1..300usize).chain((300..4096).step_by(61));
     let edges = [1024, 2048, 3072, 4096, 16384, 32768, 40_000, 49151, 65536];
@@ -185,36 +185,36 @@ fn matches_at_every_distance() {
         for _ in 0..key.len() {
             page.push(page[page.len() - dist]);
         }
-        round(&mut packer, &page);
+        round(&mut lzo, &page);
     }
 }
 
 #[test]
 fn positions_that_differ_by_64_kib_are_told_apart() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     // the same eight bytes at exactly 64 KiB, and a byte nearer and farther
     for dist in [65535, 65536, 65537, 131_072] {
         let mut page: Vec<u8> = noise(9).take(200_000).collect();
         page.copy_within(100..164, 100 + dist);
-        round(&mut packer, &page);
+        round(&mut lzo, &page);
     }
     // nothing but places that were never noted
     let mut page = vec![0; MAX_PAGE];
     page.chunks_mut(2).enumerate().for_each(|(i, pair)| pair[0] = (i / 128) as u8);
-    round(&mut packer, &page);
+    round(&mut lzo, &page);
 }
 
 #[test]
 fn too_little_room_is_none() {
-    let mut packer = PageLzo::new();
+    let mut lzo = PageLzo::new();
     let late = [&literals(3000, 4)[..], &words(1096)].concat();
     let far = [&literals(20_000, 4)[..], &words(3000), &literals(20_000, 4)].concat();
     for page in [&[][..], b"a", &[0; 4096], &words(700), &literals(500, 2), &late, &far] {
-        let block = round(&mut packer, page);
+        let block = round(&mut lzo, page);
         let step = block.len() / 2000 + 1;
         for room in (0..block.len() - 3).step_by(step).chain(block.len() - 3..block.len() + 40) {
             let mut out = vec![0x5a; room];
-            let len = packer.compress(page, &mut out);
+            let len = lzo.compress(page, &mut out);
             if room < block.len() {
                 assert_eq!(len, None, "{room} of {}", block.len());
             } else {
@@ -283,12 +283,12 @@ fn page() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_page(page in page(), before in page()) {
-        let mut packer = PageLzo::new();
-        round(&mut packer, &before);
-        let block = round(&mut packer, &page);
+        let mut lzo = PageLzo::new();
+        round(&mut lzo, &before);
+        let block = round(&mut lzo, &page);
         prop_assert!(block == round(&mut PageLzo::new(), &page));
         let mut short = vec![0; block.len() - 1];
-        prop_assert_eq!(packer.compress(&page, &mut short), None);
+        prop_assert_eq!(lzo.compress(&page, &mut short), None);
     }
 
     #[test]
