@@ -19,16 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-filter", &["dump-core", "dump-kernel"]),
     (
         "dump",
-        &[
-            "dump-core",
-            "dump-elf",
-            "dump-filter",
-            "dump-flat",
-            "dump-kdump",
-            "dump-kernel",
-            "dump-pipe",
-            "dump-raw",
-        ],
+        &["dump-core", "dump-elf", "dump-filter", "dump-flat", "dump-kdump", "dump-kernel", "dump-pipe", "dump-raw"],
     ),
     // the program knows formats and kernels through the library alone
     ("gdump", &["dump"]),
@@ -48,8 +39,23 @@ const WORDS: &[(&str, &[&str])] = &[
     (
         "gdump",
         &[
-            "kdump", "lime", "avml", "pt_load", "disk_dump_header", "page_desc", "fileheader", "struct_page", "vmemmap",
-            "mem_map", "pagefacts", "_mapcount", "from_le_bytes", "from_be_bytes", "fields", "fieldsmut", "elf_machine",
+            "kdump",
+            "lime",
+            "avml",
+            "pt_load",
+            "disk_dump_header",
+            "page_desc",
+            "fileheader",
+            "struct_page",
+            "vmemmap",
+            "mem_map",
+            "pagefacts",
+            "_mapcount",
+            "from_le_bytes",
+            "from_be_bytes",
+            "fields",
+            "fieldsmut",
+            "elf_machine",
         ],
     ),
 ];

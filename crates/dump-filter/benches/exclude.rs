@@ -91,7 +91,7 @@ impl PhysReader for FlatReader<'_> {
 fn scan(bencher: Bencher<'_, '_>, mix: &str) {
     let fake = KernelBuilder::new(Era::V6_1).recipe(&format!("ram 0..{PAGES}\n{}", recipe(mix))).build();
     let memory = Flat::of(&fake);
-    let machine = Machine { elf_machine: 62, order: ByteOrder::Little, word: WordSize::Bits64 };
+    let machine = Machine { elf_machine: Some(62), order: ByteOrder::Little, word: WordSize::Bits64 };
     let info = Vmcoreinfo::parse(fake.vmcoreinfo().as_bytes());
     let kernel = Kernel::new(info, machine, PageSize::K4, &[]).unwrap();
     let end = Pfn(fake.max_pfn());

@@ -8,7 +8,7 @@ use dump_core::{
     CodecId, DumpMeta, Error, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
-use dump_kernel::{Kernel, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo, Words};
+use dump_kernel::{Kernel, PhysMemory, SourceMemory, Vmcoreinfo, Words};
 
 /// The memory of a dumped machine and what is known of it.
 pub struct Image {

@@ -1,7 +1,8 @@
 //! Searching memory for vmcoreinfo, where no note has it.
 
 use dump_core::{
-    CodecSet, Content, DumpMeta, ErrorKind, Machine, PageBitmap, PageReader, PageSource, Pfn, PfnRange, Result, Watch, share_out,
+    CodecSet, Content, DumpMeta, ErrorKind, Machine, PageBitmap, PageReader, PageSource, Pfn, PfnRange, Result, Watch,
+    share_out,
 };
 use dump_kernel::{Kernel, SourceMemory, Vmcoreinfo, vmcoreinfo_at};
 

@@ -8,7 +8,9 @@ impl Dump {
     /// Where the container's headers contradict the kernel's own words, a line each.
     pub fn oddities(&self) -> Vec<String> {
         let Some(info) = self.vmcoreinfo() else {
-            return vec!["no VMCOREINFO: drgn cannot open it; gdump looks for it in memory when it converts".to_owned()];
+            return vec![
+                "no VMCOREINFO: drgn cannot open it; gdump looks for it in memory when it converts".to_owned(),
+            ];
         };
         // containers without headers of their own state nothing that could be wrong
         match self.container().states_page_size() {

@@ -54,7 +54,10 @@ impl Progress {
             Phase::Zero => ("Finding zeros", page),
             Phase::Copy => ("Copying pages", page),
         };
-        let bar = ProgressBar::with_draw_target((total != 0).then(|| total.saturating_mul(unit)), ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(
+            (total != 0).then(|| total.saturating_mul(unit)),
+            ProgressDrawTarget::stderr(),
+        );
         bar.set_style(style());
         bar.set_message(label);
         Bar { bar, unit, drawn: Instant::now() }
@@ -64,8 +67,9 @@ impl Progress {
 fn style() -> ProgressStyle {
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
     let pace = |state: &ProgressState| Pace { done: state.pos(), total: state.len(), elapsed: state.elapsed() };
-    let rate = move |state: &ProgressState, out: &mut dyn Write| drop(out.write_str(&pace(state).rate_text()));
-    let left = move |state: &ProgressState, out: &mut dyn Write| drop(out.write_str(&pace(state).left_text()));
+    // a bar's text is a String, which takes all that is written to it
+    let rate = move |state: &ProgressState, out: &mut dyn Write| out.write_str(&pace(state).rate_text()).unwrap_or(());
+    let left = move |state: &ProgressState, out: &mut dyn Write| out.write_str(&pace(state).left_text()).unwrap_or(());
     style.progress_chars("=> ").with_key("rate", rate).with_key("left", left)
 }
 
@@ -166,7 +170,8 @@ mod tests {
     /// Reports come by the thousand, and none is lost: what a bar shows is what was reported when it was last drawn.
     #[test]
     fn bars_are_drawn_at_intervals_and_phases_nest() {
-        let progress = Progress { shown: true, ..Progress::new(Messages::default(), PageSize::K4, Interrupt::default()) };
+        let progress =
+            Progress { shown: true, ..Progress::new(Messages::default(), PageSize::K4, Interrupt::default()) };
         let position = |i: usize| progress.bars.lock().unwrap()[i].bar.position();
         progress.begin(Phase::Copy, 1000);
         (0..10).for_each(|_| progress.advance(10));

@@ -76,7 +76,11 @@ impl<'a> Report<'a> {
         ];
         rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));
         line("kept", self.dumpable - self.zero().min(self.dumpable));
-        for (label, pages) in [("unreadable", self.counts.unreadable), ("lost in the source", self.counts.lost), ("not reached", self.not_reached())] {
+        for (label, pages) in [
+            ("unreadable", self.counts.unreadable),
+            ("lost in the source", self.counts.lost),
+            ("not reached", self.not_reached()),
+        ] {
             if pages != 0 {
                 line(&format!("- {label}"), pages);
             }

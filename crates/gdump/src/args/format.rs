@@ -5,7 +5,8 @@ use dump::Format;
 
 /// Takes the names of the formats that are written.
 pub fn parser() -> impl TypedValueParser<Value = &'static Format> {
-    PossibleValuesParser::new(dump::output_formats()).try_map(|name| dump::format(&name).ok_or("not in the table of formats"))
+    PossibleValuesParser::new(dump::output_formats())
+        .try_map(|name| dump::format(&name).ok_or("not in the table of formats"))
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::target::{self, Target};
 use dump::{
-    Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView, Outcome,
-    PageSize, Result, SourceMemory,
+    Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
+    Outcome, PageSize, Result, SourceMemory,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -108,9 +108,8 @@ impl Attempt<'_> {
         let progress = Progress::new(self.plan.messages, self.image.meta().page_size, self.interrupt.clone());
         let unknown = |class: &str, why: &str| self.unknown(class, why);
         self.announce(level);
-        let conversion =
-            Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
-                .map_err(|e| e.within(self.image.name()))?;
+        let conversion = Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
+            .map_err(|e| e.within(self.image.name()))?;
         let targets = Target::create_all(self.plan)?;
         let outputs: Vec<_> = targets.iter().map(Target::output).collect();
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
