@@ -382,7 +382,7 @@ mod tests {
             ("-E --format elf a b", "elf"),
             ("--format raw --format lime a b", "lime"),
         ] {
-            assert_eq!(conversion(line).format, expected, "{line}");
+            assert_eq!(conversion(line).format.name, expected, "{line}");
         }
     }
 
