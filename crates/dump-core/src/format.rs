@@ -80,7 +80,7 @@ pub struct Output {
     pub create: Create,
     /// What it can do.
     pub abilities: Abilities,
-    /// Sets of page frames that its writer holds for itself (bits for every page frame that is dumped at a time).
+    /// Sets of page frames that are held while it is written: the pages to be dumped, and those that its writer keeps for itself.
     pub bitmaps: u64,
 }
 

@@ -47,7 +47,6 @@ mod writer;
 
 pub use format::FORMAT;
 pub use layout::Layout;
-pub use parts::split_evenly;
 pub use source::KdumpFile;
 pub use split::KdumpSet;
 pub use writer::KdumpWriter;

@@ -33,7 +33,7 @@ pub struct KdumpWriter {
 impl KdumpWriter {
     /// A writer for one dump.
     ///
-    /// The parts of a split dump start at multiples of 64 (see [`split_evenly`](crate::split_evenly)). They need not be
+    /// The parts of a split dump start at multiples of 64. They need not be
     /// all parts: whoever writes the others must leave out the same pages.
     ///
     /// # Errors

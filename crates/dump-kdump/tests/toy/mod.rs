@@ -59,7 +59,7 @@ impl Toy {
 
     /// Page ranges of `count` parts.
     pub fn split(&self, count: usize, block: u64) -> Vec<PfnRange> {
-        dump_kdump::split_evenly(&|run| self.dumpable.count(run), self.meta.end_pfn, count, block)
+        dump_pipe::split_evenly(&|run| self.dumpable.count(run), self.meta.end_pfn, count, block)
     }
 
     /// What a page holds.
