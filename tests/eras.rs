@@ -111,7 +111,7 @@ fn address_layouts() {
 fn broken_free_lists_keep_their_pages() {
     for state in [FreeLists::BrokenPrev, FreeLists::Loop] {
         let stderr = filter(&builder(Era::V3_8).free_lists(state).build(), 31, "broken list");
-        let said = stderr.lines().filter(|line| line.contains("free pages cannot be told and are kept")).count();
+        let said = stderr.lines().filter(|line| line.contains("cannot identify free pages, keeping them")).count();
         assert_eq!(said, 1, "{stderr}");
     }
 }
@@ -170,7 +170,7 @@ fn set_hwpoison(vmcore: &mut [u8], kernel: &FakeKernel, at: u64) {
     assert!(written > 0);
 }
 
-/// Pages of a class that cannot be told are kept, the key is named, and `--strict` makes it an error.
+/// Pages of a class that cannot be identified are kept, the key is named, and `--strict` makes it an error.
 #[test]
 fn what_the_dump_does_not_tell_is_said() {
     let kernel = builder(Era::V6_12).omit("NUMBER(PG_lru)").build();
@@ -179,7 +179,7 @@ fn what_the_dump_does_not_tell_is_said() {
     std::fs::write(&vmcore, kernel.vmcore()).unwrap();
     let run = gdump(&["-d", "31", text(&vmcore), text(&out)]);
     let stderr = String::from_utf8(run.stderr).unwrap();
-    assert!(run.status.success() && stderr.contains("page cache pages cannot be told and are kept"), "{stderr}");
+    assert!(run.status.success() && stderr.contains("cannot identify page cache pages, keeping them"), "{stderr}");
     assert!(stderr.contains("NUMBER(PG_lru)"), "{stderr}");
     assert!(open(&out).kept.get(0x130), "page cache is kept");
     let e = crate::support::gdump_refuses(&["-d", "31", "-f", "--strict", text(&vmcore), text(&out)]);

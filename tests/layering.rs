@@ -129,6 +129,7 @@ fn only_dump_core_may_hold_unsafe_code_and_libraries_never_print() {
         sources(&dir.join("src"), &mut files);
         for file in files.iter().filter(|_| name(&dir) != "gdump") {
             let text = fs::read_to_string(file).unwrap();
+            let text: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
             for word in ["println!", "eprintln!", "process::exit"] {
                 assert!(!text.contains(word), "{}: {word}", file.display());
             }

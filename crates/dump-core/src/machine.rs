@@ -96,13 +96,15 @@ impl Machine {
         Machine::by_name(name).and_then(|machine| machine.elf_machine).or_else(mips)
     }
 
-    /// What `uname -m` prints on it, as far as its numbers decide that.
+    /// What `uname -m` prints on it. Where no machine has these words (an ELF64 core of a 32-bit kernel, say), the name of the
+    /// first that has its number.
     pub fn name(self) -> Option<&'static str> {
         let elf_machine = self.elf_machine?;
         let mips = || MIPS.iter().find(|(_, word)| elf_machine == EM_MIPS && *word == self.word).map(|(name, _)| *name);
-        let is_it =
-            |row: &&(_, u16, ByteOrder, WordSize)| (row.1, row.2, row.3) == (elf_machine, self.order, self.word);
-        MACHINES.iter().find(is_it).map(|(name, ..)| *name).or_else(mips)
+        let mut related = MACHINES.iter().filter(|row| row.1 == elf_machine);
+        let first = related.clone().next();
+        let exact = related.find(|row| (row.2, row.3) == (self.order, self.word));
+        exact.or(first).map(|row| row.0).or_else(mips)
     }
 
     /// Whether its C compiler aligns 8-byte integers to 8. Of the 32-bit machines i386 alone does not; a machine that nobody
@@ -136,7 +138,8 @@ mod tests {
             (8, Little, Bits64, Some("mips64")),
             (3, Little, Bits32, Some("i686")),
             (22, Big, Bits32, Some("s390")),
-            (62, Big, Bits64, None),
+            (3, Little, Bits64, Some("i686")),
+            (9, Big, Bits64, None),
         ] {
             let machine = Machine { elf_machine: Some(elf_machine), order, word };
             assert_eq!(machine.name(), name, "{elf_machine}");

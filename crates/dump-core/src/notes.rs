@@ -25,7 +25,12 @@ pub struct Note<'a> {
 pub struct Notes {
     bytes: Vec<u8>,
     order: ByteOrder,
+    /// Where the text of VMCOREINFO lies (bytes). A note that was appended counts though a walk from the start may not come to
+    /// it, past what is no note.
+    vmcoreinfo: Option<Range<usize>>,
 }
+
+const VMCOREINFO: &[u8] = b"VMCOREINFO";
 
 /// NT_PRSTATUS, the registers of one CPU, of the owner CORE.
 const NT_PRSTATUS: u32 = 1;
@@ -36,7 +41,9 @@ const MAX_NAME: u32 = 64;
 impl Notes {
     /// The notes of `bytes`, whose integers are of `order`.
     pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Notes {
-        Notes { bytes, order }
+        let mut notes = Notes { bytes, order, vmcoreinfo: None };
+        notes.vmcoreinfo = notes.iter().find(|note| note.name == VMCOREINFO).map(|note| note.desc);
+        notes
     }
 
     /// No notes.
@@ -78,12 +85,12 @@ impl Notes {
 
     /// Where the text of VMCOREINFO lies in the stream (bytes), where there is one.
     pub fn vmcoreinfo_range(&self) -> Option<Range<usize>> {
-        self.iter().find(|note| note.name == b"VMCOREINFO").map(|note| note.desc)
+        self.vmcoreinfo.clone()
     }
 
     /// The text of VMCOREINFO, where there is one.
     pub fn vmcoreinfo(&self) -> Option<&[u8]> {
-        self.find(b"VMCOREINFO")
+        self.bytes.get(self.vmcoreinfo.clone()?)
     }
 
     /// How many CPUs left their registers.
@@ -108,6 +115,10 @@ impl Notes {
     pub fn push(&mut self, name: &[u8], desc: &[u8]) -> Result<()> {
         let note = encode(name, desc, self.order)?;
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        if name == VMCOREINFO && self.vmcoreinfo.is_none() {
+            let from = self.bytes.len() + NAME_AT + (name.len() + 1).next_multiple_of(4);
+            self.vmcoreinfo = Some(from..from + desc.len());
+        }
         self.bytes.extend_from_slice(&note);
         Ok(())
     }
@@ -149,11 +160,14 @@ impl Notes {
         if is_zero(rest) {
             out.bytes.extend_from_slice(rest);
         }
-        Ok(out)
+        Ok(Notes::new(out.bytes, self.order))
     }
 }
 
 const ERASE_INFO: &[u8] = b"ERASEINFO";
+
+/// Bytes of a note before its name.
+const NAME_AT: usize = 12;
 
 fn parse(stream: &[u8], at: usize, order: ByteOrder) -> Option<(Note<'_>, usize)> {
     let mut f = Fields::new(stream, order, WordSize::Bits32).at(at);
@@ -175,7 +189,7 @@ fn encode(name: &[u8], desc: &[u8], order: ByteOrder) -> Result<Vec<u8>> {
     let size = |len: usize| u32::try_from(len).map_err(|_| Error::unsupported("a note of 4 GiB and more"));
     let mut f = FieldsMut::new(order, WordSize::Bits32);
     f.u32(size(name.len() + 1)?).u32(size(desc.len())?).u32(0);
-    f.bytes(name).pad_to(12 + (name.len() + 1).next_multiple_of(4)).bytes(desc);
+    f.bytes(name).pad_to(NAME_AT + (name.len() + 1).next_multiple_of(4)).bytes(desc);
     let mut note = f.into_bytes();
     note.resize(note.len().next_multiple_of(4), 0);
     Ok(note)
@@ -245,6 +259,17 @@ mod tests {
         let mut unpadded = notes(&note(b"CORE\0", 1, &[7; 6])[..26]);
         unpadded.push(b"VMCOREINFO", b"x").unwrap();
         assert_eq!(unpadded.as_bytes(), [note(b"CORE\0", 1, &[7; 6]), note(b"VMCOREINFO\0", 0, b"x")].concat());
+    }
+
+    /// A dump whose notes are not of its own byte order, or no notes at all (QNX), with VMCOREINFO found elsewhere.
+    #[test]
+    fn vmcoreinfo_is_found_behind_what_is_no_note() {
+        let mut odd = Notes::new(note(b"CORE\0", 1, &[7; 6]), ByteOrder::Big);
+        assert_eq!((odd.iter().count(), odd.vmcoreinfo()), (0, None));
+        odd.push(b"VMCOREINFO", b"A=1\n").unwrap();
+        assert_eq!(odd.vmcoreinfo(), Some(&b"A=1\n"[..]));
+        odd.push(b"VMCOREINFO", b"B=2\n").unwrap();
+        assert_eq!(odd.vmcoreinfo(), Some(&b"A=1\n"[..]), "the first counts");
     }
 
     #[test]
