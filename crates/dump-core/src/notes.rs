@@ -42,7 +42,8 @@ impl Notes {
     /// The notes of `bytes`, whose integers are of `order`.
     pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Notes {
         let mut notes = Notes { bytes, order, vmcoreinfo: None };
-        notes.vmcoreinfo = notes.iter().find(|note| note.name == VMCOREINFO).map(|note| note.desc);
+        let vmcoreinfo = notes.iter().find(|note| note.name == VMCOREINFO).map(|note| note.desc);
+        notes.vmcoreinfo = vmcoreinfo;
         notes
     }
 
