@@ -1,0 +1,92 @@
+//! The library as its users see it, on the dump that ships with the repository.
+
+#![allow(clippy::unwrap_used)] // a test ends by it
+
+use dump::{
+    ConvertOptions, Dump, DumpLevel, ErrorKind, Image, KernelSymbols, NoWatch, PhysAddr, PhysMemory, Reason, VirtAddr,
+};
+use std::path::Path;
+
+fn fixture() -> Dump {
+    Dump::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny/vmcore.zst")).unwrap()
+}
+
+fn image() -> Image {
+    fixture().into_image(&NoWatch).unwrap()
+}
+
+#[test]
+fn a_dump_says_what_it_is() {
+    let dump = fixture();
+    assert_eq!((dump.describe().format, dump.layers()), ("elf", &["zstd"][..]));
+    assert_eq!(dump.meta().machine.name(), Some("x86_64"));
+    assert_eq!(dump.vmcoreinfo().unwrap().release(), Some("6.1.192-gdump"));
+    assert!(dump.damage().is_none() && dump.oddities().is_empty());
+    let (ram, held) = dump::bitmaps(dump.source()).unwrap();
+    assert_eq!((ram.count(ram.span()), ram), (18137, held));
+}
+
+#[test]
+fn memory_is_read_by_physical_and_by_virtual_address() {
+    let image = image();
+    let names = image.vmcoreinfo().unwrap().symbol("init_uts_ns").unwrap();
+    let mut by_virt = [0; 256];
+    image.read_virt(names, &mut by_virt).unwrap();
+    assert!(by_virt.windows(13).any(|text| text == b"6.1.192-gdump"), "the release stands in init_uts_ns");
+    // the same bytes by their physical address
+    let kernel = image.kernel().unwrap();
+    let phys = kernel.memory(&image.memory()).translate(names).unwrap().phys;
+    let mut by_phys = [0; 256];
+    image.read_phys(phys, &mut by_phys).unwrap();
+    assert_eq!(by_virt, by_phys);
+    assert!(image.memory().reader().read(PhysAddr(1 << 40), &mut by_phys).is_err());
+    assert!(image.read_virt(VirtAddr(0), &mut by_virt).is_err());
+}
+
+/// Every format that can be written, by its name in the table, opens again and holds the same memory.
+#[test]
+fn what_is_written_can_be_opened() {
+    let (image, dir) = (image(), tempfile::tempdir().unwrap());
+    for name in dump::output_formats() {
+        let path = dir.path().join(name);
+        let done = dump::convert_to_file(&image, &ConvertOptions::new(dump::format(name).unwrap()), &path).unwrap();
+        assert!(done.outcome.is_complete(), "{name}");
+        let opening = dump::Opening {
+            options: dump::OpenOptions { raw_base: (name == "raw").then_some(PhysAddr(0)) },
+            ..dump::Opening::default()
+        };
+        let again = Dump::open_all(&[path], &opening, &NoWatch).unwrap();
+        assert_eq!(again.describe().format, name);
+        let found = dump::compare(image.source(), again.source()).unwrap();
+        // the poisoned page is in no dump; a raw image has zeros there
+        let poisoned = u64::from(name == "raw");
+        assert!(found.differ == poisoned && found.damaged == [0, 0] && found.equal > 10_000, "{name}: {found:?}");
+        assert!(again.check().unwrap().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_level_and_a_codec_by_name() {
+    let (image, dir) = (image(), tempfile::tempdir().unwrap());
+    let kdump = dump::format("kdump").unwrap();
+    let options = ConvertOptions { codec: dump::codec("zstd"), level: DumpLevel::all(), ..ConvertOptions::new(kdump) };
+    let path = dir.path().join("out");
+    let done = dump::convert_to_file(&image, &options, &path).unwrap();
+    assert_eq!(done.findings.tally.count(Reason::Free), 9388, "makedumpfile's count, fixtures/tiny/pages.json");
+    let again = Dump::open(&path).unwrap();
+    assert_eq!(again.describe().codec.map(|codec| codec.name()), Some("zstd"));
+    assert_eq!(again.meta().dump_level, 31);
+    // nothing is overwritten
+    let e = dump::convert_to_file(&image, &options, &path).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::Io);
+}
+
+#[test]
+fn what_is_no_dump_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("text");
+    std::fs::write(&path, "hello\n").unwrap();
+    let e = Dump::open(&path).err().unwrap();
+    assert_eq!(e.kind(), ErrorKind::BadMagic);
+    assert!(e.to_string().contains("text: a text file, not a dump"), "{e}");
+}
