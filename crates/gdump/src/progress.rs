@@ -54,10 +54,9 @@ impl Progress {
             Phase::Zero => ("Finding zeros", page),
             Phase::Copy => ("Copying pages", page),
         };
-        let bar = ProgressBar::with_draw_target(
-            (total != 0).then(|| total.saturating_mul(unit)),
-            ProgressDrawTarget::stderr(),
-        );
+        let total = (total != 0).then(|| total.saturating_mul(unit));
+        // shown when there is something to show: a phase that is over at once flickers by, and windows have many
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         bar.set_style(style());
         bar.set_message(label);
         Bar { bar, unit, drawn: Instant::now() }
@@ -92,6 +91,9 @@ impl Watch for Progress {
         let Ok(mut bars) = self.bars.try_lock() else { return };
         if let Some(bar) = bars.last_mut().filter(|bar| bar.drawn.elapsed() >= INTERVAL) {
             bar.drawn = Instant::now();
+            if bar.bar.is_hidden() {
+                bar.bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
             bar.bar.inc(self.pending.swap(0, Ordering::Relaxed).saturating_mul(bar.unit));
         }
     }
