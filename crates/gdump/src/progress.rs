@@ -37,6 +37,8 @@ struct Bar {
     /// Bytes for each unit that the phase counts.
     unit: u64,
     drawn: Instant,
+    /// What was pending when a phase within began.
+    held: u64,
 }
 
 impl Progress {
@@ -59,7 +61,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         bar.set_style(style());
         bar.set_message(label);
-        Bar { bar, unit, drawn: Instant::now() }
+        Bar { bar, unit, drawn: Instant::now(), held: 0 }
     }
 }
 
@@ -75,8 +77,8 @@ fn style() -> ProgressStyle {
 impl Watch for Progress {
     fn begin(&self, phase: Phase, total: u64) {
         if let (true, Ok(mut bars)) = (self.shown, self.bars.lock()) {
-            if let Some(Bar { bar, unit, .. }) = bars.last() {
-                bar.inc(self.pending.swap(0, Ordering::Relaxed).saturating_mul(*unit));
+            if let Some(outer) = bars.last_mut() {
+                outer.held = self.pending.swap(0, Ordering::Relaxed);
             }
             bars.push(self.bar(phase, total));
         }
@@ -100,10 +102,10 @@ impl Watch for Progress {
 
     fn end(&self) {
         if let (true, Ok(mut bars)) = (self.shown, self.bars.lock()) {
-            self.pending.store(0, Ordering::Relaxed);
             if let Some(Bar { bar, .. }) = bars.pop() {
                 bar.finish_and_clear();
             }
+            self.pending.store(bars.last().map_or(0, |outer| outer.held), Ordering::Relaxed);
         }
     }
 
@@ -179,9 +181,9 @@ mod tests {
         (0..10).for_each(|_| progress.advance(10));
         assert_eq!(position(0), 0, "not before the interval has passed");
         progress.begin(Phase::Exclude, 50);
-        assert_eq!(position(0), 100 * 4096);
         progress.advance(50);
         progress.end();
+        assert_eq!(position(0), 0);
         std::thread::sleep(INTERVAL);
         progress.advance(10);
         assert_eq!(position(0), 110 * 4096);
