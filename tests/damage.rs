@@ -48,7 +48,7 @@ fn cut_vmcores_give_what_they_hold() {
         let (held, lost) = check(&out, &vmcore);
         let here = elf(&cut);
         let readable = (0..vmcore.end_pfn(4096)).filter(|pfn| here.page(*pfn, 4096).is_some()).count() as u64;
-        // -d 1 leaves no page out but the broken one, if that can still be told
+        // -d 1 leaves no page out but the broken one, if that can still be identified
         assert!(held == readable || held + 1 == readable, "{sixteenth}: {held} of {readable}");
         assert!(lost > 0);
         std::fs::remove_file(&out).unwrap();

@@ -1,4 +1,4 @@
-//! `gdump -R`: refusals in no time, nothing half-made that looks whole; and `gdump check`, which tells the one from the other.
+//! `gdump -R`: refusals in no time, no half-made dump that looks complete; and `gdump check`, which distinguishes them.
 
 use crate::support::{gdump, gdump_ok, gdump_refuses, open, scratch, text, tiny};
 use std::fs;
@@ -112,19 +112,19 @@ fn check_names_each_kind_of_damage() {
     let u32_at = |at: usize| u32::from_le_bytes(whole[at..at + 4].try_into().unwrap()) as usize;
     let descriptors = 4096 * (1 + u32_at(432) + u32_at(436));
     // the first pages may be zero: their descriptors share the first page of data
-    let packed = (0..).map(|i| descriptors + 24 * i).find(|at| u32_at(at + 12) == 1).unwrap();
+    let compressed = (0..).map(|i| descriptors + 24 * i).find(|at| u32_at(at + 12) == 1).unwrap();
     let damaged = |at: usize, bytes: &[u8]| {
         let mut dump = whole.clone();
         dump[at..at + bytes.len()].copy_from_slice(bytes);
         dump
     };
-    let data = u32_at(packed);
+    let data = u32_at(compressed);
     for (dump, says) in [
-        (damaged(packed, &[0; 24]), "not written"),
-        (damaged(packed + 12, &[0x40]), "unknown flags"),
-        (damaged(packed + 8, &[0xff; 4]), "impossible size"),
-        (damaged(packed + 4, &[0x7f]), "past the end"),
-        (damaged(data, &[0xff; 2]), "do not unpack"),
+        (damaged(compressed, &[0; 24]), "not written"),
+        (damaged(compressed + 12, &[0x40]), "unknown flags"),
+        (damaged(compressed + 8, &[0xff; 4]), "impossible size"),
+        (damaged(compressed + 4, &[0x7f]), "past the end"),
+        (damaged(data, &[0xff; 2]), "do not decompress"),
         (damaged(424, &[9]), "flagged incomplete"),
         (whole[..whole.len() - 1000].to_vec(), "past the end"),
     ] {

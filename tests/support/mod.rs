@@ -88,10 +88,10 @@ impl Case {
     }
 }
 
-/// The dump that ships with the repository, unpacked.
+/// The dump that ships with the repository, decompressed.
 pub fn tiny() -> &'static Case {
     static TINY: OnceLock<Case> = OnceLock::new();
-    TINY.get_or_init(|| unpacked("tiny", &root().join("fixtures/tiny")))
+    TINY.get_or_init(|| decompressed("tiny", &root().join("fixtures/tiny")))
 }
 
 /// The folder that `GDUMP_CORPUS` names, where it is set.
@@ -109,7 +109,7 @@ pub fn corpus() -> &'static [Case] {
         dirs.sort();
         dirs.retain(|dir| dir.join("vmcore.zst").exists() && dir.join("pages.json").exists());
         assert!(!dirs.is_empty(), "GDUMP_CORPUS holds no dumps");
-        dirs.iter().map(|dir| unpacked(dir.file_name().unwrap().to_str().unwrap(), dir)).collect()
+        dirs.iter().map(|dir| decompressed(dir.file_name().unwrap().to_str().unwrap(), dir)).collect()
     })
 }
 
@@ -142,14 +142,14 @@ fn a_need_is_a_whole_word_of_the_list() {
     assert!(!names("", "crash") && !names("corpus-arch", "corpus"));
 }
 
-/// Unpacks the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in time.
-fn unpacked(name: &str, dir: &Path) -> Case {
-    let packed = dir.join("vmcore.zst");
-    let stamp = packed.metadata().unwrap().len();
+/// Decompresses the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in time.
+fn decompressed(name: &str, dir: &Path) -> Case {
+    let compressed = dir.join("vmcore.zst");
+    let stamp = compressed.metadata().unwrap().len();
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{stamp}.vmcore"));
     if !to.exists() {
         let partial = to.with_extension(format!("{}.partial", std::process::id()));
-        let mut from = zstd::Decoder::new(std::fs::File::open(&packed).unwrap()).unwrap();
+        let mut from = zstd::Decoder::new(std::fs::File::open(&compressed).unwrap()).unwrap();
         std::io::copy(&mut from, &mut std::fs::File::create(&partial).unwrap()).unwrap();
         std::fs::rename(&partial, &to).unwrap();
     }

@@ -159,10 +159,10 @@ fn truncation(loads: &[ProgramHeader], len: u64) -> Option<Error> {
 fn check_load(h: &ProgramHeader) -> Result<()> {
     let size = h.memsz.max(h.filesz);
     if h.paddr.checked_add(size).is_none() {
-        return Err(Error::corrupt(format!("p_paddr {:#x} + {size:#x} bytes passes the end of memory", h.paddr)));
+        return Err(Error::corrupt(format!("p_paddr {:#x} + {size:#x} bytes exceeds 2^64", h.paddr)));
     }
     if h.filesz != 0 && h.offset.checked_add(h.filesz).is_none() {
-        return Err(Error::corrupt(format!("p_offset {:#x} + p_filesz {:#x} passes 2^64", h.offset, h.filesz)));
+        return Err(Error::corrupt(format!("p_offset {:#x} + p_filesz {:#x} exceeds 2^64", h.offset, h.filesz)));
     }
     Ok(())
 }

@@ -190,7 +190,7 @@ impl Pieces {
             return Ok(());
         }
         let what = format!("flattened dump: more than {} separate records, too many to index in memory", self.limit);
-        Err(Error::unsupported(what).hint("rearrange it to a plain file first"))
+        Err(Error::unsupported(what).hint("gdump -R makes a regular dump of it"))
     }
 
     /// How long the image is.

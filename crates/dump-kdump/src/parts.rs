@@ -1,6 +1,6 @@
 //! The files that one dump is written to, and which pages each holds.
 
-use dump_core::{Pfn, PfnRange};
+use dump_core::PfnRange;
 
 /// How far one output file has got.
 #[derive(Clone, Copy)]

@@ -282,7 +282,7 @@ impl PageRules {
             ),
             (self.swapcache == 0, F::CACHE, "swap cache pages", "NUMBER(PG_swapcache)"),
             (!self.slab_known, F::CACHE | F::ANON, "anonymous pages", "NUMBER(PG_slab)"),
-            (huge, F::CACHE | F::ANON | F::HUGETLB, "huge pages beyond their first page", huge_key),
+            (huge, F::CACHE | F::ANON | F::HUGETLB, "tail pages of huge pages", huge_key),
             (no_hugetlb && !huge, F::HUGETLB, "hugetlb pages", "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"),
         ];
         let lacking = checks.into_iter().filter(|(lacking, ..)| *lacking);

@@ -144,5 +144,5 @@ fn needed(value: Option<u64>, kind: &str, name: &str) -> Result<u64> {
 }
 
 fn at(base: VirtAddr, offset: u64) -> Result<VirtAddr> {
-    base.checked_add(offset).ok_or_else(|| Error::corrupt(format!("{base} + {offset:#x} passes 2^64")))
+    base.checked_add(offset).ok_or_else(|| Error::corrupt(format!("{base} + {offset:#x} exceeds 2^64")))
 }

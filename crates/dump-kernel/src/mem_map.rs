@@ -149,7 +149,7 @@ impl<'a> Sections<'a> {
         let pages = 1u64 << (section_bits - shift);
         let count = end.0.div_ceil(pages);
         if count > MAX_SECTIONS {
-            return Err(Error::unsupported(format!("{count} memory sections, more than {MAX_SECTIONS}")));
+            return Err(Error::unsupported(format!("{count} memory sections, expected at most {MAX_SECTIONS}")));
         }
         let member = section_mem_map(symbols, layout)?;
         let per_root = layout.page_size.bytes() as u64 / layout.entry;
@@ -199,7 +199,7 @@ impl<'a> Sections<'a> {
         }
         match runs.is_empty() {
             false => Ok(runs),
-            true => Err(Error::missing(format!("no section of memory is present in the table at {table}"))),
+            true => Err(Error::missing(format!("the table at {table} has no present section"))),
         }
     }
 
@@ -244,7 +244,9 @@ impl<'a> Sections<'a> {
         let start = Pfn(section * self.pages);
         let first = self.layout.words.wrap(coded.wrapping_add(start.0.wrapping_mul(self.layout.page_struct)));
         if !self.arch.is_kernel(VirtAddr(first)) {
-            return Err(Error::corrupt(format!("section {section}: its struct pages would be at {first:#x}")));
+            return Err(Error::corrupt(format!(
+                "section {section}: struct pages at {first:#x}, which is no kernel address"
+            )));
         }
         let pages = PfnRange::new(start, (start + self.pages).min(self.end));
         match runs.last_mut() {
@@ -260,7 +262,7 @@ impl<'a> Sections<'a> {
 }
 
 fn offset(base: VirtAddr, bytes: u64) -> Result<VirtAddr> {
-    base.checked_add(bytes).ok_or_else(|| Error::corrupt(format!("{base} + {bytes:#x} passes 2^64")))
+    base.checked_add(bytes).ok_or_else(|| Error::corrupt(format!("{base} + {bytes:#x} exceeds 2^64")))
 }
 
 /// SECTION_SIZE_BITS and MAX_PHYSMEM_BITS, the architecture's where vmcoreinfo lacks them.

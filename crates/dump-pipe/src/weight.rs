@@ -53,7 +53,7 @@ impl Weights {
             at = end;
         }
         match watch.stopped() {
-            true => Err(Error::new(ErrorKind::Interrupted, "interrupted while memory was weighed")),
+            true => Err(Error::new(ErrorKind::Interrupted, "interrupted while the parts were computed")),
             false => Ok(Weights { piece, pieces }),
         }
     }

@@ -33,7 +33,7 @@ pub fn exclude_zero(source: &dyn PageSource, dumpable: &mut PageBitmap, watch: &
     );
     watch.end();
     if watch.stopped() {
-        return Err(Error::new(ErrorKind::Interrupted, "interrupted while zero pages were looked for"));
+        return Err(Error::new(ErrorKind::Interrupted, "interrupted while zero pages were identified"));
     }
     let mut count = 0;
     for run in found.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten() {

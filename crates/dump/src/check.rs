@@ -19,7 +19,7 @@ impl Dump {
         let mut lines: Vec<String> = self.damage().iter().map(|damage| damage.to_string()).collect();
         lines.extend(self.container().check_headers().iter().map(|wrong| wrong.to_string()));
         if self.meta().incomplete {
-            lines.push("flagged incomplete: it was cut off when it was made".to_owned());
+            lines.push("flagged incomplete: writing it was not completed".to_owned());
         }
         let (ram, held) = bitmaps(self.source())?;
         let strays: u64 = held.runs(held.span()).map(|run| run.len() - ram.count(run)).sum();

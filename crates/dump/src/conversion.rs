@@ -109,7 +109,7 @@ impl<'a> Conversion<'a> {
     ) -> Result<Conversion<'a>> {
         let format = options.format;
         let output = format.output.as_ref();
-        let output = output.ok_or_else(|| Error::unsupported(format!("{} is not written", format.name)))?;
+        let output = output.ok_or_else(|| Error::unsupported(format!("{} dumps cannot be written", format.name)))?;
         let meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
         let ram = plausible_ram(image)?;
         let threads = rayon::current_num_threads();
@@ -164,7 +164,7 @@ fn plausible_ram(image: &Image) -> Result<Ram<'_>> {
     if claimed > PLAUSIBLE_RAM {
         let there = ram.count_held()?;
         if there < claimed >> 16 {
-            let text = format!("headers claim {claimed} pages of RAM, of which the dump holds {there}");
+            let text = format!("headers claim {claimed} pages of RAM, of which the dump has only {there}");
             return Err(Error::corrupt(text));
         }
     }

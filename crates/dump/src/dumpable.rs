@@ -165,7 +165,7 @@ impl<'a> Dumpable<'a> {
         }
         if let Some(pfn) = tally.first_bad_order {
             let pages = tally.bad_orders;
-            let text = format!("{pages} pages call themselves free with an impossible order, the first {pfn}");
+            let text = format!("{pages} pages are marked free with an impossible order, the first is pfn {pfn}");
             (self.unknown)("some free pages", &text)?;
         }
         Ok(())

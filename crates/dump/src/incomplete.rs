@@ -14,7 +14,7 @@ pub fn flag_incomplete(input: &dyn ReadAt, output: &dyn WriteAt) -> Result<()> {
     input.read_exact_at(0, &mut prefix)?;
     let format = FORMATS.iter().find(|format| (format.probe)(&prefix, &OpenOptions::default()));
     let flag = format.and_then(|format| format.incomplete_flag);
-    let flag = flag.ok_or_else(|| Error::unsupported("not a dump that has a flag for it"))?;
+    let flag = flag.ok_or_else(|| Error::unsupported("no dump of a format with an incomplete flag"))?;
     let patch = flag(input)?;
     if patch.min_len > input.len()? {
         output.zeros(0, patch.min_len)?;

@@ -1,6 +1,6 @@
 //! Opening a dump, whatever it is in.
 
-use crate::formats::{is_text, probe, recognised};
+use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
 use crate::layers::Layers;
 use dump_core::{
@@ -53,7 +53,7 @@ impl Dump {
             files.push((name.clone(), file));
         }
         let dump = match files.len() {
-            0 => Err(Error::new(ErrorKind::BadMagic, "no file")),
+            0 => Err(Error::new(ErrorKind::BadMagic, "no file given")),
             1 => one(files, opening),
             _ => parts(files),
         };
@@ -144,9 +144,15 @@ impl File {
 fn unknown(layers: &Layers) -> Error {
     let prefix = layers.prefix.as_slice();
     match recognised(prefix) {
-        Some(name) => Error::unsupported(format!("{name}, which this version does not read")),
+        Some(Recognised { name, hint, .. }) => {
+            let e = Error::unsupported(format!("{name}, which this version does not read"));
+            match hint {
+                Some(hint) => e.hint(*hint),
+                None => e,
+            }
+        }
         None if is_text(prefix) => inside(&layers.names, "a text file, not a dump"),
-        None if prefix.is_empty() => inside(&layers.names, "empty, not a dump"),
+        None if prefix.is_empty() => inside(&layers.names, "an empty file, not a dump"),
         None => inside(&layers.names, "not a dump of a known format").hint("--raw-base ADDR reads bare memory"),
     }
 }

@@ -20,7 +20,7 @@ impl KernelView {
     /// Where the dump does not say, or cannot be read there.
     pub fn new(kernel: Kernel, end: Pfn, memory: &dyn PhysMemory) -> Result<KernelView> {
         let rules = kernel.page_rules()?;
-        let map = kernel.mem_map(memory, end).map_err(|e| e.within("mem_map cannot be found"))?;
+        let map = kernel.mem_map(memory, end).map_err(|e| e.within("cannot locate mem_map"))?;
         Ok(KernelView { kernel, map, rules })
     }
 }

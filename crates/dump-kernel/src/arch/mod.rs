@@ -102,7 +102,7 @@ pub(crate) fn elf_machine_of(has: impl Fn(&str) -> bool) -> Option<u16> {
 
 /// That the page tables of an architecture are not walked.
 fn not_walked(arch: &dyn Arch) -> Error {
-    Error::unsupported(format!("the page tables of {} cannot be walked yet", arch.name()))
+    Error::unsupported(format!("page tables of {} are not supported yet", arch.name()))
 }
 
 #[cfg(test)]

@@ -83,8 +83,7 @@ impl PageTables {
     fn new(symbols: &dyn KernelSymbols, phys_base: Result<u64>) -> Result<PageTables> {
         // init_level4_pgt became init_top_pgt in 4.13 (65ade2f872b4); swapper_pg_dir is the same table in all of them
         let root = ["init_top_pgt", "init_level4_pgt", "swapper_pg_dir"].iter().find_map(|name| symbols.symbol(name));
-        let root =
-            root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_top_pgt), and older names of it"))?;
+        let root = root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_top_pgt) and its older names"))?;
         let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
         let root = root.0.wrapping_sub(START_KERNEL_MAP).wrapping_add(phys_base?) & ADDRESS_BITS & !sme_mask;
         Ok(PageTables { root: PhysAddr(root), levels: levels(symbols), sme_mask })
@@ -121,7 +120,7 @@ impl Translate for PageTables {
             }
             table = PhysAddr(next);
         }
-        Err(Error::corrupt(format!("virtual address {at}: no leaf"))) // levels is 4 or 5: a PTE ends every walk
+        Err(Error::corrupt(format!("virtual address {at}: no page table entry maps it"))) // levels is 4 or 5: a PTE ends every walk
     }
 }
 
