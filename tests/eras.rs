@@ -1,5 +1,5 @@
-//! Synthetic kernels of every struct page era and memory model: what is left out is what the recipe says, though it shares no
-//! line of code with what reads struct pages.
+//! Synthetic kernels of every struct page era and memory model: what is left out is what the recipe says, though it
+//! shares no line of code with what reads struct pages.
 
 use crate::support::{gdump, gdump_ok, open, page, scratch, text};
 use dump_synth::{
@@ -105,8 +105,8 @@ fn address_layouts() {
     }
 }
 
-/// A list that is broken, or runs in a circle: what hangs on it is kept, and that is said. makedumpfile ends there and leaves
-/// no dump.
+/// A list that is broken, or runs in a circle: what hangs on it is kept, and that is said. makedumpfile ends there and
+/// leaves no dump.
 #[test]
 fn broken_free_lists_keep_their_pages() {
     for state in [FreeLists::BrokenPrev, FreeLists::Loop] {
@@ -116,8 +116,9 @@ fn broken_free_lists_keep_their_pages() {
     }
 }
 
-/// On 6.10 and later bit 7 is no longer PG_slab, which vmcoreinfo no longer names; makedumpfile 1.7.9 falls back to 7 and takes
-/// an anonymous page with PG_waiters for a slab page: at level 8 it is kept, at level 4 dropped as page cache.
+/// On 6.10 and later bit 7 is no longer PG_slab, which vmcoreinfo no longer names; makedumpfile 1.7.9 falls back to 7
+/// and takes an anonymous page with PG_waiters for a slab page: at level 8 it is kept, at level 4 dropped as page
+/// cache.
 #[test]
 fn makedumpfile_takes_waiters_for_slab() {
     let kernel = builder(Era::V6_12).build();
@@ -149,7 +150,8 @@ fn makedumpfile_copies_broken_tails() {
     assert_eq!(counts(&report).hwpoison, kernel.expected(0).counts.hwpoison + 1);
 }
 
-/// Sets PG_hwpoison, by the number that VMCOREINFO exports, in the struct page at physical address `at` of a vmcore file.
+/// Sets PG_hwpoison, by the number that VMCOREINFO exports, in the struct page at physical address `at` of a vmcore
+/// file.
 fn set_hwpoison(vmcore: &mut [u8], kernel: &FakeKernel, at: u64) {
     let line = kernel.vmcoreinfo().lines().find_map(|line| line.strip_prefix("NUMBER(PG_hwpoison)=")).unwrap();
     let bit: usize = line.parse().unwrap();

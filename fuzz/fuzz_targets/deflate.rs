@@ -1,6 +1,6 @@
 #![no_main]
-//! Pages of any content and length, compressed one after the other by one encoder: what comes back is the page, by two inflaters;
-//! what was compressed before does not show; an output that is too small is refused and changes nothing.
+//! Pages of any content and length, compressed one after the other by one encoder: what comes back is the page, by two
+//! inflaters; what was compressed before does not show; an output that is too small is refused and changes nothing.
 
 use std::cell::RefCell;
 

@@ -49,7 +49,8 @@ pub fn gdump_refuses(args: &[&str]) -> String {
     stderr
 }
 
-/// gdump with `args` where files may have `kib` KiB: its status, stdout and stderr. A file size limit stands for a full disk: the write fails in the same way.
+/// gdump with `args` where files may have `kib` KiB: its status, stdout and stderr. A file size limit stands for a full
+/// disk: the write fails in the same way.
 pub fn limited(kib: u64, args: &[&str]) -> (ExitStatus, String, String) {
     let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
     let run = Command::new("bash").args(["-c", &script, env!("CARGO_BIN_EXE_gdump")]).args(args).output().unwrap();
@@ -113,8 +114,9 @@ pub fn corpus() -> &'static [Case] {
     })
 }
 
-/// Says, where it is seen, that a test was skipped for want of `missing`: the harness keeps what passing tests print, but not
-/// what they write to stderr. Where `GDUMP_NEED` names it, as one of a list with commas, the test fails instead.
+/// Says, where it is seen, that a test was skipped for want of `missing`: the harness keeps what passing tests print,
+/// but not what they write to stderr. Where `GDUMP_NEED` names it, as one of a list with commas, the test fails
+/// instead.
 pub fn skipped(missing: &str, test: &str, why: &str) {
     let needed = std::env::var("GDUMP_NEED").unwrap_or_default();
     assert!(!names(&needed, missing), "{test}: {why}, but GDUMP_NEED={needed}");
@@ -142,7 +144,8 @@ fn a_need_is_a_whole_word_of_the_list() {
     assert!(!names("", "crash") && !names("corpus-arch", "corpus"));
 }
 
-/// Decompresses the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in time.
+/// Decompresses the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in
+/// time.
 fn decompressed(name: &str, dir: &Path) -> Case {
     let compressed = dir.join("vmcore.zst");
     let stamp = compressed.metadata().unwrap().len();

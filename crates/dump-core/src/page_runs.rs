@@ -3,7 +3,8 @@
 use crate::addr::{Pfn, PfnRange};
 use crate::error::Result;
 
-/// Calls `each` with the runs of set bits in `bits`, lowest bit of a byte first; bit 0 of the first byte is page `first`.
+/// Calls `each` with the runs of set bits in `bits`, lowest bit of a byte first; bit 0 of the first byte is page
+/// `first`.
 ///
 /// # Errors
 /// What `each` returns.

@@ -43,9 +43,9 @@ const SCORE_BITS: u32 = 28;
 const PER_DISTANCE: i64 = (2 << 16) - 1;
 /// The least score of a match: three bytes at a distance of 64, or of 2048 where places are known by three.
 ///
-/// The bytes of structs and text take three to five bits each, so that a far match of three saves nothing; those of code
-/// and tables take seven. With 1024 instead of 2048 dumps of kernels are 0.1 % larger, with 256 0.3 to 0.7 %. More than 2048
-/// would let matches of two bytes pass, which the format does not have.
+/// The bytes of structs and text take three to five bits each, so that a far match of three saves nothing; those of
+/// code and tables take seven. With 1024 instead of 2048 dumps of kernels are 0.1 % larger, with 256 0.3 to 0.7 %. More
+/// than 2048 would let matches of two bytes pass, which the format does not have.
 const fn enough<const BYTES: u32>() -> i64 {
     (3 << SCORE_BITS) - if BYTES == 3 { 2048 } else { 64 } * PER_DISTANCE
 }
@@ -122,11 +122,13 @@ fn cost(pos: u32, place: u16) -> i64 {
     (i64::from(pos) - i64::from(place)) * PER_DISTANCE
 }
 
-/// Whether a block is made of structs, words with zeros in them, or of text, rather than of code, dense tables or noise:
-/// whether of words 72 bytes apart (so that all columns of structs of 64 bytes are seen) a quarter have no byte above 0x7f.
+/// Whether a block is made of structs, words with zeros in them, or of text, rather than of code, dense tables or
+/// noise: whether of words 72 bytes apart (so that all columns of structs of 64 bytes are seen) a quarter have no byte
+/// above 0x7f.
 ///
 /// A third instead of a quarter makes no difference, a half makes the pages of 6.1 without user data 0.5 % larger. Only
-/// zero words counted: text is taken for code, which makes pages of log lines 4 % larger, with a tenth more instructions.
+/// zero words counted: text is taken for code, which makes pages of log lines 4 % larger, with a tenth more
+/// instructions.
 #[inline(always)]
 fn has_structs(block: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -302,7 +304,8 @@ impl Matcher {
             // Of the places within a match, the first and the last two are noted. Without the last two: 0.2 to 0.6 %
             // larger, 2 % faster; with three more: at most 0.2 % smaller, 3 % slower. With the second,
             // which begins little that the distances do not find, structs and text are up to 0.8 % larger, since older
-            // places are forgotten for it, and 2 % more instructions are run; code and tables would be 0.1 to 0.6 % smaller.
+            // places are forgotten for it, and 2 % more instructions are run; code and tables would be 0.1 to 0.6 %
+            // smaller.
             let word = window.word::<2>(pos as u16);
             *self.table.at::<BYTES>(word) = (pos - 2) as u16;
             *self.table.at::<BYTES>(word >> 8) = (pos - 1) as u16;

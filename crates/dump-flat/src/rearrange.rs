@@ -1,7 +1,7 @@
 //! A flattened stream, written out as the file that it stands for: what makedumpfile's `-R` does.
 //!
-//! The stream comes from a pipe or a device, once and in order. One thread reads, another writes, in the same order, so that
-//! later records overwrite earlier ones by themselves. A handful of buffers go round between them:
+//! The stream comes from a pipe or a device, once and in order. One thread reads, another writes, in the same order, so
+//! that later records overwrite earlier ones by themselves. A handful of buffers go round between them:
 //!
 //! ```text
 //! reads ── full ──> writes       BUFFERS pieces of PIECE bytes in all

@@ -1,6 +1,6 @@
-//! How each era of Linux marks its pages, as tables: one row an era, newest first, the first row that the dump's own keys
-//! answer for wins. A kernel newer than the last row falls to the newest row whose keys it still has. Members that are words
-//! are as wide as the machine's.
+//! How each era of Linux marks its pages, as tables: one row an era, newest first, the first row that the dump's own
+//! keys answer for wins. A kernel newer than the last row falls to the newest row whose keys it still has. Members that
+//! are words are as wide as the machine's.
 //!
 //! | since | what changed | commit |
 //! |---|---|---|
@@ -126,8 +126,8 @@ pub struct Unknown {
     pub key: &'static str,
 }
 
-/// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks, 0 where the kernel has none;
-/// types are [`TypeMark::NEVER`] where it has none, and offsets that belong to such marks 0.
+/// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks, 0 where the kernel has
+/// none; types are [`TypeMark::NEVER`] where it has none, and offsets that belong to such marks 0.
 #[derive(Clone, Debug)]
 pub struct PageRules {
     pub(crate) words: Words,
@@ -290,8 +290,8 @@ impl PageRules {
     }
 }
 
-/// Every flag: where PG_private is not known, any page of the page cache (which has at least PG_lru) counts as one with private
-/// data, so that none with such data is taken for one without.
+/// Every flag: where PG_private is not known, any page of the page cache (which has at least PG_lru) counts as one with
+/// private data, so that none with such data is taken for one without.
 const ALL_PRIVATE: u64 = u64::MAX;
 
 /// A flag's mask from its bit number.
@@ -299,9 +299,9 @@ fn flag_mask(bit: i64) -> Option<u64> {
     u32::try_from(bit).ok().and_then(|bit| 1u64.checked_shl(bit))
 }
 
-/// PG_head_mask, exported since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound, in kernels
-/// short of flags), which stands two or three above PG_private and so below PG_swapcache, if those are where 2.6.26 to 3.16
-/// have them.
+/// PG_head_mask, exported since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound,
+/// in kernels short of flags), which stands two or three above PG_private and so below PG_swapcache, if those are where
+/// 2.6.26 to 3.16 have them.
 fn head_mask(info: &Vmcoreinfo) -> u64 {
     let exported = info.number("PG_head_mask").map(|mask| mask as u64);
     let old = || match (info.number("PG_private"), info.number("PG_swapcache")) {
@@ -313,8 +313,8 @@ fn head_mask(info: &Vmcoreinfo) -> u64 {
 
 /// PG_swapbacked, or the mask 0 where PG_swapcache alone is enough.
 ///
-/// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked then
-/// is six bits above it (6326fec1122c); before, PG_swapcache has a bit of its own and needs no second.
+/// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked
+/// then is six bits above it (6326fec1122c); before, PG_swapcache has a bit of its own and needs no second.
 fn swapbacked(info: &Vmcoreinfo) -> u64 {
     let assumed = || {
         let (cache, private) = (info.number("PG_swapcache")?, info.number("PG_private")?);

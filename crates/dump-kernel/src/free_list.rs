@@ -65,8 +65,8 @@ impl FreeLists {
         })
     }
 
-    /// Calls `free` with each block of free pages. `limit` (pages) is all there can be: a list that goes on longer runs in
-    /// a circle.
+    /// Calls `free` with each block of free pages. `limit` (pages) is all there can be: a list that goes on longer runs
+    /// in a circle.
     ///
     /// # Errors
     /// Where a list is broken. What was found before it broke should not be believed either.

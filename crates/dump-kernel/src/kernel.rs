@@ -25,8 +25,8 @@ impl Kernel {
     /// From what a dump says: its vmcoreinfo, its machine, and the virtual addresses of its segments, if any.
     ///
     /// # Errors
-    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` where vmcoreinfo lacks a
-    /// key that the walk needs.
+    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` where vmcoreinfo
+    /// lacks a key that the walk needs.
     pub fn new(info: Vmcoreinfo, machine: Machine, page_size: PageSize, segments: &[Segment]) -> Result<Kernel> {
         let arch = arch_of(machine).ok_or_else(|| {
             let name = machine.elf_machine.map_or("an unknown machine".to_owned(), |n| format!("e_machine {n}"));
@@ -82,7 +82,8 @@ impl Kernel {
     pub fn utsname(&self, phys: &dyn PhysMemory) -> Result<UtsName> {
         let symbol =
             self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_uts_ns)"))?;
-        // exported since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood there
+        // exported since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood
+        // there
         let at = symbol.checked_add(self.info.offset_of("uts_namespace.name").unwrap_or(4));
         let mut bytes = [0; UtsName::SIZE];
         let at = at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) exceeds 2^64"))?;

@@ -6,8 +6,8 @@
 //! | SPARSEMEM | `mem_section`, an array of sections | each section says |
 //! | FLATMEM | `mem_map`, no `mem_section` | one array |
 //!
-//! VMEMMAP is no model of its own here: its sections' struct pages merely lie side by side in virtual memory, and runs of
-//! them become one.
+//! VMEMMAP is no model of its own here: its sections' struct pages merely lie side by side in virtual memory, and runs
+//! of them become one.
 
 use crate::arch::Arch;
 use crate::symbols::KernelSymbols;
@@ -163,8 +163,8 @@ impl<'a> Sections<'a> {
     }
 
     /// Reads the sections; `mem_section` is the array, or a pointer to it: kernels between 83e3c48729d9 (4.15, and 4.14
-    /// stable) and a0b1280368d1 export the address of the pointer. A reading in which all makes sense is preferred to one
-    /// with parts that cannot be read, as a dump that was cut short has.
+    /// stable) and a0b1280368d1 export the address of the pointer. A reading in which all makes sense is preferred to
+    /// one with parts that cannot be read, as a dump that was cut short has.
     fn read(&self, memory: &mut KernelMemory<'_>, table: VirtAddr) -> Result<Vec<MemMapRun>> {
         let pointer = memory.read_pointer(table).ok().filter(|at| self.arch.is_kernel(*at));
         let mut failure = None;
@@ -203,7 +203,8 @@ impl<'a> Sections<'a> {
         }
     }
 
-    /// Adds the present ones of `sections`, whose entries are at `at`; a few at a time, for a static array may be large.
+    /// Adds the present ones of `sections`, whose entries are at `at`; a few at a time, for a static array may be
+    /// large.
     fn root(
         &self,
         memory: &mut KernelMemory<'_>,
@@ -233,8 +234,8 @@ impl<'a> Sections<'a> {
     }
 
     /// Low bits of `section_mem_map` that are flags. sparse_encode_mem_map() asserts SECTION_MAP_LAST_BIT <= PAGE_SIZE.
-    /// makedumpfile 1.7.9 takes the low five bits off; 6.15 made it six (SECTION_IS_VMEMMAP_PREINIT), and its next kernel may
-    /// make it seven.
+    /// makedumpfile 1.7.9 takes the low five bits off; 6.15 made it six (SECTION_IS_VMEMMAP_PREINIT), and its next
+    /// kernel may make it seven.
     fn flags(&self) -> u64 {
         self.layout.page_size.bytes() as u64 - 1
     }

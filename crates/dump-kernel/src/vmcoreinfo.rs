@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 /// The note's text, parsed once.
 ///
-/// Where a key stands twice the first line counts, as in makedumpfile. A last line that is cut short (the kernel's buffer
-/// is one page) counts only as far as it goes, and a line without `=` does not count.
+/// Where a key stands twice the first line counts, as in makedumpfile. A last line that is cut short (the kernel's
+/// buffer is one page) counts only as far as it goes, and a line without `=` does not count.
 #[derive(Clone, Debug, Default)]
 pub struct Vmcoreinfo {
     lines: Vec<(String, String)>,
@@ -52,8 +52,8 @@ impl Vmcoreinfo {
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
 
-    /// The architecture as an ELF `e_machine`, by keys that one alone has; for containers that do not say (QEMU's kdump files
-    /// call every machine "Unknown" since 8.2).
+    /// The architecture as an ELF `e_machine`, by keys that one alone has; for containers that do not say (QEMU's kdump
+    /// files call every machine "Unknown" since 8.2).
     pub fn elf_machine(&self) -> Option<u16> {
         elf_machine_of(|key| self.get(key).is_some())
     }

@@ -7,8 +7,8 @@
 //!          write own bytes <── offsets <── place, in the order of pages ┘
 //! ```
 //!
-//! Blocks hold a fixed number of pages, whatever the number of workers; offsets are given in the order of pages; pages are
-//! encoded each on its own. So the same input and options give the same bytes for any number of workers.
+//! Blocks hold a fixed number of pages, whatever the number of workers; offsets are given in the order of pages; pages
+//! are encoded each on its own. So the same input and options give the same bytes for any number of workers.
 
 #![forbid(unsafe_code)]
 

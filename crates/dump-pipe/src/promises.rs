@@ -1,10 +1,10 @@
-//! What sources, encoders and writers promise each other, checked once for all of them: a broken promise is a bug of ours, and
-//! must not become a dump that looks whole.
+//! What sources, encoders and writers promise each other, checked once for all of them: a broken promise is a bug of
+//! ours, and must not become a dump that looks whole.
 
 use dump_core::{EncodedBlock, EncodedSpan, Error, PageBitmap, PageSize, Pfn, PfnRange, Result, SpanData};
 
-/// Checks a block of the dumpable pages of `run` before it is placed: its spans ascend, hold each of these pages and no other,
-/// and have the bytes that they should.
+/// Checks a block of the dumpable pages of `run` before it is placed: its spans ascend, hold each of these pages and no
+/// other, and have the bytes that they should.
 ///
 /// # Errors
 /// `Bug`, naming the pages.

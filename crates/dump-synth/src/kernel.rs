@@ -8,7 +8,8 @@
 //! | next multiple of 2 MiB, 2 MiB (more for large static arrays) | kernel image: `_stext` at its start, variables from 1 MiB on |
 //! | behind it | struct pages, page tables, sections, nodes: everything the kernel allocated |
 //!
-//! The kernel image of x86_64 is mapped at `0xffffffff81000000` plus the KASLR offset, everything at the direct map's base.
+//! The kernel image of x86_64 is mapped at `0xffffffff81000000` plus the KASLR offset, everything at the direct map's
+//! base.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 #![forbid(unsafe_code)]
-// Test support: a nonsensical recipe is a mistake in the test that wrote it, and the sooner it panics the better. Sizes are
-// those of fakes, which fit any host.
+// Test support: a nonsensical recipe is a mistake in the test that wrote it, and the sooner it panics the better. Sizes
+// are those of fakes, which fit any host.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::cast_possible_truncation)]
 // Memory of a single range is common in tests.
 #![allow(clippy::single_range_in_vec_init)]

@@ -146,8 +146,9 @@ pub struct Line {
     pub poisoned: bool,
     /// Tail pages carry flags and fields that look like page cache; only from 4.4 on, where tails are recognisable.
     pub tail_garbage: bool,
-    /// Struct pages beyond the first page of them are shared (HugeTLB vmemmap optimisation): with the first page until 7.0
-    /// (e7d324850bfc, 5.18), which shows false heads, with a page of tails from 7.1 on. Needs vmemmap in 4 KiB pages.
+    /// Struct pages beyond the first page of them are shared (HugeTLB vmemmap optimisation): with the first page until
+    /// 7.0 (e7d324850bfc, 5.18), which shows false heads, with a page of tails from 7.1 on. Needs vmemmap in 4 KiB
+    /// pages.
     pub hvo: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Nodes, zones and free lists: one node with three zones, the middle one spanning all memory.
 //!
-//! Each order's `free_area` holds one list head per migrate type; the entries are linked through `page.lru` of the first
-//! page of each free block. List heads without entries point to themselves.
+//! Each order's `free_area` holds one list head per migrate type; the entries are linked through `page.lru` of the
+//! first page of each free block. List heads without entries point to themselves.
 
 use crate::config::{FreeLists, KernelConfig};
 use crate::facts::{FREE_ORDERS, ZoneLayout};

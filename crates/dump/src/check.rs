@@ -10,8 +10,8 @@ const PAGES_PER_TURN: u64 = 1 << 12;
 const PAGES_PER_LOOK: u64 = 64;
 
 impl Dump {
-    /// Reads everything, on all workers of the current rayon pool; returns a line for each kind of damage, none where there is
-    /// no damage.
+    /// Reads everything, on all workers of the current rayon pool; returns a line for each kind of damage, none where
+    /// there is no damage.
     ///
     /// # Errors
     /// A failure that touches more than pages.

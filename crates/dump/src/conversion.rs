@@ -16,8 +16,8 @@ use dump_filter::DumpLevel;
 use dump_kernel::SourceMemory;
 use dump_pipe::{Job, Outcome, Weights, convert, split_evenly};
 
-/// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be believed: struct pages alone, which no
-/// filter leaves out, are a 64th. A header out of thin air would otherwise size the bitmaps that are written.
+/// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be believed: struct pages alone,
+/// which no filter leaves out, are a 64th. A header out of thin air would otherwise size the bitmaps that are written.
 const PLAUSIBLE_RAM: u64 = 1 << 26;
 
 /// Fine enough that parts come out even, coarse enough that nobody counts: 16 MiB. makedumpfile has a GiB.
@@ -92,13 +92,13 @@ pub struct Converted {
 }
 
 impl<'a> Conversion<'a> {
-    /// Computes what goes into the dump, as far as the memory budget allows, and lays out split dumps. `view` is the kernel,
-    /// needed for levels above 1; without it broken and offline pages are not left out. `unknown` hears of page classes that
-    /// cannot be identified.
+    /// Computes what goes into the dump, as far as the memory budget allows, and lays out split dumps. `view` is the
+    /// kernel, needed for levels above 1; without it broken and offline pages are not left out. `unknown` hears of page
+    /// classes that cannot be identified.
     ///
     /// # Errors
-    /// `Corrupt` where headers claim more than can be; `Interrupted` where the watcher asked to stop; what `unknown` returns; where
-    /// the format cannot be written as asked.
+    /// `Corrupt` where headers claim more than can be; `Interrupted` where the watcher asked to stop; what `unknown`
+    /// returns; where the format cannot be written as asked.
     pub fn new(
         image: &'a Image,
         memory: &'a SourceMemory<'a>,

@@ -4,10 +4,10 @@
 //! held by the source ─ struct pages (exclude) ─ free lists (before 3.9) ─ zero pages, for some containers ─> dumpable
 //! ```
 //!
-//! Where the memory budget allows, all of them are computed at once and held. Else a window of them is held at a time, and
-//! computed again whenever it is asked for: first in ascending order, which counts them and says why pages are left out, and
-//! then as often as it takes. Each time costs a scan of the window's struct pages, so a budget that is too small for all costs
-//! two or three scans of all struct pages in place of one.
+//! Where the memory budget allows, all of them are computed at once and held. Else a window of them is held at a time,
+//! and computed again whenever it is asked for: first in ascending order, which counts them and says why pages are left
+//! out, and then as often as it takes. Each time costs a scan of the window's struct pages, so a budget that is too
+//! small for all costs two or three scans of all struct pages in place of one.
 
 use crate::image::Image;
 use crate::view::KernelView;
@@ -71,8 +71,8 @@ struct State {
 }
 
 impl<'a> Dumpable<'a> {
-    /// The pages below `end`, `window` of them at a time (all, or a multiple of [`PageBitmap::CHUNK_PAGES`]). The first window
-    /// is computed at once, so that most that can go wrong does so before anything is written.
+    /// The pages below `end`, `window` of them at a time (all, or a multiple of [`PageBitmap::CHUNK_PAGES`]). The first
+    /// window is computed at once, so that most that can go wrong does so before anything is written.
     ///
     /// # Errors
     /// `Interrupted` where the watcher asked to stop; where the source cannot be read at all; what `unknown` returns.
@@ -100,8 +100,8 @@ impl<'a> Dumpable<'a> {
         self.lock().findings.clone()
     }
 
-    /// How many pages of `run` are known to be dumpable so far. At the ends of a run within a chunk of a window that is not at
-    /// hand, all of the chunk's are counted.
+    /// How many pages of `run` are known to be dumpable so far. At the ends of a run within a chunk of a window that is
+    /// not at hand, all of the chunk's are counted.
     pub fn count_known(&self, run: PfnRange) -> u64 {
         let run = run.intersect(self.span);
         let state = self.lock();

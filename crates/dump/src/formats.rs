@@ -2,7 +2,8 @@
 
 use dump_core::{CodecId, Format, OpenOptions};
 
-/// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its crate.
+/// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its
+/// crate.
 pub static FORMATS: &[&Format] =
     &[&dump_elf::FORMAT, &dump_kdump::FORMAT, &dump_raw::LIME, &dump_raw::AVML, &dump_raw::RAW];
 

@@ -1,5 +1,5 @@
-//! The memory of a dumped machine, with all that can be learnt of its kernel: from the notes, or from vmcoreinfo found in
-//! memory, which puts right what QEMU leaves out or gets wrong.
+//! The memory of a dumped machine, with all that can be learnt of its kernel: from the notes, or from vmcoreinfo found
+//! in memory, which puts right what QEMU leaves out or gets wrong.
 
 use crate::memory_search;
 use crate::open::Dump;
@@ -102,7 +102,8 @@ impl Image {
         self.memory().reader().read(at, buf)
     }
 
-    /// Fills `buf` from virtual address `at` of the kernel on. Who reads more than a few makes a [`Kernel`] and keeps its memory.
+    /// Fills `buf` from virtual address `at` of the kernel on. Who reads more than a few makes a [`Kernel`] and keeps
+    /// its memory.
     ///
     /// # Errors
     /// As [`kernel`](Image::kernel); where a part of it is not mapped, or not in the dump.
@@ -113,8 +114,8 @@ impl Image {
     /// Its kernel, by whose page tables virtual addresses are read.
     ///
     /// # Errors
-    /// `MissingInfo` where there is no vmcoreinfo, or it lacks a key; `Unsupported` where the page tables of the architecture are
-    /// not walked.
+    /// `MissingInfo` where there is no vmcoreinfo, or it lacks a key; `Unsupported` where the page tables of the
+    /// architecture are not walked.
     pub fn kernel(&self) -> Result<Kernel> {
         let info = self.info.as_ref().ok_or_else(|| Error::missing("the dump has no VMCOREINFO"))?;
         Kernel::new(info.clone(), self.meta.machine, self.meta.page_size, &self.meta.segments)
@@ -129,8 +130,8 @@ impl Image {
         KernelView::new(kernel, self.meta.end_pfn, &self.memory())
     }
 
-    /// Puts in what vmcoreinfo exports: it wins over headers, since QEMU leaves utsname empty, misreads phys_base (a decimal
-    /// number taken for hexadecimal) and knows no crash time.
+    /// Puts in what vmcoreinfo exports: it wins over headers, since QEMU leaves utsname empty, misreads phys_base (a
+    /// decimal number taken for hexadecimal) and knows no crash time.
     fn complete(&mut self) {
         let Some(info) = &self.info else { return };
         self.meta.crash_time = info.crash_time().or(self.meta.crash_time);

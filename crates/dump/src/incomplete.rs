@@ -3,8 +3,8 @@
 use crate::formats::FORMATS;
 use dump_core::{Error, OpenOptions, PROBE_BYTES, ReadAt, Result, WriteAt};
 
-/// Flags the dump that `input` begins with as incomplete, by writing to `output`, the same file, which is made long enough
-/// for what the header speaks of.
+/// Flags the dump that `input` begins with as incomplete, by writing to `output`, the same file, which is made long
+/// enough for what the header speaks of.
 ///
 /// # Errors
 /// Where too little came to be flagged, the format has no such flag, or it cannot be written.

@@ -120,8 +120,8 @@ fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
     Ok(prefix)
 }
 
-/// The length of a file or a device. Some kernels give `/proc/vmcore` none; it is then taken to go on for ever, and reading
-/// past its end is what ends it.
+/// The length of a file or a device. Some kernels give `/proc/vmcore` none; it is then taken to go on for ever, and
+/// reading past its end is what ends it.
 fn length(file: &File) -> Result<u64> {
     let meta = file.metadata()?;
     if meta.len() != 0 {
@@ -132,8 +132,8 @@ fn length(file: &File) -> Result<u64> {
     Ok(if endless { i64::MAX as u64 } else { end })
 }
 
-/// Where a device ends, by seeking there; 0 where it cannot be sought in. What reads the descriptor afterwards begins at its
-/// start: a compressed dump on a block device was once read from its end.
+/// Where a device ends, by seeking there; 0 where it cannot be sought in. What reads the descriptor afterwards begins
+/// at its start: a compressed dump on a block device was once read from its end.
 fn end_of_device(mut file: &File) -> u64 {
     let end = file.seek(SeekFrom::End(0)).unwrap_or(0);
     match file.rewind() {

@@ -2,8 +2,8 @@
 //!
 //! # Opening a dump
 //!
-//! [`Dump::open`] takes the path of a dump in any container that [`FORMATS`] lists (an ELF core such as `/proc/vmcore`, a
-//! kdump-compressed file, LiME, AVML), compressed as a whole or not, flattened or not, and says what it is:
+//! [`Dump::open`] takes the path of a dump in any container that [`FORMATS`] lists (an ELF core such as `/proc/vmcore`,
+//! a kdump-compressed file, LiME, AVML), compressed as a whole or not, flattened or not, and says what it is:
 //!
 //! ```no_run
 //! let dump = dump::Dump::open("vmcore")?;
@@ -13,8 +13,9 @@
 //!
 //! # Reading memory
 //!
-//! [`Dump::into_image`] learns what there is to learn of the dumped kernel, from the VMCOREINFO note or, where there is none,
-//! from memory. An [`Image`] is read by physical address or, through the kernel's page tables, by virtual address:
+//! [`Dump::into_image`] learns what there is to learn of the dumped kernel, from the VMCOREINFO note or, where there is
+//! none, from memory. An [`Image`] is read by physical address or, through the kernel's page tables, by virtual
+//! address:
 //!
 //! ```no_run
 //! use dump::{Dump, KernelSymbols, NoWatch, PhysAddr};
@@ -30,9 +31,10 @@
 //!
 //! # Filtering and writing
 //!
-//! A [`Conversion`] writes a dump of any format that can be written; [`convert_to_file`] is the short way. A *dump level* is a sum
-//! of the page classes that are left out: 1 zero pages, 2 page cache, 4 page cache with private data too, 8 user data, 16 free
-//! pages. Work is shared out to the workers of the current [rayon] pool; the bytes written do not depend on their number.
+//! A [`Conversion`] writes a dump of any format that can be written; [`convert_to_file`] is the short way. A *dump
+//! level* is a sum of the page classes that are left out: 1 zero pages, 2 page cache, 4 page cache with private data
+//! too, 8 user data, 16 free pages. Work is shared out to the workers of the current [rayon] pool; the bytes written do
+//! not depend on their number.
 //!
 //! ```no_run
 //! use dump::{ConvertOptions, Dump, DumpLevel, NoWatch};
@@ -55,7 +57,8 @@
 //! | dump level | which page classes are left out, a sum of 1, 2, 4, 8 and 16 |
 //! | hole, excluded, lost, unreadable | no RAM; filtered out; cut off when the dump was made; cannot be read now |
 //!
-//! Failures are one line each: what, where, found, expected ([`Error`]). Nothing here prints, and nothing panics on input.
+//! Failures are one line each: what, where, found, expected ([`Error`]). Nothing here prints, and nothing panics on
+//! input.
 //!
 //! The feature `lzo` turns on LZO pages; it links a library under the GPL, version 2.
 

@@ -24,8 +24,8 @@ const PAGES_PER_READ: u64 = 16;
 /// Every page of the kernel begins at a multiple of this (bytes), whatever the container's pages are.
 const STEP: usize = 4096;
 
-/// Looks for vmcoreinfo in memory: the candidate that holds on the kernel itself, else, for an architecture whose page tables
-/// are not walked, the longest.
+/// Looks for vmcoreinfo in memory: the candidate that holds on the kernel itself, else, for an architecture whose page
+/// tables are not walked, the longest.
 pub(crate) fn vmcoreinfo(source: &dyn PageSource, watch: &dyn Watch) -> Result<Option<Found>> {
     let mut found = candidates(source, watch)?;
     // several copies are normal; the most complete first, of equals the lowest

@@ -60,7 +60,8 @@ impl Dump {
         dump.map(|dump| Dump { name: names.join(", "), ..dump })
     }
 
-    /// A dump out of a container that was opened elsewhere: a format of the caller's own, a live machine. `name` is for messages.
+    /// A dump out of a container that was opened elsewhere: a format of the caller's own, a live machine. `name` is for
+    /// messages.
     pub fn from_container(container: Box<dyn Container>, name: impl Into<String>) -> Dump {
         Dump { container: with_page_size(container), layers: Vec::new(), damage: None, name: name.into() }
     }
@@ -105,8 +106,8 @@ impl Dump {
         self.meta().vmcoreinfo().map(Vmcoreinfo::parse)
     }
 
-    /// The memory of the dumped machine, with all that can be learnt of its kernel: from the notes, or else from vmcoreinfo
-    /// searched for in memory, on all workers of the current rayon pool.
+    /// The memory of the dumped machine, with all that can be learnt of its kernel: from the notes, or else from
+    /// vmcoreinfo searched for in memory, on all workers of the current rayon pool.
     ///
     /// # Errors
     /// Where its pages cannot be looked at at all.
@@ -193,8 +194,8 @@ fn parts(files: Vec<(String, File)>) -> Result<Dump> {
     Ok(Dump { container: open(parts)?, layers, damage, name: String::new() })
 }
 
-/// The container with pages as the kernel's notes say, where it does not state their size itself. 4 KiB, with which it opened,
-/// divides every other page size.
+/// The container with pages as the kernel's notes say, where it does not state their size itself. 4 KiB, with which it
+/// opened, divides every other page size.
 fn with_page_size(mut container: Box<dyn Container>) -> Box<dyn Container> {
     if !container.states_page_size() {
         let size = container.meta().vmcoreinfo().map(Vmcoreinfo::parse).and_then(|info| info.page_size());

@@ -1,5 +1,5 @@
-//! Inputs that cannot be read at random, made so: what is compressed or comes from a pipe goes to a temporary file without a
-//! name.
+//! Inputs that cannot be read at random, made so: what is compressed or comes from a pipe goes to a temporary file
+//! without a name.
 
 use crate::compression::Compression;
 use dump_core::{Error, ErrorKind, Phase, Result, Watch, is_zero};
@@ -20,7 +20,8 @@ pub(crate) struct Spooled {
     pub damage: Option<Error>,
 }
 
-/// Copies a stream, decompressed if it is compressed, to a temporary file. `total` is how much of it there is, 0 if that is not known.
+/// Copies a stream, decompressed if it is compressed, to a temporary file. `total` is how much of it there is, 0 if
+/// that is not known.
 ///
 /// # Errors
 /// Where nothing can be decompressed, or the temporary file cannot hold it.

@@ -1,9 +1,9 @@
-//! The outcome as a picture: a bar for each row, as long as gdump is times faster, with marks for what it must reach, what
-//! it aims at, and what the limit allows.
+//! The outcome as a picture: a bar for each row, as long as gdump is times faster, with marks for what it must reach,
+//! what it aims at, and what the limit allows.
 //!
 //! SVG by hand: no fonts but the reader's, no script. One set of colours that can be read on white and on black: GitHub
-//! shows the pictures of a README on either, and its theme is not always the one that the reader's browser would tell the
-//! picture. The same outcome gives the same bytes.
+//! shows the pictures of a README on either, and its theme is not always the one that the reader's browser would tell
+//! the picture. The same outcome gives the same bytes.
 
 use super::outcome::{Line, Outcome, Peer};
 

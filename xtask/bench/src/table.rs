@@ -8,7 +8,8 @@ type Column = (&'static str, fn(&Line) -> String);
 const GDUMP: &[Column] = &[("gdump, s", |line| seconds(line.gdump.median.wall_s))];
 const PEAK: &[Column] =
     &[("peak, MiB", |line| judged(format!("{:.0}", line.gdump.median.rss_mib), line.is_lean(), "missed"))];
-/// What makedumpfile took, what was reached beside what must be, and the limit as seconds of the codec alone and of the copy alone.
+/// What makedumpfile took, what was reached beside what must be, and the limit as seconds of the codec alone and of the
+/// copy alone.
 const PEER: &[Column] = &[("makedumpfile, s", |line| of(&line.peer, |peer| seconds(peer.runs.median.wall_s)))];
 const GOALS: &[Column] = &[
     ("times faster", |line| {

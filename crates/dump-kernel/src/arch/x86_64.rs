@@ -5,8 +5,8 @@
 //!       PGD     P4D/PGD PUD     PMD     PTE     offset     a leaf may be a PUD (1 GiB) or a PMD (2 MiB): bit 7
 //! ```
 //!
-//! Every address is walked, the direct map too: 5.x kernels may leave holes in it, and a walk that shares the tables of its
-//! neighbour costs no read.
+//! Every address is walked, the direct map too: 5.x kernels may leave holes in it, and a walk that shares the tables of
+//! its neighbour costs no read.
 
 use super::{Arch, MachineFacts, SectionBits};
 use crate::memory::PhysReader;
@@ -48,7 +48,8 @@ impl Arch for X86_64 {
         &["NUMBER(KERNEL_IMAGE_SIZE)", "SYMBOL(init_top_pgt)", "SYMBOL(init_level4_pgt)"]
     }
 
-    /// `NUMBER(phys_base)` is there since Linux 4.10 (401721ecd1dc); before that the PT_LOAD of the kernel text says it.
+    /// `NUMBER(phys_base)` is there since Linux 4.10 (401721ecd1dc); before that the PT_LOAD of the kernel text says
+    /// it.
     fn phys_base(&self, facts: MachineFacts<'_>) -> Option<u64> {
         let number = facts.symbols.number("phys_base").map(|value| value as u64);
         number.or_else(|| phys_base_of(facts.segments))

@@ -44,8 +44,8 @@ pub struct ConvertArgs {
     /// 4 (page cache with private data as well), 8 (user data) and 16 (free pages);
     /// if the dump does not fit at one LEVEL, the next is tried [default: 0]
     ///
-    /// Level 31 excludes all of them. Levels above 1 need vmcoreinfo. A dump that does not fit is removed before it is written
-    /// again at the next level. Zero pages stay in the bitmap of the dump and share one page of data.
+    /// Level 31 excludes all of them. Levels above 1 need vmcoreinfo. A dump that does not fit is removed before it is
+    /// written again at the next level. Zero pages stay in the bitmap of the dump and share one page of data.
     #[arg(
         short = 'd',
         verbatim_doc_comment,
@@ -70,8 +70,8 @@ pub struct ConvertArgs {
     pub flattened: bool,
     /// Turn a flattened dump, from FILE or stdin, into a regular one
     ///
-    /// Whatever follows its end marker is ignored. If it ends early, the part of the dump that arrived is kept and flagged
-    /// incomplete. If the input is not a flattened dump, nothing is written.
+    /// Whatever follows its end marker is ignored. If it ends early, the part of the dump that arrived is kept and
+    /// flagged incomplete. If the input is not a flattened dump, nothing is written.
     #[arg(short = 'R')]
     pub rearrange: bool,
     /// Split the dump into several files of about the same size
@@ -82,8 +82,8 @@ pub struct ConvertArgs {
     pub splitblock_size: Option<u64>,
     /// Write only the part of a split dump with page frames A up to, not including, B
     ///
-    /// A is a multiple of 64. Either number may be omitted. Parts written with the same options, by whichever machine, can be
-    /// joined with --reassemble.
+    /// A is a multiple of 64. Either number may be omitted. Parts written with the same options, by whichever machine,
+    /// can be joined with --reassemble.
     #[arg(long, value_name = "A..B", value_parser = pfn_range)]
     pub pfn_range: Option<PfnRange>,
     /// Join the parts of a split dump
@@ -115,10 +115,10 @@ pub struct ConvertArgs {
     /// Use at most SIZE bytes of memory (64M, 1G); the output is the same for any SIZE
     /// [default: half of the available memory]
     ///
-    /// K, M, G and T stand for units of 1024. Available is what the machine has left, or what the control group of the process
-    /// still allows if that is less. Memory is needed for one bit for each page of the machine (32 MiB for 1 TiB) and 288 KiB for
-    /// each thread. If the bits of all pages do not fit, fewer threads are used, and struct pages are read two or three times,
-    /// one part of memory after the other. About 7 MiB are used in any case.
+    /// K, M, G and T stand for units of 1024. Available is what the machine has left, or what the control group of the
+    /// process still allows if that is less. Memory is needed for one bit for each page of the machine (32 MiB for 1
+    /// TiB) and 288 KiB for each thread. If the bits of all pages do not fit, fewer threads are used, and struct pages
+    /// are read two or three times, one part of memory after the other. About 7 MiB are used in any case.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -128,14 +128,15 @@ pub struct ConvertArgs {
     pub max_memory: Option<u64>,
     /// Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory
     ///
-    /// A KiB covers 32 MiB of memory in pages of 4 KiB; the minimum is 4 KiB. The output is the same for any KB. This is for
-    /// compatibility: memory is limited by --max-memory and by what is available.
+    /// A KiB covers 32 MiB of memory in pages of 4 KiB; the minimum is 4 KiB. The output is the same for any KB. This
+    /// is for compatibility: memory is limited by --max-memory and by what is available.
     #[arg(long, value_name = "KB", value_parser = size::kib)]
     pub cyclic_buffer: Option<u64>,
     /// Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages)
     /// and 16 (page report) [default: 7]
     ///
-    /// Progress is shown on stderr if that is a terminal; errors and warnings go to stderr. With 0 there is only the exit status.
+    /// Progress is shown on stderr if that is a terminal; errors and warnings go to stderr. With 0 there is only the
+    /// exit status.
     #[arg(
         long,
         verbatim_doc_comment,

@@ -1,5 +1,6 @@
-//! The options in man/gdump.1 are those of the command line, in its words: `clap_mangen` renders them between two marks, for the
-//! program and for each verb. `cargo xtask man` runs this test; `cargo xtask man --write` sets `GDUMP_BLESS`, with which it writes.
+//! The options in man/gdump.1 are those of the command line, in its words: `clap_mangen` renders them between two
+//! marks, for the program and for each verb. `cargo xtask man` runs this test; `cargo xtask man --write` sets
+//! `GDUMP_BLESS`, with which it writes.
 
 use super::Cli;
 use clap::{Arg, Command, CommandFactory};
