@@ -7,7 +7,7 @@
 //!
 //! Written little endian, bit `n` of the words is bit `n % 8` of byte `n / 8`, as every architecture's kdump file has
 //! it. Chunks of one kind hold no words: RAM that lies far up costs nothing for what lies below, and a header that
-//! claims memory out of thin air costs 16 bytes for each 128 MiB of it. Ranges and single bits go through `bitvec`;
+//! claims made-up memory costs 16 bytes for each 128 MiB of it. Ranges and single bits go through `bitvec`;
 //! counting and scanning run over whole words, here and nowhere else.
 
 use crate::addr::{Pfn, PfnRange};
@@ -614,8 +614,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn does_what_a_list_of_bools_does(
-            len in 1u64..300, scale in prop::sample::select(vec![1u64, 331]), base in prop::sample::select(vec![0u64, 64, 128]),
-            ops in prop::collection::vec((any::<bool>(), 0u64..300, 0u64..300), 0..12), from in 0u64..300, n in 1u64..80,
+            len in 1u64..300,
+            scale in prop::sample::select(vec![1u64, 331]),
+            base in prop::sample::select(vec![0u64, 64, 128]),
+            ops in prop::collection::vec((any::<bool>(), 0u64..300, 0u64..300), 0..12),
+            from in 0u64..300,
+            n in 1u64..80,
         ) {
             let ops: Vec<_> = ops.into_iter().map(|(on, a, b)| (on, a * scale, b * scale)).collect();
             check(len * scale, base, &ops, from * scale, n * scale)?;

@@ -15,11 +15,11 @@
 //!         128 in vain: in steps that grow; 512 that look random: in steps of 16
 //! ```
 //!
-//! "The same bytes" are four in blocks of structs and of text, where those are frequent that begin in the same three, and
-//! the last is seldom the best; three in others. In the pages of a kernel without user data, half of which are code and
-//! tables, four bytes everywhere are 1.5 % larger (0.7 to 3 % among dumps) and three everywhere 4 %.
+//! "The same bytes" are four in blocks of structs and of text, where those are frequent that begin in the same three,
+//! and the last is seldom the best; three in others. In the pages of a kernel without user data, half of which are code
+//! and tables, four bytes everywhere are 1.5 % larger (0.7 to 3 % among dumps) and three everywhere 4 %.
 //!
-//! What counts here is branches that cannot be predicted, at 40 cycles each (a wrong guess is only found out at the end
+//! What counts here is branches that cannot be predicted, at 40 cycles each (a wrong guess is only noticed at the end
 //! of the chain load, hash, load, load, compare), and the chain itself. So six candidates are scored without a branch
 //! and the loop has one that matters per match: the best is good enough or not. Of 33 000 cycles for a page that is not
 //! random, the matcher takes 20 000, of which 6500 are wrong guesses; it runs 55 000 instructions, 200 matches and 750
@@ -53,7 +53,7 @@ const _: () = assert!(enough::<3>() >= 2 << SCORE_BITS && enough::<4>() >= 2 << 
 /// How much better a match one byte later must be: zlib's "lazy" rule, a byte stricter, which is 2 % faster and makes
 /// only text larger (0.6 %). Without any such rule pages that are not random are 4.4 % larger, and 3 % faster.
 const PATIENCE: i64 = 1 << SCORE_BITS;
-/// The score of equal bytes stops here. One byte later it stops at 7, since that is what one word tells of both places;
+/// The score of equal bytes stops here. One byte later it stops at 7, since that is what one word has of both places;
 /// with 7 for both, the pages of 6.1 without user data are 0.07 % larger, others as large.
 const SCORED: u32 = 8;
 /// Ends the bytes of a word that begins one byte later.

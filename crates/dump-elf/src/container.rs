@@ -197,7 +197,7 @@ fn read_notes(input: &dyn ReadAt, headers: &[ProgramHeader], len: u64) -> Result
 }
 
 /// Memory (bytes) that headers may claim whatever the file has, and times the file's length that they may claim
-/// besides: a dump that was cut off is worth what it holds, but headers out of thin air are not worth looking through.
+/// besides: a dump that was cut off is worth what it holds, but made-up headers are not worth looking through.
 const CLAIM: u64 = 1 << 38;
 const CLAIM_TIMES: u64 = 4096;
 

@@ -7,7 +7,7 @@
 //! | 3.9  | vmcoreinfo exports the value of a buddy page's `_mapcount` | – |
 //! | 4.4  | order and destructor of a compound page: integers in the first tail, not `lru` | f1e61557f023 |
 //! | 4.5  | vmcoreinfo exports `compound_head`, whose bit 0 marks a tail | – |
-//! | 4.10 | PG_swapcache shares its bit with PG_owner_priv_1, and means swapcache only with PG_swapbacked | 6326fec1122c |
+//! | 4.10 | PG_swapcache shares a bit with PG_owner_priv_1: swap cache only with PG_swapbacked | 6326fec1122c |
 //! | 4.16 | order and destructor are bytes | 036e7aa49fb2 |
 //! | 4.18 | `page_type` in the place of `_mapcount` | 6e292b9be7f4 |
 //! | 5.1  | offline pages (balloon, virtio-mem, Hyper-V) have a type | e04b742f74c2 |

@@ -142,8 +142,8 @@ impl<'a> Sections<'a> {
         let shift = i64::from(layout.page_size.shift());
         if !(section_bits > shift && section_bits <= memory_bits && memory_bits < 64) {
             return Err(Error::corrupt(format!(
-                "vmcoreinfo: SECTION_SIZE_BITS {section_bits}, MAX_PHYSMEM_BITS {memory_bits} and pages of 2^{shift} bytes \
-                 contradict each other"
+                "vmcoreinfo: SECTION_SIZE_BITS {section_bits}, MAX_PHYSMEM_BITS {memory_bits} and pages of 2^{shift} \
+                 bytes contradict each other"
             )));
         }
         let pages = 1u64 << (section_bits - shift);

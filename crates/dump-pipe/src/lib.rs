@@ -3,7 +3,7 @@
 //! ```text
 //! worker:  take the next block of dumpable pages ─> read ─> encode ─> hand over
 //!                                                                       │  one lock a block, no thread of its own:
-//!                                                                       ▼  who completes the order places what is ready
+//!                                                                       ▼  the one that completes the order places
 //!          write own bytes <── offsets <── place, in the order of pages ┘
 //! ```
 //!

@@ -13,7 +13,7 @@
 //! | module | makes |
 //! |---|---|
 //! | [`elf`], [`note`] | ELF cores of any class, byte order and header arrangement |
-//! | [`kernel`] | a kernel in fake memory, of x86_64 or of a made-up [`Machine`]: page tables, struct pages of an [`Era`], zones, VMCOREINFO |
+//! | [`kernel`] | a kernel in fake memory, of x86_64 or of a made-up [`Machine`], with struct pages of an [`Era`] |
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
 //! | [`kdump`], [`flat`], [`mod@lime`] | kdump-compressed files, flattened streams, LiME images |
 //!

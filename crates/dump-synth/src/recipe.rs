@@ -352,7 +352,8 @@ mod tests {
     #[test]
     fn reads_every_form() {
         let recipe = Recipe::parse(
-            "ram 0..0x400 # all\n hole 0x10..0x20 garbage\n\nthp 0x200\nanon 0x1..3 zero poisoned\ncache 8..16 order=2 fill=0x5a tails=garbage\n",
+            "ram 0..0x400 # all\n hole 0x10..0x20 garbage\n\nthp 0x200\nanon 0x1..3 zero poisoned\n\
+             cache 8..16 order=2 fill=0x5a tails=garbage\n",
         );
         assert_eq!(recipe.present(), [0..0x10, 0x20..0x400]);
         assert_eq!(recipe.lines[0], Line::new(Kind::Anon, 0x200..0x400).order(9));

@@ -101,7 +101,8 @@ fn put_lists(site: &mut Site, layout: &ZoneLayout, zone: Link, blocks: &[(u64, u
                 breakage = FreeLists::Whole;
             }
         }
-        site.put_word(zone.phys + area + layout.migrate_types * 2 * site.config.word(), members.len() as u64); // nr_free
+        let nr_free = zone.phys + area + layout.migrate_types * 2 * site.config.word();
+        site.put_word(nr_free, members.len() as u64);
     }
 }
 

@@ -5,7 +5,7 @@
 //!          (BASE)                         (WORKER)  (a bit a page; window by window where all do not fit)
 //! ```
 //!
-//! A capture kernel has 100 to 500 MB for everything, and what runs out of it loses the dump. See docs/memory.md for
+//! A capture kernel has 100 to 500 MB for everything, and running out of it costs the dump. See docs/memory.md for
 //! what was measured.
 
 use dump_core::PageBitmap;
@@ -45,7 +45,7 @@ impl Budget {
         BASE + WORKER + 2 * PageBitmap::most_bytes(PageBitmap::CHUNK_PAGES)
     }
 
-    /// How many of `threads` workers fit: all, unless that left no room for the smallest bitmaps.
+    /// How many of `threads` workers fit: all, unless that leaves no room for the smallest bitmaps.
     pub fn threads(self, threads: usize) -> usize {
         let rest = self.0.saturating_sub(Budget::least() - WORKER);
         usize::try_from(rest / WORKER).unwrap_or(usize::MAX).clamp(1, threads.max(1))

@@ -1,13 +1,13 @@
-//! The flag of a dump that is only there in part.
+//! The flag of an incomplete dump.
 
 use crate::formats::FORMATS;
 use dump_core::{Error, OpenOptions, PROBE_BYTES, ReadAt, Result, WriteAt};
 
 /// Flags the dump that `input` begins with as incomplete, by writing to `output`, the same file, which is made long
-/// enough for what the header speaks of.
+/// enough for what the header refers to.
 ///
 /// # Errors
-/// Where too little came to be flagged, the format has no such flag, or it cannot be written.
+/// If too little arrived to be flagged, the format has no such flag, or it cannot be written.
 pub fn flag_incomplete(input: &dyn ReadAt, output: &dyn WriteAt) -> Result<()> {
     let len = usize::try_from(input.len()?).unwrap_or(PROBE_BYTES).min(PROBE_BYTES);
     let mut prefix = vec![0; len];

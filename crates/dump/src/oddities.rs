@@ -1,11 +1,11 @@
-//! What somebody should know who wonders why a tool does not open a dump.
+//! Inconsistencies of a dump's headers, which may be why another tool does not open it.
 
 use crate::open::Dump;
 use dump_core::DumpMeta;
 use dump_kernel::{KernelSymbols, Vmcoreinfo};
 
 impl Dump {
-    /// Where the container's headers contradict the kernel's own words, a line each.
+    /// Where the container's headers contradict vmcoreinfo, a line each.
     pub fn oddities(&self) -> Vec<String> {
         let Some(info) = self.vmcoreinfo() else {
             return vec![

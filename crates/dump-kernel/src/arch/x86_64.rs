@@ -121,7 +121,7 @@ impl Translate for PageTables {
             }
             table = PhysAddr(next);
         }
-        Err(Error::corrupt(format!("virtual address {at}: no page table entry maps it"))) // levels is 4 or 5: a PTE ends every walk
+        Err(Error::bug(format!("virtual address {at}: the walk did not end"))) // a PTE ends it, for levels is 4 or 5
     }
 }
 

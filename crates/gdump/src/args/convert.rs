@@ -70,7 +70,7 @@ pub struct ConvertArgs {
     pub flattened: bool,
     /// Turn a flattened dump, from FILE or stdin, into a regular one
     ///
-    /// Whatever follows its end marker is ignored. If it ends early, the part of the dump that arrived is kept and
+    /// What follows its end marker is ignored. If it ends early, the part of the dump that arrived is kept and
     /// flagged incomplete. If the input is not a flattened dump, nothing is written.
     #[arg(short = 'R')]
     pub rearrange: bool,
@@ -116,9 +116,9 @@ pub struct ConvertArgs {
     /// [default: half of the available memory]
     ///
     /// K, M, G and T stand for units of 1024. Available is what the machine has left, or what the control group of the
-    /// process still allows if that is less. Memory is needed for one bit for each page of the machine (32 MiB for 1
-    /// TiB) and 288 KiB for each thread. If the bits of all pages do not fit, fewer threads are used, and struct pages
-    /// are read two or three times, one part of memory after the other. About 7 MiB are used in any case.
+    /// process still allows, if that is less. gdump needs one bit for each page of the machine (32 MiB for 1 TiB) and
+    /// 288 KiB for each thread. If the bits of all pages do not fit, fewer threads are used, and struct pages are read
+    /// two or three times, one part of memory after the other. About 7 MiB are used in any case.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -154,7 +154,7 @@ pub struct ConvertArgs {
     pub dry_run: bool,
     /// Fail if pages of a class in LEVEL cannot be identified, rather than keep them
     ///
-    /// Without it they are kept, and a warning names the class and what is missing.
+    /// Without this option they are kept, and a warning names the class and what is missing.
     #[arg(long)]
     pub strict: bool,
     /// Print the version and the codecs

@@ -267,8 +267,8 @@ fn print_debug(messages: Messages, view: Option<&KernelView>, image: &Image) {
     ));
     let Some(KernelView { map, rules, .. }) = view else { return };
     messages.debug(&format!(
-        "memory model     : {:?}, {} runs of struct pages of {} bytes\ntail pages       : {:?}\ncompound pages   : {:?}\n\
-         free pages       : {:?}\n",
+        "memory model     : {:?}, {} runs of struct pages of {} bytes\ntail pages       : {:?}\n\
+         compound pages   : {:?}\nfree pages       : {:?}\n",
         map.model(),
         map.runs().len(),
         rules.struct_page_size(),
