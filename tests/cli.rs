@@ -23,10 +23,10 @@ fn inputs_that_are_no_dumps() {
         fs::write(&path, bytes).unwrap();
         path
     };
-    refuses(&file("empty", b""), "empty, not a dump");
+    refuses(&file("empty", b""), "an empty file, not a dump");
     refuses(&file("short", b"\x7fELF"), "not an ELF core: only 4 bytes long");
     refuses(&file("text", b"root:x:0:0:root:/root:/bin/bash\n"), "a text file");
-    refuses(&file("zeros", &[0; 8192]), "not a dump of a known format");
+    refuses(&file("zeros", &[0; 8192]), "not a dump that is known here");
     refuses(Path::new(env!("CARGO_BIN_EXE_gdump")), "an ELF shared object or executable, not a core");
     refuses(dir.path(), "a directory");
     refuses(&dir.path().join("nowhere"), "No such file");
@@ -85,7 +85,7 @@ fn a_vmcore_without_vmcoreinfo_needs_a_low_level() {
     fs::write(&vmcore, bytes).unwrap();
     for level in ["2", "16", "31", "0,31"] {
         let line = gdump_refuses(&["-d", level, text(&vmcore), text(&out)]);
-        assert!(line.contains("no VMCOREINFO note") && line.contains("-d 1 and -d 0 do without"), "{line}");
+        assert!(line.contains("no VMCOREINFO note") && line.contains("-d 0 and -d 1 do not need it"), "{line}");
         assert!(!out.exists());
     }
     gdump_ok(&["-d", "1", text(&vmcore), text(&out)]);

@@ -101,7 +101,7 @@ fn tiny_bytes_do_not_depend_on_threads() {
     bytes_do_not_depend_on_threads(tiny());
 }
 
-/// A packed dump gives the same bytes as the dump unpacked.
+/// A compressed dump gives the same bytes as the dump itself.
 #[test]
 fn tiny_is_read_packed() {
     let dir = scratch();

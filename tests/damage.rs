@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Every page of `out` that is there equals the vmcore's, and the file is flagged if one is not; returns how many are there,
-/// and how many are lost.
+/// Every page of `out` that is there equals the vmcore's, and the file is flagged if one is not; returns how many are
+/// there, and how many are lost.
 fn check(out: &Path, vmcore: &Elf) -> (u64, u64) {
     let kdump = open(out);
     let (mut held, mut lost) = (0, 0);
@@ -26,7 +26,8 @@ fn check(out: &Path, vmcore: &Elf) -> (u64, u64) {
     (held, lost)
 }
 
-/// A vmcore cut at every 1/16 of its length: what is there is dumped, what is not counts as unreadable, the status is 1.
+/// A vmcore cut at every 1/16 of its length: what is there is dumped, what is not counts as unreadable, the status is
+/// 1.
 #[test]
 fn cut_vmcores_give_what_they_hold() {
     let whole = std::fs::read(&tiny().vmcore).unwrap();
@@ -48,15 +49,15 @@ fn cut_vmcores_give_what_they_hold() {
         let (held, lost) = check(&out, &vmcore);
         let here = elf(&cut);
         let readable = (0..vmcore.end_pfn(4096)).filter(|pfn| here.page(*pfn, 4096).is_some()).count() as u64;
-        // -d 1 leaves no page out but the broken one, if that can still be told
+        // -d 1 leaves no page out but the broken one, if that can still be identified
         assert!(held == readable || held + 1 == readable, "{sixteenth}: {held} of {readable}");
         assert!(lost > 0);
         std::fs::remove_file(&out).unwrap();
     }
 }
 
-/// A dump whose file begins with the kernel's own memory, struct pages and all: however much of the rest is missing, it is
-/// filtered as a whole one.
+/// A dump whose file begins with the kernel's own memory, struct pages and all: however much of the rest is missing, it
+/// is filtered as a whole one.
 #[test]
 fn cut_vmcores_are_filtered_where_struct_pages_can_be_read() {
     let recipe = "ram 0..0x2000\nanon 0x100..0x400\nfree 0x800..0x1000 order=10";

@@ -1,5 +1,5 @@
-//! The program from end to end. What is checked against is never gdump's own code: dumps that others made, makedumpfile's
-//! choice of pages for them, crash and drgn where they are installed, and dump-witness, a second reader.
+//! The program from end to end. What is checked against is never gdump's own code: dumps that others made,
+//! makedumpfile's choice of pages for them, crash and drgn where they are installed, and dump-witness, a second reader.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test ends by it
 

@@ -81,7 +81,7 @@ fn make(dir: &Path, name: &str, options: &[&str], from: &[PathBuf]) -> Vec<PathB
     let outputs = if options.contains(&"--split") { parts } else { vec![out] };
     args.extend(outputs.iter().map(|path| text(path)));
     let run = gdump(&args);
-    // a machine that is not walked: broken pages cannot be told, which is said
+    // a machine that is not walked: its hwpoison pages cannot be identified, and a warning says so
     assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
     outputs
 }
@@ -226,7 +226,7 @@ fn vmcoreinfo_is_found_in_memory() {
     }
 }
 
-/// Any of these inside a packed file or from a pipe.
+/// Any of these in a compressed file or from a pipe.
 #[test]
 fn packed_and_piped() {
     let dir = scratch();

@@ -5,8 +5,8 @@ use dump_synth::{Era, FakeKernel, KernelBuilder};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// A kernel whose memory takes several windows of the smallest kind, with a huge page that goes on from one into the next, and
-/// free blocks and a hole besides.
+/// A kernel whose memory takes several windows of the smallest kind, with a huge page that goes on from one into the
+/// next, and free blocks and a hole besides.
 fn wide() -> FakeKernel {
     KernelBuilder::new(Era::V6_1)
         .recipe(
@@ -79,7 +79,8 @@ fn streams_and_parts_do_not_depend_on_the_budget() {
     assert!(parts("4") == parts("4096"));
 }
 
-/// An output that is full before all windows were looked at: said, flagged where the container can, readable as far as it goes.
+/// An output that is full before all windows were looked at: said, flagged where the container can, readable as far as
+/// it goes.
 #[test]
 fn no_space_left_between_windows() {
     let dir = scratch();

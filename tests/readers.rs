@@ -84,9 +84,9 @@ fn crash_prints_what_it_prints_of_makedumpfiles() {
     }
     let dir = scratch();
     let path = |name: &str| dir.path().join(name);
-    let packed = std::fs::File::open(case.oracle.join("vmlinux.zst")).unwrap();
-    let mut packed = zstd::Decoder::new(packed).unwrap();
-    std::io::copy(&mut packed, &mut std::fs::File::create(path("vmlinux")).unwrap()).unwrap();
+    let compressed = std::fs::File::open(case.oracle.join("vmlinux.zst")).unwrap();
+    let mut decompressed = zstd::Decoder::new(compressed).unwrap();
+    std::io::copy(&mut decompressed, &mut std::fs::File::create(path("vmlinux")).unwrap()).unwrap();
     std::fs::write(path("commands"), "sys\nbt\nlog\nkmem -i\nps\nquit\n").unwrap();
     let mut peer = Command::new("makedumpfile");
     peer.args(["-l", "-d", "31", "--message-level", "0"]).arg(&case.vmcore).arg(path("theirs"));

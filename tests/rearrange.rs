@@ -1,4 +1,4 @@
-//! `gdump -R`: refusals in no time, nothing half-made that looks whole; and `gdump check`, which tells the one from the other.
+//! `gdump -R`: refusals in no time, no half-made dump that looks complete; and `gdump check`, which distinguishes them.
 
 use crate::support::{gdump, gdump_ok, gdump_refuses, open, scratch, text, tiny};
 use std::fs;

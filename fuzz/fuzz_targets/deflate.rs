@@ -1,6 +1,6 @@
 #![no_main]
-//! Pages of any content and length, packed one after the other by one encoder: what comes back is the page, by two inflaters;
-//! what was packed before does not show; an output that is too small is refused and changes nothing.
+//! Pages of any content and length, compressed one after the other by one encoder: what comes back is the page, by two
+//! inflaters; what was compressed before does not show; an output that is too small is refused and changes nothing.
 
 use std::cell::RefCell;
 
@@ -23,14 +23,14 @@ fuzz_target!(|data: &[u8]| {
 
     let mut again = vec![0xff; room];
     let fresh = PageDeflater::new().compress(&page, &mut again);
-    assert_eq!(fresh, Some(len), "what was packed before shows");
-    assert!(again[..len] == out[..len], "what was packed before shows");
+    assert_eq!(fresh, Some(len), "what was compressed before shows");
+    assert!(again[..len] == out[..len], "what was compressed before shows");
 
     // less room, by as much as the input says: either it is not needed, or the page is refused
     let less = len.saturating_sub(usize::from(u16::from_le_bytes([shape[1], shape[2]])));
-    let packed = OLD.with_borrow_mut(|old| old.compress(&page, &mut again[..less]));
-    if let Some(packed) = packed {
-        check(&page, &again[..packed]);
+    let compressed = OLD.with_borrow_mut(|old| old.compress(&page, &mut again[..less]));
+    if let Some(compressed) = compressed {
+        check(&page, &again[..compressed]);
     }
 });
 
@@ -47,11 +47,12 @@ fn grown(seed: &[u8], times: usize) -> Vec<u8> {
     page
 }
 
-fn check(page: &[u8], packed: &[u8]) {
+fn check(page: &[u8], compressed: &[u8]) {
     let mut back = vec![0; page.len() + 1];
     let mut inflater = Decompress::new(true);
-    let status = inflater.decompress(packed, &mut back, FlushDecompress::Finish).expect("zlib-rs takes it");
+    let status = inflater.decompress(compressed, &mut back, FlushDecompress::Finish).expect("zlib-rs takes it");
     assert!(status == Status::StreamEnd && inflater.total_out() == page.len() as u64 && back[..page.len()] == *page);
-    let other = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(packed, page.len()).expect("miniz takes it");
+    let other =
+        miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(compressed, page.len()).expect("miniz takes it");
     assert!(other == page);
 }

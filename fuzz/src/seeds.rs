@@ -1,4 +1,5 @@
-//! Writes inputs for the targets to begin with, a folder each: `seeds DIR`. Small ones, since a fuzzer changes bytes at random.
+//! Writes inputs for the targets to begin with, a folder each: `seeds DIR`. Small ones, since a fuzzer changes bytes at
+//! random.
 
 use std::error::Error;
 use std::fs;

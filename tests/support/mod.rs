@@ -49,7 +49,8 @@ pub fn gdump_refuses(args: &[&str]) -> String {
     stderr
 }
 
-/// gdump with `args` where files may have `kib` KiB: its status, stdout and stderr. A file size limit stands for a full disk: the write fails in the same way.
+/// gdump with `args` where files may have `kib` KiB: its status, stdout and stderr. A file size limit stands for a full
+/// disk: the write fails in the same way.
 pub fn limited(kib: u64, args: &[&str]) -> (ExitStatus, String, String) {
     let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
     let run = Command::new("bash").args(["-c", &script, env!("CARGO_BIN_EXE_gdump")]).args(args).output().unwrap();
@@ -88,10 +89,10 @@ impl Case {
     }
 }
 
-/// The dump that ships with the repository, unpacked.
+/// The dump that ships with the repository, decompressed.
 pub fn tiny() -> &'static Case {
     static TINY: OnceLock<Case> = OnceLock::new();
-    TINY.get_or_init(|| unpacked("tiny", &root().join("fixtures/tiny")))
+    TINY.get_or_init(|| decompressed("tiny", &root().join("fixtures/tiny")))
 }
 
 /// The folder that `GDUMP_CORPUS` names, where it is set.
@@ -109,12 +110,13 @@ pub fn corpus() -> &'static [Case] {
         dirs.sort();
         dirs.retain(|dir| dir.join("vmcore.zst").exists() && dir.join("pages.json").exists());
         assert!(!dirs.is_empty(), "GDUMP_CORPUS holds no dumps");
-        dirs.iter().map(|dir| unpacked(dir.file_name().unwrap().to_str().unwrap(), dir)).collect()
+        dirs.iter().map(|dir| decompressed(dir.file_name().unwrap().to_str().unwrap(), dir)).collect()
     })
 }
 
-/// Says, where it is seen, that a test was skipped for want of `missing`: the harness keeps what passing tests print, but not
-/// what they write to stderr. Where `GDUMP_NEED` names it, as one of a list with commas, the test fails instead.
+/// Says, where it is seen, that a test was skipped for want of `missing`: the harness keeps what passing tests print,
+/// but not what they write to stderr. Where `GDUMP_NEED` names it, as one of a list with commas, the test fails
+/// instead.
 pub fn skipped(missing: &str, test: &str, why: &str) {
     let needed = std::env::var("GDUMP_NEED").unwrap_or_default();
     assert!(!names(&needed, missing), "{test}: {why}, but GDUMP_NEED={needed}");
@@ -142,14 +144,15 @@ fn a_need_is_a_whole_word_of_the_list() {
     assert!(!names("", "crash") && !names("corpus-arch", "corpus"));
 }
 
-/// Unpacks the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in time.
-fn unpacked(name: &str, dir: &Path) -> Case {
-    let packed = dir.join("vmcore.zst");
-    let stamp = packed.metadata().unwrap().len();
+/// Decompresses the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in
+/// time.
+fn decompressed(name: &str, dir: &Path) -> Case {
+    let compressed = dir.join("vmcore.zst");
+    let stamp = compressed.metadata().unwrap().len();
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{stamp}.vmcore"));
     if !to.exists() {
         let partial = to.with_extension(format!("{}.partial", std::process::id()));
-        let mut from = zstd::Decoder::new(std::fs::File::open(&packed).unwrap()).unwrap();
+        let mut from = zstd::Decoder::new(std::fs::File::open(&compressed).unwrap()).unwrap();
         std::io::copy(&mut from, &mut std::fs::File::create(&partial).unwrap()).unwrap();
         std::fs::rename(&partial, &to).unwrap();
     }

@@ -9,7 +9,8 @@ const STEPS: &[(&str, &[&str])] = &[
     ("test", &["test", "--workspace"]),
     ("fmt", &["fmt", "--all", "--check"]),
     ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    // A workspace of its own, which the steps above do not see. Any compiler builds it; only running it takes cargo-fuzz.
+    // A workspace of its own, which the steps above do not see. Any compiler builds it; only running it takes
+    // cargo-fuzz.
     ("fuzz fmt", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
     ("fuzz build", &["build", "--manifest-path", "fuzz/Cargo.toml"]),
     ("deny", &["deny", "--all-features", "check", "licenses", "bans", "sources"]),

@@ -40,7 +40,8 @@ fn read(path: &Path, page_size: u64, pfns: &[u64]) -> Result<Vec<u8>> {
     python.arg(workspace::root()?.join("xtask/lab/drgn_pages.py")).arg(path).arg(page_size.to_string());
     let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let list = pfns.iter().map(u64::to_string).collect::<Vec<_>>().join("\n");
-    // The script reads to the end before it writes, so neither side waits for the other. If it died, its stderr says why.
+    // The script reads to the end before it writes, so neither side waits for the other. If it died, its stderr says
+    // why.
     let sent = child.stdin.take().context("no pipe to python3")?.write_all(list.as_bytes());
     let output = child.wait_with_output()?;
     if !output.status.success() {

@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: the targets of `fuzz/`, each for a while: the page encoder, and every parser of a container.
 //!
-//! libFuzzer comes with cargo-fuzz, whose flags want a nightly compiler; RUSTC_BOOTSTRAP lets the one at hand take them.
-//! No address sanitizer: there is no unsafe code to watch, and it would need a standard library built for it. What counts
-//! as a find is a panic, a broken promise (each target asserts some), and memory or time out of proportion.
+//! libFuzzer comes with cargo-fuzz, whose flags want a nightly compiler; RUSTC_BOOTSTRAP lets the one at hand take
+//! them. No address sanitizer: there is no unsafe code to watch, and it would need a standard library built for it.
+//! What counts as a find is a panic, a broken promise (each target asserts some), and memory or time out of proportion.
 
 use std::path::Path;
 

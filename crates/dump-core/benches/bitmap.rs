@@ -1,5 +1,5 @@
-//! The bitmap of page frames, in pages per second, over 16 GiB of 4 KiB pages in three states: all there, as after a filter
-//! (long runs and short ones), and every other page.
+//! The bitmap of page frames, in pages per second, over 16 GiB of 4 KiB pages in three states: all there, as after a
+//! filter (long runs and short ones), and every other page.
 //!
 //! ```text
 //! cargo bench -p dump-core --bench bitmap

@@ -1,5 +1,5 @@
-//! The zero test, in bytes per second: over zero pages, which are read whole, and over pages whose first or last bytes are
-//! not zero.
+//! The zero test, in bytes per second: over zero pages, which are read whole, and over pages whose first or last bytes
+//! are not zero.
 //!
 //! ```text
 //! cargo bench -p dump-core --bench zero

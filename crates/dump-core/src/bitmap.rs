@@ -5,10 +5,10 @@
 //!                                └─> 512 words      a bit a page, bit n of word n / 64 lowest first
 //! ```
 //!
-//! Written little endian, bit `n` of the words is bit `n % 8` of byte `n / 8`, as every architecture's kdump file has it.
-//! Chunks of one kind hold no words: RAM that lies far up costs nothing for what lies below, and a header that claims
-//! memory out of thin air costs 16 bytes for each 128 MiB of it. Ranges and single bits go through `bitvec`; counting and
-//! scanning run over whole words, here and nowhere else.
+//! Written little endian, bit `n` of the words is bit `n % 8` of byte `n / 8`, as every architecture's kdump file has
+//! it. Chunks of one kind hold no words: RAM that lies far up costs nothing for what lies below, and a header that
+//! claims made-up memory costs 16 bytes for each 128 MiB of it. Ranges and single bits go through `bitvec`;
+//! counting and scanning run over whole words, here and nowhere else.
 
 use crate::addr::{Pfn, PfnRange};
 use crate::error::Result;
@@ -26,8 +26,8 @@ const CHUNK: u64 = PageBitmap::CHUNK_PAGES;
 
 /// Page frames as the pipeline and the writers see them: counted, or looked at window by window.
 ///
-/// A [`PageBitmap`] holds them all; something that finds them out again whenever it is asked can give the same answers in
-/// less memory. Such a set is best asked in ascending order.
+/// A [`PageBitmap`] holds them all; something that finds them out again whenever it is asked can give the same answers
+/// in less memory. Such a set is best asked in ascending order.
 pub trait PageSet: Sync {
     /// The window in which pages can lie.
     fn span(&self) -> PfnRange;
@@ -45,16 +45,16 @@ pub trait PageSet: Sync {
     /// As [`count`](PageSet::count).
     fn write_bytes(&self, run: PfnRange, out: &mut [u8]) -> Result<()>;
 
-    /// The part of the set around `pfn`, from a multiple of [`PageBitmap::CHUNK_PAGES`] to another or to an end of the set.
-    /// To be dropped before another is asked for, since two may be more than there is memory for.
+    /// The part of the set around `pfn`, from a multiple of [`PageBitmap::CHUNK_PAGES`] to another or to an end of the
+    /// set. To be dropped before another is asked for, since two may be more than there is memory for.
     ///
     /// # Errors
     /// As [`count`](PageSet::count).
     fn window(&self, pfn: Pfn) -> Result<PageWindow<'_>>;
 
-    /// Calls `each` with runs of pages of the set that lie in `within`, ascending. Runs may touch: joining is left to the
-    /// caller. A set may span 2^36 pages of which few are there: stretches that are all in or all out are counted, not looked
-    /// at.
+    /// Calls `each` with runs of pages of the set that lie in `within`, ascending. Runs may touch: joining is left to
+    /// the caller. A set may span 2^36 pages of which few are there: stretches that are all in or all out are counted,
+    /// not looked at.
     ///
     /// # Errors
     /// What `each` returns; as [`count`](PageSet::count).
@@ -253,8 +253,8 @@ impl PageBitmap {
         had
     }
 
-    /// Adds pages by their bits, 8 a byte, lowest first; bit 0 of the first byte is page `first`, a multiple of 64. Bits past
-    /// the window are passed over.
+    /// Adds pages by their bits, 8 a byte, lowest first; bit 0 of the first byte is page `first`, a multiple of 64.
+    /// Bits past the window are passed over.
     pub fn load(&mut self, first: Pfn, bytes: &[u8]) {
         for (i, eight) in bytes.chunks(8).enumerate() {
             let mut word = [0; 8];
@@ -614,8 +614,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn does_what_a_list_of_bools_does(
-            len in 1u64..300, scale in prop::sample::select(vec![1u64, 331]), base in prop::sample::select(vec![0u64, 64, 128]),
-            ops in prop::collection::vec((any::<bool>(), 0u64..300, 0u64..300), 0..12), from in 0u64..300, n in 1u64..80,
+            len in 1u64..300,
+            scale in prop::sample::select(vec![1u64, 331]),
+            base in prop::sample::select(vec![0u64, 64, 128]),
+            ops in prop::collection::vec((any::<bool>(), 0u64..300, 0u64..300), 0..12),
+            from in 0u64..300,
+            n in 1u64..80,
         ) {
             let ops: Vec<_> = ops.into_iter().map(|(on, a, b)| (on, a * scale, b * scale)).collect();
             check(len * scale, base, &ops, from * scale, n * scale)?;

@@ -92,8 +92,8 @@ pub trait WriteAt: Send + Sync {
         false
     }
 
-    /// Makes `len` bytes from `offset` on read as zeros, before anything else is written there: nothing is written where
-    /// that is what they do anyway, as in a new file.
+    /// Makes `len` bytes from `offset` on read as zeros, before anything else is written there: nothing is written
+    /// where that is what they do anyway, as in a new file.
     ///
     /// # Errors
     /// As [`write_at`](WriteAt::write_at).

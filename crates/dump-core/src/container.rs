@@ -51,7 +51,8 @@ pub trait Container: PageSource {
     /// Whether it states the size of its pages itself.
     fn states_page_size(&self) -> bool;
 
-    /// The same memory as pages of `size`, for containers that do not state what their pages are; others stay as they are.
+    /// The same memory as pages of `size`, for containers that do not state what their pages are; others stay as they
+    /// are.
     fn set_page_size(&mut self, size: PageSize);
 }
 

@@ -23,7 +23,7 @@ pub enum Damage {
     Compressed,
     /// The page cannot be read, for a reason that its container does not keep.
     Unreadable,
-    /// The page is not there, though the headers say so.
+    /// The page is missing, though the headers describe them.
     Absent,
 }
 
@@ -31,7 +31,7 @@ impl Damage {
     /// What it is, in a few words.
     pub fn describe(self) -> &'static str {
         match self {
-            Damage::Lost => "not written: the dump was cut off",
+            Damage::Lost => "not written: the dump is incomplete",
             Damage::Table => "descriptor past the end of the file or unreadable",
             Damage::Flags => "descriptor with unknown flags",
             Damage::Size => "descriptor with an impossible size",
@@ -39,7 +39,7 @@ impl Damage {
             Damage::Read => "data unreadable",
             Damage::Compressed => "data that do not decompress to a page",
             Damage::Unreadable => "unreadable, or past the end of the file",
-            Damage::Absent => "not there, though the headers say so",
+            Damage::Absent => "missing, though the headers describe them",
         }
     }
 }

@@ -224,8 +224,8 @@ impl<M: ExtentMemory> ExtentPagesReader<'_, M> {
         }
     }
 
-    /// Pushes pages of `run`, which lies whole in `extent`, as many as are alike: in a hole of the file, past its end, or
-    /// neither. Returns how many.
+    /// Pushes pages of `run`, which lies whole in `extent`, as many as are alike: in a hole of the file, past its end,
+    /// or neither. Returns how many.
     fn push_alike(&mut self, extent: &Extent, run: PfnRange, push: Push<'_>) -> Result<u64> {
         let start = self.size().addr_of(run.start).0;
         let (pages, hole) = self.pages.memory.stretch_at(extent, start).pages(self.size(), run.len());

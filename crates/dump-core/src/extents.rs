@@ -1,7 +1,7 @@
 //! Which bytes of a file hold which physical addresses.
 //!
-//! Ascending and disjoint, 24 bytes each, so that a look-up is a binary search however many there are: an AVML image has tens of
-//! thousands.
+//! Ascending and disjoint, 24 bytes each, so that a look-up is a binary search however many there are: an AVML image
+//! has tens of thousands.
 
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ pub struct Extents {
 impl Extents {
     /// From extents in the order in which they win where they overlap. Neighbours in memory and file become one.
     ///
-    /// PT_LOADs may overlap: kexec gives the kernel text a segment of its own over the RAM segment that holds it. The first
-    /// header wins, as in makedumpfile and crash.
+    /// PT_LOADs may overlap: kexec gives the kernel text a segment of its own over the RAM segment that holds it. The
+    /// first header wins, as in makedumpfile and crash.
     pub fn first_wins(by_priority: impl IntoIterator<Item = Extent>) -> Extents {
         let mut taken = BTreeMap::new();
         for extent in by_priority {

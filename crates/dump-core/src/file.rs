@@ -27,8 +27,8 @@ const MAPPED_FROM: usize = 16 << 10;
 /// The one file that is mapped.
 const VMCORE: &str = "/proc/vmcore";
 
-/// Whether `file` is the procfs file at `path`. Other files of procfs change while they are read, so that mapping them would
-/// be unsound.
+/// Whether `file` is the procfs file at `path`. Other files of procfs change while they are read, so that mapping them
+/// would be unsound.
 fn is_procfs_file(file: &File, path: &Path) -> bool {
     let is_procfs = fstatfs(file).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC);
     let identity = |meta: io::Result<fs::Metadata>| meta.ok().map(|meta| (meta.dev(), meta.ino()));
@@ -153,8 +153,8 @@ impl WriteAt for OutputFile {
         let end = offset.saturating_add(len);
         let meta = self.file.metadata()?;
         if meta.is_file() {
-            // A byte, not a length: another worker may have written further on since the length was asked, and setting it
-            // now would cut that off.
+            // A byte, not a length: another worker may have written further on since the length was asked, and setting
+            // it now would cut that off.
             return if meta.len() < end { self.write_at(end - 1, &[0]) } else { Ok(()) };
         }
         // a device holds what it held before

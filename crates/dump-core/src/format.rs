@@ -80,7 +80,8 @@ pub struct Output {
     pub create: Create,
     /// What it can do.
     pub abilities: Abilities,
-    /// Sets of page frames that are held while it is written: the pages to be dumped, and those that its writer keeps for itself.
+    /// Sets of page frames that are held while it is written: the pages to be dumped, and those that its writer keeps
+    /// for itself.
     pub bitmaps: u64,
 }
 
@@ -104,7 +105,8 @@ bitflags::bitflags! {
 pub struct WriteOptions {
     /// How pages are compressed, `None` where they are not.
     pub codec: Option<CodecId>,
-    /// The page frames of each file of a split dump, or the one range of which a part is written; none for a whole dump.
+    /// The page frames of each file of a split dump, or the one range of which a part is written; none for a whole
+    /// dump.
     pub parts: Vec<PfnRange>,
 }
 

@@ -34,8 +34,8 @@ use WordSize::{Bits32, Bits64};
 /// The dumped machine, as far as its container states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
-    /// `e_machine` of an ELF core, the common coin for architectures (62 is x86_64); `None` where the container does not
-    /// state it.
+    /// `e_machine` of an ELF core, the common coin for architectures (62 is x86_64); `None` where the container does
+    /// not state it.
     pub elf_machine: Option<u16>,
     /// Byte order.
     pub order: ByteOrder,
@@ -107,8 +107,8 @@ impl Machine {
         exact.or(first).map(|row| row.0).or_else(mips)
     }
 
-    /// Whether its C compiler aligns 8-byte integers to 8. Of the 32-bit machines i386 alone does not; a machine that nobody
-    /// named is laid out as QEMU does all of them, which is also what readers fall back to.
+    /// Whether its C compiler aligns 8-byte integers to 8. Of the 32-bit machines i386 alone does not; a machine that
+    /// nobody named is laid out as QEMU does all of them, which is also what readers fall back to.
     pub fn aligns_to_8(self) -> bool {
         self.word == Bits64 || ![None, Some(EM_386)].contains(&self.elf_machine)
     }

@@ -97,8 +97,8 @@ pub struct DumpMeta {
     pub utsname: Option<UtsName>,
     /// When the kernel crashed, in seconds since 1970, where that is known.
     pub crash_time: Option<u64>,
-    /// Physical minus link address of the kernel image (bytes, two's complement), where that is known. 0 is a place like any
-    /// other.
+    /// Physical minus link address of the kernel image (bytes, two's complement), where that is known. 0 is a place
+    /// like any other.
     pub phys_base: Option<u64>,
     /// Page classes that are left out, as makedumpfile's dump level.
     pub dump_level: u32,

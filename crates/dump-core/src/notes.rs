@@ -1,7 +1,7 @@
 //! ELF notes: `namesz`, `descsz`, `type` (4 bytes each), then name and descriptor, each padded to 4 bytes.
 //!
-//! ELF64 cores pad to 4 as well (Linux, fs/proc/vmcore.c), whatever the gABI says. Containers other than ELF keep the same
-//! stream of notes in their headers.
+//! ELF64 cores pad to 4 as well (Linux, fs/proc/vmcore.c), whatever the gABI says. Containers other than ELF keep the
+//! same stream of notes in their headers.
 
 use crate::error::{Error, Result};
 use crate::machine::{ByteOrder, WordSize};
@@ -100,7 +100,8 @@ impl Notes {
         u32::try_from(prstatus.count()).unwrap_or(u32::MAX)
     }
 
-    /// Whether the stream begins as a note does: with an owner's name. Structures that stand where notes should be do not.
+    /// Whether the stream begins as a note does: with an owner's name. Structures that stand where notes should be do
+    /// not.
     pub fn is_stream(&self) -> bool {
         let mut f = Fields::new(&self.bytes, self.order, WordSize::Bits32);
         let namesz = f.u32("n_namesz").ok().filter(|size| (1..=MAX_NAME).contains(size));
@@ -124,7 +125,8 @@ impl Notes {
         Ok(())
     }
 
-    /// The text of the first ERASEINFO note, without the zeros that makedumpfile pads it with; `None` where there is none.
+    /// The text of the first ERASEINFO note, without the zeros that makedumpfile pads it with; `None` where there is
+    /// none.
     pub fn erase_info(&self) -> Option<&[u8]> {
         let text = self.find(ERASE_INFO)?;
         let end = text.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
@@ -133,9 +135,9 @@ impl Notes {
 
     /// The stream with one more note ERASEINFO where `text` is not empty.
     ///
-    /// It comes after the last note, ahead of zeros that follow: who walks the notes ends at those. Where what follows is
-    /// something else (QNX), it comes at the end. A source that was erased from before has such a note already. Where
-    /// `text` says all that the note says, it takes the note's place: readers look at one of them.
+    /// It comes after the last note, ahead of zeros that follow: who walks the notes ends at those. Where what follows
+    /// is something else (QNX), it comes at the end. A source that was erased from before has such a note already.
+    /// Where `text` says all that the note says, it takes the note's place: readers look at one of them.
     ///
     /// # Errors
     /// `Unsupported` where `text` is longer than a note can be.

@@ -3,7 +3,8 @@
 use crate::addr::{Pfn, PfnRange};
 use crate::error::Result;
 
-/// Calls `each` with the runs of set bits in `bits`, lowest bit of a byte first; bit 0 of the first byte is page `first`.
+/// Calls `each` with the runs of set bits in `bits`, lowest bit of a byte first; bit 0 of the first byte is page
+/// `first`.
 ///
 /// # Errors
 /// What `each` returns.
@@ -51,7 +52,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn runs_are_the_set_bits(bits in prop::collection::vec(prop::sample::select(vec![0u8, 255, 1, 0x80, 0x3c]), 0..40)) {
+        fn runs_are_the_set_bits(
+            bits in prop::collection::vec(prop::sample::select(vec![0u8, 255, 1, 0x80, 0x3c]), 0..40),
+        ) {
             let mut pages = Vec::new();
             let mut end = None;
             runs_of_bits(&bits, Pfn(640), &mut |run| {
@@ -60,7 +63,8 @@ mod tests {
                 pages.extend(run.start.0..run.end.0);
                 Ok(())
             }).unwrap();
-            let want = (0..8 * bits.len() as u64).filter(|i| bits[*i as usize / 8] >> (i % 8) & 1 == 1).map(|i| 640 + i);
+            let set = |i: &u64| bits[*i as usize / 8] >> (i % 8) & 1 == 1;
+            let want = (0..8 * bits.len() as u64).filter(set).map(|i| 640 + i);
             prop_assert_eq!(pages, want.collect::<Vec<_>>());
         }
     }

@@ -1,7 +1,7 @@
 //! A worker's half of writers that store pages as they are.
 //!
-//! Zero pages get no bytes: what is never written reads as zeros, and where dumps keep zero pages (they are half of an idle
-//! machine's memory) that makes the file sparse.
+//! Zero pages get no bytes: what is never written reads as zeros, and where dumps keep zero pages (they are half of an
+//! idle machine's memory) that makes the file sparse.
 
 use crate::addr::{PageSize, Pfn, PfnRange};
 use crate::error::{Error, Result};
@@ -9,8 +9,8 @@ use crate::source::{Content, Span};
 use crate::writer::{BlockEncoder, EncodedBlock, EncodedSpan, SpanData};
 use crate::zero::is_zero;
 
-/// Passes pages on in spans as long as can be, for sources push page by page and a span is a write: of content, of zeros, of
-/// nothing.
+/// Passes pages on in spans as long as can be, for sources push page by page and a span is a write: of content, of
+/// zeros, of nothing.
 pub struct PlainEncoder {
     page: usize,
 }

@@ -1,4 +1,5 @@
-//! The pages of a source as smaller pages: QEMU writes 64 KiB pages for every arm64 guest, whatever the guest's own are.
+//! The pages of a source as smaller pages: QEMU writes 64 KiB pages for every arm64 guest, whatever the guest's own
+//! are.
 
 use crate::addr::{PageSize, Pfn, PfnRange};
 use crate::bitmap::PageBitmap;

@@ -5,8 +5,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Hands `items` out in order, each to the next worker of the current rayon pool that has none, and returns what `work` made
-/// of them, in the order of the items.
+/// Hands `items` out in order, each to the next worker of the current rayon pool that has none, and returns what `work`
+/// made of them, in the order of the items.
 pub fn share_out<T, S, R>(
     items: impl Iterator<Item = T> + Send,
     state: impl Fn() -> S + Sync,
@@ -32,8 +32,8 @@ where
 /// Gives the next item, `None` when there is none left.
 pub type Next<'a, T> = &'a mut dyn FnMut() -> Option<T>;
 
-/// Lets each worker of the current rayon pool take items, in order, until there are no more; returns what each worker made of
-/// all of its items.
+/// Lets each worker of the current rayon pool take items, in order, until there are no more; returns what each worker
+/// made of all of its items.
 pub fn each_worker<T: Send, R: Send>(
     items: impl Iterator<Item = T> + Send,
     work: &(dyn Fn(Next<'_, T>) -> R + Sync),

@@ -74,15 +74,16 @@ pub type Push<'p> = &'p mut dyn FnMut(Span<'_>) -> Result<()>;
 pub trait PageReader: Send {
     /// Pushes spans that ascend, cover `run` exactly and never overlap.
     ///
-    /// A page that cannot be read is [`Absence::Unreadable`], not an error; `accept` names the codecs whose compressed pages
-    /// may be pushed as they are. A caller bounds memory by the length of `run`.
+    /// A page that cannot be read is [`Absence::Unreadable`], not an error; `accept` names the codecs whose compressed
+    /// pages may be pushed as they are. A caller bounds memory by the length of `run`.
     ///
     /// # Errors
     /// Only what `push` returns, or a failure that touches more than pages.
     fn visit(&mut self, run: PfnRange, accept: CodecSet, push: Push<'_>) -> Result<()>;
 }
 
-/// Copies the pages of `run`, each of `size`, to `out` (as many bytes as the run is long), zeros where a page is absent.
+/// Copies the pages of `run`, each of `size`, to `out` (as many bytes as the run is long), zeros where a page is
+/// absent.
 ///
 /// Returns the first absence met, `None` where all pages are there.
 ///

@@ -16,8 +16,8 @@ pub enum Stretch {
 }
 
 impl Stretch {
-    /// Of up to `pages` pages that begin here: how many at the front are alike, at least one of any, and whether they lie
-    /// whole in a hole.
+    /// Of up to `pages` pages that begin here: how many at the front are alike, at least one of any, and whether they
+    /// lie whole in a hole.
     pub fn pages(self, size: PageSize, pages: u64) -> (u64, bool) {
         match self {
             Stretch::Hole(bytes) if bytes >> size.shift() > 0 => (pages.min(bytes >> size.shift()), true),
@@ -27,8 +27,8 @@ impl Stretch {
     }
 }
 
-/// Stretches remembered. File systems may walk a file page by page to answer (tmpfs does), so that each answer must serve many
-/// questions; workers ask about a few neighbourhoods at a time.
+/// Stretches remembered. File systems may walk a file page by page to answer (tmpfs does), so that each answer must
+/// serve many questions; workers ask about a few neighbourhoods at a time.
 const REMEMBERED: usize = 16;
 
 /// The stretches of a sparse file, asked of its file system as they are needed.

@@ -15,8 +15,8 @@ pub enum Phase {
 
 /// Hears how the work goes on; called from any worker.
 pub trait Watch: Sync {
-    /// `phase` begins; `total` is how much of it there is, 0 where that is not known. A phase may begin within another, and ends
-    /// before it.
+    /// `phase` begins; `total` is how much of it there is, 0 where that is not known. A phase may begin within another,
+    /// and ends before it.
     fn begin(&self, phase: Phase, total: u64);
     /// `amount` more of the innermost phase is done.
     fn advance(&self, amount: u64);

@@ -82,8 +82,8 @@ pub enum Ending {
 
 /// A dump yet to be written: knows its options, and nothing of what it will hold.
 pub trait DumpWriter: Send {
-    /// Lays the output out and places all that comes before the pages. `ram` are the page frames that are RAM, `dumpable`
-    /// those whose pages will come.
+    /// Lays the output out and places all that comes before the pages. `ram` are the page frames that are RAM,
+    /// `dumpable` those whose pages will come.
     ///
     /// # Errors
     /// Where the container cannot hold the dump; what `out` returns.
@@ -98,9 +98,9 @@ pub trait DumpWriter: Send {
 
 /// The serial half of a writer whose dump is laid out: assigns offsets, does no I/O.
 ///
-/// Who drives it promises, and checks once for all writers, that blocks come in the order of their pages, that their spans
-/// ascend and do not overlap, that stored bytes lie in the block and are as long as their pages (one page and no longer than it
-/// where compressed), and, before it is finished as complete, that every dumpable page came.
+/// Who drives it promises, and checks once for all writers, that blocks come in the order of their pages, that their
+/// spans ascend and do not overlap, that stored bytes lie in the block and are as long as their pages (one page and no
+/// longer than it where compressed), and, before it is finished as complete, that every dumpable page came.
 pub trait PageWriter: Send {
     /// A worker's half, one for each worker.
     fn encoder(&self) -> Box<dyn BlockEncoder>;
@@ -116,8 +116,8 @@ pub trait PageWriter: Send {
     /// What `out` returns.
     fn place(&mut self, block: &EncodedBlock, out: &mut dyn Placer) -> Result<()>;
 
-    /// Places what comes last; where the dump is incomplete, what flags it so and keeps it readable. It may be called once more
-    /// with [`Ending::Incomplete`] where what it placed could not be written.
+    /// Places what comes last; where the dump is incomplete, what flags it so and keeps it readable. It may be called
+    /// once more with [`Ending::Incomplete`] where what it placed could not be written.
     ///
     /// # Errors
     /// What `out` returns.

@@ -2,8 +2,8 @@
 
 /// Whether every byte of `page` is zero. An empty slice is.
 ///
-/// Words are ORed 64 bytes at a time, which compilers turn into vector code; the first line that holds a bit ends it, and
-/// most pages that are not zero show it in their first line.
+/// Words are ORed 64 bytes at a time, which compilers turn into vector code; the first line that holds a bit ends it,
+/// and most pages that are not zero show it in their first line.
 pub fn is_zero(page: &[u8]) -> bool {
     let mut lines = page.chunks_exact(64);
     lines.all(|line| line.iter().fold(0, |seen, byte| seen | byte) == 0)

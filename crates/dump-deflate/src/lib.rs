@@ -23,18 +23,18 @@
 //! | places known by four bytes only | 1.004, 449 | 1.005, 480 | 1.005, 377 | 0.950, 437 | 1.020, 342 |
 //! | zlib 1.2.13, level 1 | 1, 82 | 1, 76 | 1, 92 | 1, 140 | 1, 99 |
 //!
-//! One core of a busy x86-64 server, best of six runs that took turns (of two for zlib). The pages are all those of three
-//! amd64 dumps that are not zero (36 000, 41 725 and 7518), 52 000 of a fourth, and the 41 000 that its dump level 31 keeps.
-//! What does not become smaller counts 4096. When the machine was idle, the second row ran at 588, 617, 515 and 611 MB/s,
-//! libdeflate 1.14 (level 1) at 293, 293, 289 and 350 (1.007, 1.009, 1.014 and 0.955 of zlib's size), zlib-rs 0.6 (level 1) at
-//! 314, 298, 382 and 397 (1.105, 1.091, 1.238 and 1.480), zstd 1.5.7 (level 1) at 615, 644, 573 and 606 (1.002, 1.007, 1.003 and
-//! 0.886). 110 000 instructions for a page that is not random: half of them to find matches, a fifth to write them, a quarter to
-//! build codes and describe them.
+//! One core of a busy x86-64 server, best of six runs that took turns (of two for zlib). The pages are all those of
+//! three amd64 dumps that are not zero (36 000, 41 725 and 7518), 52 000 of a fourth, and the 41 000 that its dump
+//! level 31 keeps. What does not become smaller counts 4096. When the machine was idle, the second row ran at 588, 617,
+//! 515 and 611 MB/s, libdeflate 1.14 (level 1) at 293, 293, 289 and 350 (1.007, 1.009, 1.014 and 0.955 of zlib's size),
+//! zlib-rs 0.6 (level 1) at 314, 298, 382 and 397 (1.105, 1.091, 1.238 and 1.480), zstd 1.5.7 (level 1) at 615, 644,
+//! 573 and 606 (1.002, 1.007, 1.003 and 0.886). 110 000 instructions for a page that is not random: half of them to
+//! find matches, a fifth to write them, a quarter to build codes and describe them.
 //!
 //! Rejected, with the time or size they cost (more beside the code):
 //!
-//! - no distances but those the hash gives: 0.5 to 2.2 % larger, 7 % faster; two places per hash instead of them: 0.4 to
-//!   1.8 % larger, 3 % faster;
+//! - no distances but those the hash gives: 0.5 to 2.2 % larger, 7 % faster; two places per hash instead of them: 0.4
+//!   to 1.8 % larger, 3 % faster;
 //! - hashes of five bytes: 0.5 to 1.8 % larger; of three or of four in every block: `matcher.rs`;
 //! - 16 bytes compared before the branch on a match's length: 3 % slower, the chain of loads gets longer;
 //! - a length that is compared first and a distance that breaks ties: as fast, and up to 0.7 % larger;

@@ -15,11 +15,11 @@
 //!         128 in vain: in steps that grow; 512 that look random: in steps of 16
 //! ```
 //!
-//! "The same bytes" are four in blocks of structs and of text, where those are frequent that begin in the same three, and
-//! the last is seldom the best; three in others. In the pages of a kernel without user data, half of which are code and
-//! tables, four bytes everywhere are 1.5 % larger (0.7 to 3 % among dumps) and three everywhere 4 %.
+//! "The same bytes" are four in blocks of structs and of text, where those are frequent that begin in the same three,
+//! and the last is seldom the best; three in others. In the pages of a kernel without user data, half of which are code
+//! and tables, four bytes everywhere are 1.5 % larger (0.7 to 3 % among dumps) and three everywhere 4 %.
 //!
-//! What counts here is branches that cannot be predicted, at 40 cycles each (a wrong guess is only found out at the end
+//! What counts here is branches that cannot be predicted, at 40 cycles each (a wrong guess is only noticed at the end
 //! of the chain load, hash, load, load, compare), and the chain itself. So six candidates are scored without a branch
 //! and the loop has one that matters per match: the best is good enough or not. Of 33 000 cycles for a page that is not
 //! random, the matcher takes 20 000, of which 6500 are wrong guesses; it runs 55 000 instructions, 200 matches and 750
@@ -43,9 +43,9 @@ const SCORE_BITS: u32 = 28;
 const PER_DISTANCE: i64 = (2 << 16) - 1;
 /// The least score of a match: three bytes at a distance of 64, or of 2048 where places are known by three.
 ///
-/// The bytes of structs and text take three to five bits each, so that a far match of three saves nothing; those of code
-/// and tables take seven. With 1024 instead of 2048 dumps of kernels are 0.1 % larger, with 256 0.3 to 0.7 %. More than 2048
-/// would let matches of two bytes pass, which the format does not have.
+/// The bytes of structs and text take three to five bits each, so that a far match of three saves nothing; those of
+/// code and tables take seven. With 1024 instead of 2048 dumps of kernels are 0.1 % larger, with 256 0.3 to 0.7 %. More
+/// than 2048 would let matches of two bytes pass, which the format does not have.
 const fn enough<const BYTES: u32>() -> i64 {
     (3 << SCORE_BITS) - if BYTES == 3 { 2048 } else { 64 } * PER_DISTANCE
 }
@@ -53,7 +53,7 @@ const _: () = assert!(enough::<3>() >= 2 << SCORE_BITS && enough::<4>() >= 2 << 
 /// How much better a match one byte later must be: zlib's "lazy" rule, a byte stricter, which is 2 % faster and makes
 /// only text larger (0.6 %). Without any such rule pages that are not random are 4.4 % larger, and 3 % faster.
 const PATIENCE: i64 = 1 << SCORE_BITS;
-/// The score of equal bytes stops here. One byte later it stops at 7, since that is what one word tells of both places;
+/// The score of equal bytes stops here. One byte later it stops at 7, since that is what one word has of both places;
 /// with 7 for both, the pages of 6.1 without user data are 0.07 % larger, others as large.
 const SCORED: u32 = 8;
 /// Ends the bytes of a word that begins one byte later.
@@ -122,11 +122,13 @@ fn cost(pos: u32, place: u16) -> i64 {
     (i64::from(pos) - i64::from(place)) * PER_DISTANCE
 }
 
-/// Whether a block is made of structs, words with zeros in them, or of text, rather than of code, dense tables or noise:
-/// whether of words 72 bytes apart (so that all columns of structs of 64 bytes are seen) a quarter have no byte above 0x7f.
+/// Whether a block is made of structs, words with zeros in them, or of text, rather than of code, dense tables or
+/// noise: whether of words 72 bytes apart (so that all columns of structs of 64 bytes are seen) a quarter have no byte
+/// above 0x7f.
 ///
 /// A third instead of a quarter makes no difference, a half makes the pages of 6.1 without user data 0.5 % larger. Only
-/// zero words counted: text is taken for code, which makes pages of log lines 4 % larger, with a tenth more instructions.
+/// zero words counted: text is taken for code, which makes pages of log lines 4 % larger, with a tenth more
+/// instructions.
 #[inline(always)]
 fn has_structs(block: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -302,7 +304,8 @@ impl Matcher {
             // Of the places within a match, the first and the last two are noted. Without the last two: 0.2 to 0.6 %
             // larger, 2 % faster; with three more: at most 0.2 % smaller, 3 % slower. With the second,
             // which begins little that the distances do not find, structs and text are up to 0.8 % larger, since older
-            // places are forgotten for it, and 2 % more instructions are run; code and tables would be 0.1 to 0.6 % smaller.
+            // places are forgotten for it, and 2 % more instructions are run; code and tables would be 0.1 to 0.6 %
+            // smaller.
             let word = window.word::<2>(pos as u16);
             *self.table.at::<BYTES>(word) = (pos - 2) as u16;
             *self.table.at::<BYTES>(word >> 8) = (pos - 1) as u16;

@@ -19,8 +19,8 @@ pub(crate) struct Window {
     filled: usize,
 }
 
-/// An array of zeros on the heap, of which only what is written takes memory: made on the stack, and copied from there, all of
-/// it would, twice.
+/// An array of zeros on the heap, of which only what is written takes memory: made on the stack, and copied from there,
+/// all of it would, twice.
 pub(crate) fn zeroed<T: Clone + Copy + Default, const N: usize>() -> Box<[T; N]> {
     vec![T::default(); N].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([T::default(); N]))
 }

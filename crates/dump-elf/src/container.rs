@@ -159,10 +159,10 @@ fn truncation(loads: &[ProgramHeader], len: u64) -> Option<Error> {
 fn check_load(h: &ProgramHeader) -> Result<()> {
     let size = h.memsz.max(h.filesz);
     if h.paddr.checked_add(size).is_none() {
-        return Err(Error::corrupt(format!("p_paddr {:#x} + {size:#x} bytes passes the end of memory", h.paddr)));
+        return Err(Error::corrupt(format!("p_paddr {:#x} + {size:#x} bytes exceeds 2^64", h.paddr)));
     }
     if h.filesz != 0 && h.offset.checked_add(h.filesz).is_none() {
-        return Err(Error::corrupt(format!("p_offset {:#x} + p_filesz {:#x} passes 2^64", h.offset, h.filesz)));
+        return Err(Error::corrupt(format!("p_offset {:#x} + p_filesz {:#x} exceeds 2^64", h.offset, h.filesz)));
     }
     Ok(())
 }
@@ -197,7 +197,7 @@ fn read_notes(input: &dyn ReadAt, headers: &[ProgramHeader], len: u64) -> Result
 }
 
 /// Memory (bytes) that headers may claim whatever the file has, and times the file's length that they may claim
-/// besides: a dump that was cut off is worth what it holds, but headers out of thin air are not worth looking through.
+/// besides: a dump that was cut off is worth what it holds, but made-up headers are not worth looking through.
 const CLAIM: u64 = 1 << 38;
 const CLAIM_TIMES: u64 = 4096;
 

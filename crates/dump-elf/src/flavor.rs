@@ -88,11 +88,11 @@ impl Flavor {
             Flavor::Kcore => Error::unsupported(
                 "/proc/kcore or a copy of it: the memory of a running kernel, which changes while it is read",
             )
-            .hint("crash's snap takes a vmcore of a running kernel"),
-            Flavor::XenDomain => Error::unsupported(
-                "a Xen domain core (xl dump-core), whose memory stands in sections instead of segments",
-            )
-            .hint("crash reads it"),
+            .hint("crash's snap.so takes a vmcore of a running kernel"),
+            Flavor::XenDomain => {
+                Error::unsupported("a Xen domain core (xl dump-core), whose memory is in sections instead of segments")
+                    .hint("crash reads it")
+            }
             Flavor::Process | Flavor::QnxProcess => {
                 Error::unsupported("the core of a process: it has no physical memory")
             }

@@ -156,9 +156,7 @@ impl FileHeader {
             n => u64::from(n),
         };
         if count > MAX_PROGRAM_HEADERS {
-            return Err(Error::corrupt(format!(
-                "{count} program headers, more than the {MAX_PROGRAM_HEADERS} any dump has"
-            )));
+            return Err(Error::corrupt(format!("{count} program headers, expected at most {MAX_PROGRAM_HEADERS}")));
         }
         Ok(count)
     }

@@ -84,7 +84,7 @@ impl Layout {
         let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum::<Result<u64>>()?;
         let total = dumpable.count(dumpable.span())?;
         if held != total {
-            return Err(Error::corrupt(format!("{} pages to dump lie in no RAM", total - held)));
+            return Err(Error::corrupt(format!("{} pages to dump are outside of RAM", total - held)));
         }
         layout.place(meta, notes)?;
         match meta.machine.word {
@@ -122,7 +122,7 @@ impl Layout {
             at = at.saturating_add(size.bytes_of(area.pages.len()));
         }
         if i64::try_from(at).is_err() {
-            return Err(Error::unsupported(format!("a file of {at} bytes")));
+            return Err(Error::unsupported(format!("a file of {at} bytes is too large")));
         }
         self.end = at;
         for load in &mut self.loads {
@@ -138,7 +138,7 @@ impl Layout {
 
     /// Checks that every number fits 4 bytes, and memory the address space that readers compute in.
     fn check_32_bit(&self) -> Result<()> {
-        let way_out = "the compressed format holds such memory";
+        let way_out = "the kdump format has room for such memory";
         if self.end > ELF32_END {
             let what = format!("a file of {:#x} bytes does not fit a 32-bit ELF core", self.end);
             return Err(Error::unsupported(what).hint(way_out));
@@ -226,7 +226,7 @@ fn offset_of(areas: &[Area], size: PageSize, paddr: u64) -> u64 {
 }
 
 fn too_many() -> Error {
-    Error::unsupported(format!("memory in more than {MAX_PROGRAM_HEADERS} pieces"))
+    Error::unsupported(format!("memory in more than {MAX_PROGRAM_HEADERS} separate ranges"))
 }
 
 /// Cuts segments to loads, exactly if that takes few enough.

@@ -1,5 +1,5 @@
-//! The scan of struct pages, in struct pages per second, on one thread: 512 MiB of a made kernel's memory in several mixes, at
-//! the strictest level.
+//! The scan of struct pages, in struct pages per second, on one thread: 512 MiB of a made kernel's memory in several
+//! mixes, at the strictest level.
 //!
 //! ```text
 //! cargo bench -p dump-filter --bench exclude

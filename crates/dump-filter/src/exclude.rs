@@ -1,12 +1,12 @@
 //! Takes the pages that a level leaves out from the bitmap of dumpable pages.
 //!
-//! Memory is cut into windows of 128 MiB (for 4 KiB pages), whose struct pages any worker reads; a compound page or free
-//! block that goes on past its window is finished afterwards, when no window is open any more. Every struct page is read
-//! once, and the result does not depend on who read it: bits are only ever cleared, and counts are sums. What goes on past
-//! the whole bitmap is handed back, for whoever holds the bits that follow.
+//! Memory is cut into windows of 128 MiB (for 4 KiB pages), whose struct pages any worker reads; a compound page or
+//! free block that goes on past its window is finished afterwards, when no window is open any more. Every struct page
+//! is read once, and the result does not depend on who read it: bits are only ever cleared, and counts are sums. What
+//! goes on past the whole bitmap is handed back, for whoever holds the bits that follow.
 //!
-//! A struct page is looked at only if its page is still in the bitmap and no head before it has settled it: a free block of
-//! 1024 pages costs one look.
+//! A struct page is looked at only if its page is still in the bitmap and no head before it has settled it: a free
+//! block of 1024 pages costs one look.
 
 use crate::level::{DumpLevel, Judge, Reason};
 use crate::tally::Tally;
@@ -150,7 +150,8 @@ fn scan_pages<W: WordLayout>(
     done
 }
 
-/// Pages on their way out: neighbours that go for one reason go at once, for small pages of one kind come by the hundred.
+/// Pages on their way out: neighbours that go for one reason go at once, for small pages of one kind come by the
+/// hundred.
 struct LeaveOut<'w, 'b> {
     window: &'w mut WindowMut<'b>,
     run: Option<Rest>,

@@ -48,7 +48,8 @@ fn classes_of(facts: PageFacts) -> DumpLevel {
     classes.into_iter().filter(|(any, _)| facts.intersects(*any)).map(|(_, class)| class).collect()
 }
 
-/// Why a page is left out. A page counts under the first that holds, in this order but for free pages, which come first.
+/// Why a page is left out. A page counts under the first that holds, in this order but for free pages, which come
+/// first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Page cache without private data.
@@ -99,10 +100,10 @@ use PageFacts as F;
 const AT_ALL_LEVELS: Rule =
     Rule { level: DumpLevel::empty(), any: F::empty(), all: F::empty(), none: F::empty(), reason: Reason::Unaccepted };
 
-/// The policy: the first row that fits decides. As makedumpfile has it (`__exclude_unnecessary_pages()`), but for two rows:
-/// a broken tail page is left out, which makedumpfile 1.7.9 copies, since it looks at no tail (reading it may raise a
-/// machine check, in the capture kernel of all places); and unaccepted memory is left out at every level, not only with
-/// free pages, for the same reason.
+/// The policy: the first row that fits decides. As makedumpfile has it (`__exclude_unnecessary_pages()`), but for two
+/// rows: a broken tail page is left out, which makedumpfile 1.7.9 copies, since it looks at no tail (reading it may
+/// raise a machine check, in the capture kernel of all places); and unaccepted memory is left out at every level, not
+/// only with free pages, for the same reason.
 const POLICY: [Rule; 7] = [
     Rule { any: F::UNACCEPTED, reason: Reason::Unaccepted, ..AT_ALL_LEVELS },
     Rule {
@@ -137,8 +138,8 @@ impl Rule {
 /// Sets of facts that there are.
 const FACT_SETS: usize = F::all().bits() as usize + 1;
 
-/// The policy of one level, decided beforehand for every set of facts: a look-up a page, where the rows of the policy are a
-/// dozen branches each.
+/// The policy of one level, decided beforehand for every set of facts: a look-up a page, where the rows of the policy
+/// are a dozen branches each.
 pub struct Judge {
     level: DumpLevel,
     verdicts: Box<[Option<Reason>; FACT_SETS]>,

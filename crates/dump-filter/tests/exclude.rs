@@ -1,5 +1,5 @@
-//! What a dump level leaves out of fake kernels of every era, word size and byte order, in one window and in many. What is right
-//! is dump-synth's word.
+//! What a dump level leaves out of fake kernels of every era, word size and byte order, in one window and in many. What
+//! is right is dump-synth's word.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, dead_code, reason = "tests")]
 
@@ -70,8 +70,8 @@ fn counts(tally: &Tally) -> Counts {
     }
 }
 
-/// Lists that are broken where free pages are marked no other way: dump-synth then expects them to be kept, as the scan alone
-/// does, which looks at no list.
+/// Lists that are broken where free pages are marked no other way: dump-synth then expects them to be kept, as the scan
+/// alone does, which looks at no list.
 fn lists(era: Era) -> FreeLists {
     if era == Era::V3_8 { FreeLists::BrokenPrev } else { FreeLists::Whole }
 }

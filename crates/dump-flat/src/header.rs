@@ -56,7 +56,7 @@ pub(crate) fn check(prefix: &[u8]) -> Result<()> {
     let kind = f.u64("type").map_err(cut_header)? as i64;
     let version = f.u64("version").map_err(cut_header)? as i64;
     if kind != TYPE || version != VERSION {
-        let what = format!("flattened dump of type {kind}, version {version}; {TYPE} and {VERSION} are known");
+        let what = format!("flattened dump of type {kind}, version {version}, expected {TYPE} and {VERSION}");
         return Err(Error::unsupported(what));
     }
     Ok(())
@@ -91,7 +91,7 @@ impl Record {
     /// Reads the header that stands at offset `at` of the stream.
     ///
     /// # Errors
-    /// `Corrupt` where the offset is negative, the size is not positive, or their sum passes 2^63; `Truncated` where
+    /// `Corrupt` where the offset is negative, the size is not positive, or their sum exceeds 2^63; `Truncated` where
     /// fewer than [`RECORD_LEN`] bytes are given.
     pub fn decode(bytes: &[u8], at: u64) -> Result<Record> {
         Record::fields(bytes).map_err(|e| e.within(format_args!("flattened dump: record at offset {at:#x}")))
@@ -103,10 +103,10 @@ impl Record {
         let size = f.u64("size")? as i64;
         match (u64::try_from(offset), u64::try_from(size)) {
             _ if (offset, size) == (END, END) => Ok(Record::End),
-            (Err(_), _) => Err(Error::corrupt(format!("offset {offset} is negative, and this is no end marker"))),
+            (Err(_), _) => Err(Error::corrupt(format!("offset {offset} is negative, but this is not the end marker"))),
             (_, Err(_) | Ok(0)) => Err(Error::corrupt(format!("size {size} is not positive"))),
             (Ok(offset), Ok(len)) if offset + len > i64::MAX as u64 => {
-                Err(Error::corrupt(format!("offset {offset:#x} + size {len:#x} passes 2^63")))
+                Err(Error::corrupt(format!("offset {offset:#x} + size {len:#x} exceeds 2^63")))
             }
             (Ok(offset), Ok(len)) => Ok(Record::Data { offset, len }),
         }

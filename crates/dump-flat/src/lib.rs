@@ -9,8 +9,9 @@
 //! ```
 //!
 //! The records stand for an *image*: the file that they make when each is written at its offset, one after the other.
-//! Later records win where they overlap (makedumpfile writes a header again when it knows better), what no record covers
-//! is zeros, and the image is as long as the record that reaches furthest. Nothing here knows what the image holds.
+//! Later records win where they overlap (makedumpfile writes a header again when it knows better), what no record
+//! covers is zeros, and the image is as long as the record that reaches furthest. Nothing here knows what the image
+//! holds.
 //!
 //! | from | to | with |
 //! |---|---|---|

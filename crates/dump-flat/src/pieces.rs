@@ -1,8 +1,9 @@
 //! Which bytes of a flattened file hold which bytes of its image.
 //!
 //! A piece stands for records that follow each other, in the file and in the image, and are of one size: writers fill a
-//! buffer and send it, so most records are. QEMU writes records of 16 KiB, an index after some 85 of data: a dump of 1 TiB
-//! has 64 million records and 1.5 million pieces, 36 MB of them. Records of which none can be joined cost 24 bytes each.
+//! buffer and send it, so most records are. QEMU writes records of 16 KiB, an index after some 85 of data: a dump of 1
+//! TiB has 64 million records and 1.5 million pieces, 36 MB of them. Records of which none can be joined cost 24 bytes
+//! each.
 //!
 //! ```text
 //! image    start ......... + len ......... + 2 len ....        count records
@@ -190,7 +191,7 @@ impl Pieces {
             return Ok(());
         }
         let what = format!("flattened dump: more than {} separate records, too many to index in memory", self.limit);
-        Err(Error::unsupported(what).hint("rearrange it to a plain file first"))
+        Err(Error::unsupported(what).hint("gdump -R makes a regular dump of it"))
     }
 
     /// How long the image is.

@@ -1,7 +1,7 @@
 //! A flattened stream, written out as the file that it stands for: what makedumpfile's `-R` does.
 //!
-//! The stream comes from a pipe or a device, once and in order. One thread reads, another writes, in the same order, so that
-//! later records overwrite earlier ones by themselves. A handful of buffers go round between them:
+//! The stream comes from a pipe or a device, once and in order. One thread reads, another writes, in the same order, so
+//! that later records overwrite earlier ones by themselves. A handful of buffers go round between them:
 //!
 //! ```text
 //! reads ── full ──> writes       BUFFERS pieces of PIECE bytes in all
@@ -59,7 +59,7 @@ fn copy(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<R
         let (emptied, empty) = channel();
         (0..BUFFERS).for_each(|_| drop(emptied.send(Vec::new()))); // the other end is still in this hand
         let writer = std::thread::Builder::new().spawn_scoped(scope, move || write(output, &to_write, &emptied));
-        let writer = writer.map_err(|e| Error::from(e).within("a thread to write with"))?;
+        let writer = writer.map_err(|e| Error::from(e).within("cannot start the writing thread"))?;
         let read = read(stream, max_len, &full, &empty);
         drop(full);
         // what could not be written is why reading stopped, if both failed
@@ -83,12 +83,13 @@ fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Piece>, empty: 
     while let Record::Data { offset, len } = stream.record()? {
         let end = offset + len; // decoding checked that it is below 2^63
         if end > max_len {
-            let what = format!("record of offset {offset:#x} and size {len:#x} passes the limit of {max_len:#x} bytes");
+            let what =
+                format!("record of offset {offset:#x} and size {len:#x} exceeds the limit of {max_len:#x} bytes");
             return Err(located(stream.at, Error::new(ErrorKind::NoSpace, what)));
         }
         let mut at = offset;
         while at < end {
-            let gone = || Error::corrupt("nobody writes any more"); // whose own failure is what is reported
+            let gone = || Error::corrupt("the writing thread has ended"); // whose own failure is what is reported
             let mut bytes = empty.recv().map_err(|_| gone())?;
             let want = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
             let (got, damage) = stream.data(&mut bytes, want);

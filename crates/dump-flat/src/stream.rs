@@ -151,7 +151,7 @@ impl<W: Write> State<W> {
 /// Where `len` bytes at `offset` end.
 fn end(offset: u64, len: u64) -> Result<u64> {
     let end = offset.checked_add(len).filter(|end| *end <= i64::MAX as u64);
-    end.ok_or_else(|| Error::unsupported(format!("flattened output: {len:#x} bytes at {offset:#x} pass 2^63")))
+    end.ok_or_else(|| Error::unsupported(format!("flattened output: {len:#x} bytes at {offset:#x} exceed 2^63")))
 }
 
 /// Writes all of `parts`, adding to `written` what got through. std's own `write_all_vectored` is not stable yet.

@@ -19,7 +19,7 @@ impl Compression {
     /// # Errors
     /// `Unsupported` where kdump files cannot have it, or this build leaves it out.
     pub(crate) fn of(id: CodecId) -> Result<Compression> {
-        let unknown = || Error::unsupported(format!("kdump files have no pages compressed with {}", id.name()));
+        let unknown = || Error::unsupported(format!("kdump files cannot have pages compressed with {}", id.name()));
         let codec = Codec::of(id).ok_or_else(unknown)?;
         Ok(Compression { codec, create: codec.creator()? })
     }

@@ -35,11 +35,11 @@ impl Fate {
         let codec = desc.codec().ok_or_else(|| (Damage::Flags, format!("unknown flags {flags:#x}")))?;
         let bytes = size as usize;
         if bytes > page || bytes == 0 || (codec.is_none() && bytes != page) {
-            let kind = codec.map_or("a raw page", |codec| codec.id.name());
+            let kind = codec.map_or("an uncompressed page", |codec| codec.id.name());
             return Err((Damage::Size, format!("size {size} of {kind}, block_size {page}")));
         }
         if offset.checked_add(u64::from(size)).is_none_or(|end| end > head.file_len) {
-            let what = format!("offset {offset:#x} and size {size}, the file ends at {:#x}", head.file_len);
+            let what = format!("offset {offset:#x} and size {size}, but the file ends at {:#x}", head.file_len);
             return Err((Damage::Offset, what));
         }
         match codec {

@@ -93,7 +93,7 @@ fn bitmaps(header: &Header, layout: &Layout) -> Result<(u64, u64)> {
     let blocks = layout.bitmap_blocks();
     if needed > blocks {
         return Err(Error::corrupt(format!(
-            "max_mapnr {end:#x} needs {needed} bitmap blocks of {blocks} (bitmap_blocks)"
+            "max_mapnr {end:#x} needs {needed} bitmap blocks, but bitmap_blocks is {blocks}"
         )));
     }
     let second =
@@ -128,12 +128,14 @@ fn read_stretch(file: &dyn ReadAt, file_len: u64, at: Stretch, most: u64, what: 
     if at.is_empty() {
         return Ok(Vec::new());
     }
-    let end = at.end().ok_or_else(|| Error::corrupt(format!("{what} at {:#x}, {:#x} bytes", at.offset, at.size)))?;
+    let end = at.end().ok_or_else(|| {
+        Error::corrupt(format!("{what} at offset {:#x}: size {:#x} exceeds 2^64", at.offset, at.size))
+    })?;
     if end > file_len {
         return Err(Error::truncated(what, end, file_len));
     }
     if at.size > most {
-        return Err(Error::unsupported(format!("{what} of {:#x} bytes, more than {most:#x}", at.size)));
+        return Err(Error::unsupported(format!("{what} of {:#x} bytes, expected at most {most:#x}", at.size)));
     }
     let mut bytes = vec![0; at.size as usize];
     file.read_exact_at(at.offset, &mut bytes).map_err(|e| e.within(what))?;

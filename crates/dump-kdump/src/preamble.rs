@@ -114,7 +114,7 @@ impl Preamble {
         if total != dumpable.count(dumpable.span())? {
             return Err(Error::bug(format!("pages to dump lie at or past the end, pfn {end}")));
         }
-        let too_large = || Error::unsupported(format!("{total} pages below pfn {end} are too many"));
+        let too_large = || Error::unsupported(format!("{total} pages below pfn {end}, too many for a kdump file"));
         self.layout.descriptor(total).ok_or_else(too_large)
     }
 

@@ -41,7 +41,7 @@ fn each_read(
     let end = pages.end.0.div_ceil(8);
     while first < end {
         let len = (end - first).min(BYTES_PER_READ);
-        let at = offset.checked_add(first).ok_or_else(|| Error::corrupt("a bitmap past any file's end"))?;
+        let at = offset.checked_add(first).ok_or_else(|| Error::corrupt("the bitmap exceeds 2^64"))?;
         let bytes = input.view(at, len as usize).map_err(|e| e.within("bitmap"))?;
         each(Pfn(first * 8), bytes)?;
         first += len;
@@ -66,7 +66,8 @@ impl Ranked {
     /// `Unsupported` where `end` is more than any machine has; `Io`.
     pub(crate) fn read(input: &mut dyn ByteReader, offset: u64, end: Pfn) -> Result<Ranked> {
         let bits = PageBitmap::new(end);
-        let mut bits = bits.ok_or_else(|| Error::unsupported(format!("{:#x} page frames", end.0)))?;
+        let mut bits =
+            bits.ok_or_else(|| Error::unsupported(format!("{:#x} page frames, more than any machine has", end.0)))?;
         let all = PfnRange::new(Pfn(0), end);
         each_read(input, offset, all, &mut |first, bytes| {
             bits.load(first, bytes);

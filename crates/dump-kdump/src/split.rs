@@ -34,7 +34,7 @@ impl<R: ReadAt> KdumpSet<R> {
             return Err(Error::corrupt("not all of these files are parts of a split dump"));
         }
         parts.sort_by_key(|part| part.split_range());
-        let (first, others) = parts.split_first_mut().ok_or_else(|| Error::corrupt("no part of a split dump"))?;
+        let (first, others) = parts.split_first_mut().ok_or_else(|| Error::corrupt("not a part of a split dump"))?;
         let mut wrong = Vec::new();
         for part in others {
             match twin_trouble(first, part) {

@@ -298,7 +298,7 @@ fn damaged_pages_say_what_is_wrong() {
     };
     for (what, slot, damage, text) in [
         ("larger than a page", Slot::Raw(4096, 4097, 1), Damage::Size, "size 4097 of zlib, block_size 4096"),
-        ("raw, not a page", Slot::Raw(4096, 100, 0), Damage::Size, "size 100 of a raw page, block_size 4096"),
+        ("raw, not a page", Slot::Raw(4096, 100, 0), Damage::Size, "size 100 of an uncompressed page, block_size 4096"),
         ("empty", Slot::Raw(4096, 0, 1), Damage::Size, "size 0 of zlib"),
         ("huge", Slot::Raw(4096, u32::MAX, 0), Damage::Size, "size 4294967295"),
         ("two codecs", Slot::Raw(4096, 100, 3), Damage::Flags, "unknown flags 0x3"),
@@ -306,9 +306,14 @@ fn damaged_pages_say_what_is_wrong() {
         ("far past the end", Slot::Raw(i64::MAX, 4096, 0), Damage::Offset, "offset 0x7fffffffffffffff"),
         ("negative", Slot::Raw(-4096, 4096, 0), Damage::Offset, "offset 0xfffffffffffff000"),
         ("not zlib", Slot::Stored(1, vec![0xa5; 64]), Damage::Compressed, "64 bytes of zlib"),
-        ("half a stream", Slot::Stored(1, cut.clone()), Damage::Compressed, "of zlib: cut off, or more than a page"),
-        ("half a page", zlib(&[1; 2048]), Damage::Compressed, "of zlib: less than a page"),
-        ("two pages", zlib(&[1; 8192]), Damage::Compressed, "of zlib: cut off, or more than a page"),
+        (
+            "half a stream",
+            Slot::Stored(1, cut.clone()),
+            Damage::Compressed,
+            "of zlib: cut off, or decompresses to more than a page",
+        ),
+        ("half a page", zlib(&[1; 2048]), Damage::Compressed, "of zlib: decompresses to less than a page"),
+        ("two pages", zlib(&[1; 8192]), Damage::Compressed, "of zlib: cut off, or decompresses to more than a page"),
         ("nothing", Slot::Missing, Damage::Lost, "no offset"),
     ] {
         let file = open(small().page(7, slot).to_bytes()).unwrap();

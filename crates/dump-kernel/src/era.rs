@@ -1,13 +1,13 @@
-//! How each era of Linux marks its pages, as tables: one row an era, newest first, the first row that the dump's own keys
-//! answer for wins. A kernel newer than the last row falls to the newest row whose keys it still has. Members that are words
-//! are as wide as the machine's.
+//! How each era of Linux marks its pages, as tables: one row an era, newest first, the first row that the dump's own
+//! keys answer for wins. A kernel newer than the last row falls to the newest row whose keys it still has. Members that
+//! are words are as wide as the machine's.
 //!
 //! | since | what changed | commit |
 //! |---|---|---|
 //! | 3.9  | vmcoreinfo exports the value of a buddy page's `_mapcount` | – |
 //! | 4.4  | order and destructor of a compound page: integers in the first tail, not `lru` | f1e61557f023 |
 //! | 4.5  | vmcoreinfo exports `compound_head`, whose bit 0 marks a tail | – |
-//! | 4.10 | PG_swapcache shares its bit with PG_owner_priv_1, and means swapcache only with PG_swapbacked | 6326fec1122c |
+//! | 4.10 | PG_swapcache shares a bit with PG_owner_priv_1: swap cache only with PG_swapbacked | 6326fec1122c |
 //! | 4.16 | order and destructor are bytes | 036e7aa49fb2 |
 //! | 4.18 | `page_type` in the place of `_mapcount` | 6e292b9be7f4 |
 //! | 5.1  | offline pages (balloon, virtio-mem, Hyper-V) have a type | e04b742f74c2 |
@@ -126,8 +126,8 @@ pub struct Unknown {
     pub key: &'static str,
 }
 
-/// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks, 0 where the kernel has none;
-/// types are [`TypeMark::NEVER`] where it has none, and offsets that belong to such marks 0.
+/// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks, 0 where the kernel has
+/// none; types are [`TypeMark::NEVER`] where it has none, and offsets that belong to such marks 0.
 #[derive(Clone, Debug)]
 pub struct PageRules {
     pub(crate) words: Words,
@@ -282,7 +282,7 @@ impl PageRules {
             ),
             (self.swapcache == 0, F::CACHE, "swap cache pages", "NUMBER(PG_swapcache)"),
             (!self.slab_known, F::CACHE | F::ANON, "anonymous pages", "NUMBER(PG_slab)"),
-            (huge, F::CACHE | F::ANON | F::HUGETLB, "huge pages beyond their first page", huge_key),
+            (huge, F::CACHE | F::ANON | F::HUGETLB, "tail pages of huge pages", huge_key),
             (no_hugetlb && !huge, F::HUGETLB, "hugetlb pages", "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"),
         ];
         let lacking = checks.into_iter().filter(|(lacking, ..)| *lacking);
@@ -290,8 +290,8 @@ impl PageRules {
     }
 }
 
-/// Every flag: where PG_private is not known, any page of the page cache (which has at least PG_lru) counts as one with private
-/// data, so that none with such data is taken for one without.
+/// Every flag: where PG_private is not known, any page of the page cache (which has at least PG_lru) counts as one with
+/// private data, so that none with such data is taken for one without.
 const ALL_PRIVATE: u64 = u64::MAX;
 
 /// A flag's mask from its bit number.
@@ -299,9 +299,9 @@ fn flag_mask(bit: i64) -> Option<u64> {
     u32::try_from(bit).ok().and_then(|bit| 1u64.checked_shl(bit))
 }
 
-/// PG_head_mask, exported since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound, in kernels
-/// short of flags), which stands two or three above PG_private and so below PG_swapcache, if those are where 2.6.26 to 3.16
-/// have them.
+/// PG_head_mask, exported since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound,
+/// in kernels short of flags), which stands two or three above PG_private and so below PG_swapcache, if those are where
+/// 2.6.26 to 3.16 have them.
 fn head_mask(info: &Vmcoreinfo) -> u64 {
     let exported = info.number("PG_head_mask").map(|mask| mask as u64);
     let old = || match (info.number("PG_private"), info.number("PG_swapcache")) {
@@ -313,8 +313,8 @@ fn head_mask(info: &Vmcoreinfo) -> u64 {
 
 /// PG_swapbacked, or the mask 0 where PG_swapcache alone is enough.
 ///
-/// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked then
-/// is six bits above it (6326fec1122c); before, PG_swapcache has a bit of its own and needs no second.
+/// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked
+/// then is six bits above it (6326fec1122c); before, PG_swapcache has a bit of its own and needs no second.
 fn swapbacked(info: &Vmcoreinfo) -> u64 {
     let assumed = || {
         let (cache, private) = (info.number("PG_swapcache")?, info.number("PG_private")?);

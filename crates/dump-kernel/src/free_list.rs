@@ -65,8 +65,8 @@ impl FreeLists {
         })
     }
 
-    /// Calls `free` with each block of free pages. `limit` (pages) is all there can be: a list that goes on longer runs in
-    /// a circle.
+    /// Calls `free` with each block of free pages. `limit` (pages) is all there can be: a list that goes on longer runs
+    /// in a circle.
     ///
     /// # Errors
     /// Where a list is broken. What was found before it broke should not be believed either.
@@ -144,5 +144,5 @@ fn needed(value: Option<u64>, kind: &str, name: &str) -> Result<u64> {
 }
 
 fn at(base: VirtAddr, offset: u64) -> Result<VirtAddr> {
-    base.checked_add(offset).ok_or_else(|| Error::corrupt(format!("{base} + {offset:#x} passes 2^64")))
+    base.checked_add(offset).ok_or_else(|| Error::corrupt(format!("{base} + {offset:#x} exceeds 2^64")))
 }

@@ -25,13 +25,12 @@ impl Kernel {
     /// From what a dump says: its vmcoreinfo, its machine, and the virtual addresses of its segments, if any.
     ///
     /// # Errors
-    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` where vmcoreinfo lacks a
-    /// key that the walk needs.
+    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` where vmcoreinfo
+    /// lacks a key that the walk needs.
     pub fn new(info: Vmcoreinfo, machine: Machine, page_size: PageSize, segments: &[Segment]) -> Result<Kernel> {
         let arch = arch_of(machine).ok_or_else(|| {
-            let name =
-                machine.elf_machine.map_or("a machine that is not named".to_owned(), |n| format!("e_machine {n}"));
-            Error::unsupported(format!("the page tables of {name} cannot be walked yet"))
+            let name = machine.elf_machine.map_or("an unknown machine".to_owned(), |n| format!("e_machine {n}"));
+            Error::unsupported(format!("page tables of {name} are not supported yet"))
         })?;
         Kernel::with_arch(arch, info, Words::of(machine), page_size, segments)
     }
@@ -83,10 +82,11 @@ impl Kernel {
     pub fn utsname(&self, phys: &dyn PhysMemory) -> Result<UtsName> {
         let symbol =
             self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_uts_ns)"))?;
-        // exported since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood there
+        // exported since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood
+        // there
         let at = symbol.checked_add(self.info.offset_of("uts_namespace.name").unwrap_or(4));
         let mut bytes = [0; UtsName::SIZE];
-        let at = at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) passes 2^64"))?;
+        let at = at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) exceeds 2^64"))?;
         self.memory(phys).read(at, &mut bytes).map_err(|e| e.within("init_uts_ns"))?;
         Ok(UtsName::from_bytes(&bytes))
     }

@@ -7,9 +7,10 @@
 //!                                  └──> FreeLists: free pages of kernels that mark them no other way
 //! ```
 //!
-//! Nothing here knows a container or a dump level. What differs between kernels is taken from the dump itself (vmcoreinfo),
-//! never from a table of versions, but where a comment says so; there is no newest supported version. What differs between
-//! architectures is in [`arch`], and words are read in the dumped machine's own size and byte order.
+//! Nothing here knows a container or a dump level. What differs between kernels is taken from the dump itself
+//! (vmcoreinfo), never from a table of versions, but where a comment says so; there is no newest supported version.
+//! What differs between architectures is in [`arch`], and words are read in the dumped machine's own size and byte
+//! order.
 
 #![forbid(unsafe_code)]
 

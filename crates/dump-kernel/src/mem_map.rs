@@ -6,8 +6,8 @@
 //! | SPARSEMEM | `mem_section`, an array of sections | each section says |
 //! | FLATMEM | `mem_map`, no `mem_section` | one array |
 //!
-//! VMEMMAP is no model of its own here: its sections' struct pages merely lie side by side in virtual memory, and runs of
-//! them become one.
+//! VMEMMAP is no model of its own here: its sections' struct pages merely lie side by side in virtual memory, and runs
+//! of them become one.
 
 use crate::arch::Arch;
 use crate::symbols::KernelSymbols;
@@ -142,14 +142,14 @@ impl<'a> Sections<'a> {
         let shift = i64::from(layout.page_size.shift());
         if !(section_bits > shift && section_bits <= memory_bits && memory_bits < 64) {
             return Err(Error::corrupt(format!(
-                "vmcoreinfo: SECTION_SIZE_BITS {section_bits}, MAX_PHYSMEM_BITS {memory_bits} and pages of 2^{shift} bytes \
-                 contradict each other"
+                "vmcoreinfo: SECTION_SIZE_BITS {section_bits}, MAX_PHYSMEM_BITS {memory_bits} and pages of 2^{shift} \
+                 bytes contradict each other"
             )));
         }
         let pages = 1u64 << (section_bits - shift);
         let count = end.0.div_ceil(pages);
         if count > MAX_SECTIONS {
-            return Err(Error::unsupported(format!("{count} memory sections, more than {MAX_SECTIONS}")));
+            return Err(Error::unsupported(format!("{count} memory sections, expected at most {MAX_SECTIONS}")));
         }
         let member = section_mem_map(symbols, layout)?;
         let per_root = layout.page_size.bytes() as u64 / layout.entry;
@@ -163,8 +163,8 @@ impl<'a> Sections<'a> {
     }
 
     /// Reads the sections; `mem_section` is the array, or a pointer to it: kernels between 83e3c48729d9 (4.15, and 4.14
-    /// stable) and a0b1280368d1 export the address of the pointer. A reading in which all makes sense is preferred to one
-    /// with parts that cannot be read, as a dump that was cut short has.
+    /// stable) and a0b1280368d1 export the address of the pointer. A reading in which all makes sense is preferred to
+    /// one with parts that cannot be read, as a dump that was cut short has.
     fn read(&self, memory: &mut KernelMemory<'_>, table: VirtAddr) -> Result<Vec<MemMapRun>> {
         let pointer = memory.read_pointer(table).ok().filter(|at| self.arch.is_kernel(*at));
         let mut failure = None;
@@ -199,11 +199,12 @@ impl<'a> Sections<'a> {
         }
         match runs.is_empty() {
             false => Ok(runs),
-            true => Err(Error::missing(format!("no section of memory is present in the table at {table}"))),
+            true => Err(Error::missing(format!("the table at {table} has no present section"))),
         }
     }
 
-    /// Adds the present ones of `sections`, whose entries are at `at`; a few at a time, for a static array may be large.
+    /// Adds the present ones of `sections`, whose entries are at `at`; a few at a time, for a static array may be
+    /// large.
     fn root(
         &self,
         memory: &mut KernelMemory<'_>,
@@ -233,8 +234,8 @@ impl<'a> Sections<'a> {
     }
 
     /// Low bits of `section_mem_map` that are flags. sparse_encode_mem_map() asserts SECTION_MAP_LAST_BIT <= PAGE_SIZE.
-    /// makedumpfile 1.7.9 takes the low five bits off; 6.15 made it six (SECTION_IS_VMEMMAP_PREINIT), and its next kernel may
-    /// make it seven.
+    /// makedumpfile 1.7.9 takes the low five bits off; 6.15 made it six (SECTION_IS_VMEMMAP_PREINIT), and its next
+    /// kernel may make it seven.
     fn flags(&self) -> u64 {
         self.layout.page_size.bytes() as u64 - 1
     }
@@ -244,7 +245,9 @@ impl<'a> Sections<'a> {
         let start = Pfn(section * self.pages);
         let first = self.layout.words.wrap(coded.wrapping_add(start.0.wrapping_mul(self.layout.page_struct)));
         if !self.arch.is_kernel(VirtAddr(first)) {
-            return Err(Error::corrupt(format!("section {section}: its struct pages would be at {first:#x}")));
+            return Err(Error::corrupt(format!(
+                "section {section}: struct pages at {first:#x}, which is no kernel address"
+            )));
         }
         let pages = PfnRange::new(start, (start + self.pages).min(self.end));
         match runs.last_mut() {
@@ -260,7 +263,7 @@ impl<'a> Sections<'a> {
 }
 
 fn offset(base: VirtAddr, bytes: u64) -> Result<VirtAddr> {
-    base.checked_add(bytes).ok_or_else(|| Error::corrupt(format!("{base} + {bytes:#x} passes 2^64")))
+    base.checked_add(bytes).ok_or_else(|| Error::corrupt(format!("{base} + {bytes:#x} exceeds 2^64")))
 }
 
 /// SECTION_SIZE_BITS and MAX_PHYSMEM_BITS, the architecture's where vmcoreinfo lacks them.

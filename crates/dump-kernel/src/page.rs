@@ -15,7 +15,8 @@ bitflags::bitflags! {
         const TAIL = 1;
         /// Free, the first of a block of the buddy allocator.
         const BUDDY = 1 << 1;
-        /// Not yet accepted by a confidential guest: reading it may be fatal. The first of a block of the largest order.
+        /// Not yet accepted by a confidential guest: reading it may be fatal. The first of a block of the largest
+        /// order.
         const UNACCEPTED = 1 << 2;
         /// On an LRU list or in the swap cache: page cache, unless [`PageFacts::ANON`].
         const CACHE = 1 << 3;
@@ -61,8 +62,9 @@ const MAX_COMPOUND_ORDER: u64 = 30;
 impl PageRules {
     /// What the struct page `page` says, `next` being the one after it (the first tail, if `page` is a head).
     ///
-    /// Nearly all struct pages are read for a handful of bits, so those are computed without a branch, whatever this kernel
-    /// has or lacks: rules that it lacks are masks that never match. Only what is rare (heads, free blocks) branches.
+    /// Nearly all struct pages are read for a handful of bits, so those are computed without a branch, whatever this
+    /// kernel has or lacks: rules that it lacks are masks that never match. Only what is rare (heads, free blocks)
+    /// branches.
     #[inline]
     pub(crate) fn state<'p, W: WordLayout>(
         &self,
@@ -78,7 +80,8 @@ impl PageRules {
         let mapcount = W::u32(page, self.mapcount);
         let slab = self.slab_type.matches(mapcount) | (flags & self.slab_flag != 0);
         let anon = W::word(page, self.mapping) & 1 != 0;
-        // where slab pages are not known, a mapping cannot be trusted: what looks anonymous may be anything, and is kept
+        // where slab pages are not known, a mapping cannot be trusted: what looks anonymous may be anything, and is
+        // kept
         let trusted = self.slab_known | !anon;
         let swap = (flags & self.swapcache != 0) & (flags & self.swapbacked == self.swapbacked);
         let unaccepted = self.unaccepted.matches(mapcount);
@@ -168,7 +171,8 @@ impl<W: WordLayout> StructPages<'_, W> {
     }
 }
 
-/// Looks at the struct pages of a window. Compiled for each layout of words, of which one is chosen once for each window.
+/// Looks at the struct pages of a window. Compiled for each layout of words, of which one is chosen once for each
+/// window.
 pub trait PageVisitor {
     /// Looks at `pages`.
     fn visit<W: WordLayout>(&mut self, pages: StructPages<'_, W>);
@@ -207,8 +211,8 @@ pub struct PageScanner<'a> {
 }
 
 impl<'a> PageScanner<'a> {
-    /// Struct pages are read this many at a time: 32 KiB of 64-byte ones. A power of two, so that a compound page's head and
-    /// its first tail always fall into one window.
+    /// Struct pages are read this many at a time: 32 KiB of 64-byte ones. A power of two, so that a compound page's
+    /// head and its first tail always fall into one window.
     pub const PAGES_PER_WINDOW: u64 = 512;
 
     /// A scanner of the struct pages that `map` finds in `memory`.

@@ -1,8 +1,10 @@
-//! Finding VMCOREINFO in the memory of a kernel whose dump has no note of it: QEMU adds one only for guests with the device.
+//! Finding VMCOREINFO in the memory of a kernel whose dump has no note of it: QEMU adds one only for guests with the
+//! device.
 //!
-//! The kernel keeps the text in a page of its own (`vmcoreinfo_data`) and as a finished note in another (`vmcoreinfo_note`), both
-//! from the start of the page (Linux, kernel/vmcore_info.c). A page that looks like one proves little: it may be a copy for the
-//! capture kernel, what an older boot left behind, or a log. Whoever asks tries the candidates on the kernel itself.
+//! The kernel keeps the text in a page of its own (`vmcoreinfo_data`) and as a finished note in another
+//! (`vmcoreinfo_note`), both from the start of the page (Linux, kernel/vmcore_info.c). A page that looks like one
+//! proves little: it may be a copy for the capture kernel, what an older boot left behind, or a log. Whoever asks tries
+//! the candidates on the kernel itself.
 
 use crate::vmcoreinfo::Vmcoreinfo;
 
@@ -17,7 +19,8 @@ const FIRST_KEY: &[u8] = b"OSRELEASE=";
 
 /// The VMCOREINFO text at the start of `page`, as a note or bare; `None` where there is none.
 ///
-/// What is found is parsed and has a release and a page size; `page` may be longer than a page, since a note may pass its end.
+/// What is found is parsed and has a release and a page size; `page` may be longer than a page, since a note may pass
+/// its end.
 pub fn vmcoreinfo_at(page: &[u8]) -> Option<&[u8]> {
     let text = note_text(page).or_else(|| page.starts_with(FIRST_KEY).then_some(page))?;
     let text = &text[..text.len().min(MAX_TEXT)];

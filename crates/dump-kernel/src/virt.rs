@@ -55,7 +55,8 @@ impl<'a> KernelMemory<'a> {
             self.phys.read(mapping.phys, now).map_err(|e| e.within(format_args!("virtual address {at}")))?;
             rest = later;
             if !rest.is_empty() {
-                at = at.checked_add(here as u64).ok_or_else(|| Error::corrupt(format!("{at} + {here} passes 2^64")))?;
+                at =
+                    at.checked_add(here as u64).ok_or_else(|| Error::corrupt(format!("{at} + {here} exceeds 2^64")))?;
             }
         }
         Ok(())

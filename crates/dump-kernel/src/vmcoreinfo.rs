@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 /// The note's text, parsed once.
 ///
-/// Where a key stands twice the first line counts, as in makedumpfile. A last line that is cut short (the kernel's buffer
-/// is one page) counts only as far as it goes, and a line without `=` does not count.
+/// Where a key stands twice the first line counts, as in makedumpfile. A last line that is cut short (the kernel's
+/// buffer is one page) counts only as far as it goes, and a line without `=` does not count.
 #[derive(Clone, Debug, Default)]
 pub struct Vmcoreinfo {
     lines: Vec<(String, String)>,
@@ -46,14 +46,14 @@ impl Vmcoreinfo {
         self.get("OSRELEASE")
     }
 
-    /// Major and minor version, for the one rule that no key tells apart (see `era.rs`).
+    /// Major and minor version, for the one rule that has no key (see `era.rs`).
     pub fn version(&self) -> Option<(u32, u32)> {
         let mut parts = self.release()?.split(|c: char| !c.is_ascii_digit());
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
 
-    /// The architecture as an ELF `e_machine`, by keys that one alone has; for containers that do not say (QEMU's kdump files
-    /// call every machine "Unknown" since 8.2).
+    /// The architecture as an ELF `e_machine`, by keys that one alone has; for containers that do not say (QEMU's kdump
+    /// files call every machine "Unknown" since 8.2).
     pub fn elf_machine(&self) -> Option<u16> {
         elf_machine_of(|key| self.get(key).is_some())
     }
@@ -115,8 +115,9 @@ impl KernelSymbols for Vmcoreinfo {
 mod tests {
     use super::*;
 
-    const TEXT: &[u8] = b"OSRELEASE=6.1.0-50-amd64\nPAGESIZE=4096\nSYMBOL(a)=ffffffff81000000\nSYMBOL(zero)=0\nSIZE(page)=64\n\
-        OFFSET(page.flags)=0\nLENGTH(mem_section)=2048\nNUMBER(phys_base)=-809500672\nNUMBER(VMALLOC_START)=0xffffd3ac80000000\n\
+    const TEXT: &[u8] = b"OSRELEASE=6.1.0-50-amd64\nPAGESIZE=4096\nSYMBOL(a)=ffffffff81000000\nSYMBOL(zero)=0\n\
+        SIZE(page)=64\nOFFSET(page.flags)=0\nLENGTH(mem_section)=2048\nNUMBER(phys_base)=-809500672\n\
+        NUMBER(VMALLOC_START)=0xffffd3ac80000000\n\
         NUMBER(odd)=zz\nPAGESIZE=8192\nno equals sign\nCRASHTIME=1795215508\nOFFSET(page.fla\0SIZE(late)=1\n";
 
     #[test]

@@ -1,5 +1,5 @@
-//! Fake kernels of every era, memory model, word size and byte order: where struct pages are, what they say, which pages the
-//! allocator's lists hold. What is right is dump-synth's word, which shares no line with what is tested.
+//! Fake kernels of every era, memory model, word size and byte order: where struct pages are, what they say, which
+//! pages the allocator's lists hold. What is right is dump-synth's word, which shares no line with what is tested.
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
 

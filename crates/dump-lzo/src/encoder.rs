@@ -30,9 +30,9 @@ impl PageLzo {
 
     /// Writes `page` to `out` as an LZO1X block and returns its length in bytes.
     ///
-    /// `None` where `out` is too short for it, or the page longer than [`MAX_PAGE`]; what `out` then holds is of no use. Whoever
-    /// wants to keep pages that do not become smaller as they are gives `page.len() - 1` bytes. Room for every page is 6 bytes
-    /// more than it has, and one for each 255.
+    /// `None` where `out` is too short for it, or the page longer than [`MAX_PAGE`]; what `out` then holds is of no
+    /// use. Whoever wants to keep pages that do not become smaller as they are gives `page.len() - 1` bytes. Room for
+    /// every page is 6 bytes more than it has, and one for each 255.
     pub fn compress(&mut self, page: &[u8], out: &mut [u8]) -> Option<usize> {
         if page.len() > MAX_PAGE {
             return None;

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! What takes time is finding where the next match begins: of 14 000 cycles for a page that is not random, with 200
-//! matches, writing them takes 1000. Nearly each match is a wrong guess at a branch, and behind it the chain load, hash,
-//! load, load, compare. So the distance that is known without that chain is tried first, and what is equal is taken as
-//! it comes.
+//! matches, writing them takes 1000. Nearly each match is a wrong guess at a branch, and behind it the chain load,
+//! hash, load, load, compare. So the distance that is known without that chain is tried first, and what is equal is
+//! taken as it comes.
 //!
 //! Rejected, by what it does to kernels of the corpus:
 //!
@@ -28,9 +28,9 @@ use crate::window::Window;
 /// 4096 places for 4 KiB: 8 KiB of table to clear for each page, in 150 cycles.
 const HASH_BITS: u32 = 12;
 
-/// Literals in vain after which steps grow, and end at multiples of four: there begins what repeats in memory, more often
-/// than elsewhere. Ended where they may: 0.1 to 1.3 % smaller, 3 to 9 % slower. With 16: up to
-/// 0.5 % larger, 1 to 3 % faster.
+/// Literals in vain after which steps grow, and end at multiples of four: there begins what repeats in memory, more
+/// often than elsewhere. Ended where they may: 0.1 to 1.3 % smaller, 3 to 9 % slower. With 16: up to 0.5 % larger, 1 to
+/// 3 % faster.
 const CALM: usize = 20;
 
 /// Of so many literals in vain, as a power of two, each makes steps longer by a byte. With 3: 0.4 to 4.6 % larger, 1 to
@@ -42,8 +42,8 @@ const TAIL: usize = 12;
 
 /// The last position of each hash of four bytes, its low 16 bits.
 ///
-/// 0 where there was none: a position like any other, since what a place holds is compared with what is there. So a page
-/// starts with a clear table and no other state.
+/// 0 where there was none: a position like any other, since what a place holds is compared with what is there. So a
+/// page starts with a clear table and no other state.
 pub(crate) struct Table([u16; 1 << HASH_BITS]);
 
 impl Table {
@@ -65,8 +65,8 @@ impl Table {
         if SMALL { usize::from(place) } else { pos - usize::from((pos as u16).wrapping_sub(place)) }
     }
 
-    /// Compresses the page of `end` bytes in `window` and returns where the block ends in `out`; `None` once it has more
-    /// than `room` bytes.
+    /// Compresses the page of `end` bytes in `window` and returns where the block ends in `out`; `None` once it has
+    /// more than `room` bytes.
     pub(crate) fn compress(&mut self, window: &Window, end: usize, room: usize, out: &mut Stream) -> Option<usize> {
         self.0.fill(0);
         // up to 64 KiB, a place is all there is to a position: a tenth faster

@@ -10,8 +10,8 @@ use dump_core::{
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of memory in a block: large enough that a lock and a write a block cost little, small enough that a worker's buffers
-/// (the pages read, and what they become) stay in its cache and in 256 KiB with all else that it takes.
+/// Bytes of memory in a block: large enough that a lock and a write a block cost little, small enough that a worker's
+/// buffers (the pages read, and what they become) stay in its cache and in 256 KiB with all else that it takes.
 const BLOCK_BYTES: usize = 48 << 10;
 
 /// Blocks in flight beyond the one that each worker has in hand: they wait for a slower one before them to be placed.
@@ -77,8 +77,8 @@ impl Outcome {
 /// Writes the dumpable pages of a source, on all workers of the current rayon pool.
 ///
 /// # Errors
-/// Where not even the headers could be written. All that happens after that is in the [`Outcome`], for there may be pages
-/// in the output.
+/// Where not even the headers could be written. All that happens after that is in the [`Outcome`], for there may be
+/// pages in the output.
 pub fn convert(job: &Job<'_>, writer: Box<dyn DumpWriter>) -> Result<Outcome> {
     let outputs = Outputs::new(job.outputs);
     let mut writer = writer.prepare(job.meta, job.ram, job.dumpable, &mut Direct(&outputs))?;

@@ -3,12 +3,12 @@
 //! ```text
 //! worker:  take the next block of dumpable pages ─> read ─> encode ─> hand over
 //!                                                                       │  one lock a block, no thread of its own:
-//!                                                                       ▼  who completes the order places what is ready
+//!                                                                       ▼  the one that completes the order places
 //!          write own bytes <── offsets <── place, in the order of pages ┘
 //! ```
 //!
-//! Blocks hold a fixed number of pages, whatever the number of workers; offsets are given in the order of pages; pages are
-//! encoded each on its own. So the same input and options give the same bytes for any number of workers.
+//! Blocks hold a fixed number of pages, whatever the number of workers; offsets are given in the order of pages; pages
+//! are encoded each on its own. So the same input and options give the same bytes for any number of workers.
 
 #![forbid(unsafe_code)]
 

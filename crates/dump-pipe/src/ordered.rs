@@ -57,8 +57,8 @@ struct State<'a> {
 }
 
 impl<'a> Ordered<'a> {
-    /// Blocks of the dumpable pages of `run`. A block ends at a multiple of [`PageBitmap::CHUNK_PAGES`] too, so that blocks are
-    /// the same in whatever windows they come.
+    /// Blocks of the dumpable pages of `run`. A block ends at a multiple of [`PageBitmap::CHUNK_PAGES`] too, so that
+    /// blocks are the same in whatever windows they come.
     pub fn new(
         dumpable: &'a PageBitmap,
         run: PfnRange,
@@ -80,8 +80,8 @@ impl<'a> Ordered<'a> {
         Ordered { dumpable, end: run.end, outputs, sizes, state: Mutex::new(state), moved: Condvar::new() }
     }
 
-    /// The next block: its number, its pages, and memory for it. `None` when there is none left, or when something stopped
-    /// the work.
+    /// The next block: its number, its pages, and memory for it. `None` when there is none left, or when something
+    /// stopped the work.
     pub fn take(&self) -> Option<(u64, PfnRange, Block)> {
         let mut state = self.lock();
         while state.stop.is_none() && state.in_flight >= self.sizes.in_flight {

@@ -53,7 +53,7 @@ impl<'a> Outputs<'a> {
     }
 
     fn part(&self, part: usize) -> Result<&dyn WriteAt> {
-        let missing = || Error::bug(format!("the writer placed bytes in output {part}, which is not there"));
+        let missing = || Error::bug(format!("the writer placed bytes in output {part}, which does not exist"));
         self.parts.get(part).copied().ok_or_else(missing)
     }
 }

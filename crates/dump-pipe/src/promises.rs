@@ -1,10 +1,10 @@
-//! What sources, encoders and writers promise each other, checked once for all of them: a broken promise is a bug of ours, and
-//! must not become a dump that looks whole.
+//! What sources, encoders and writers promise each other, checked once for all of them: a broken promise is a bug of
+//! ours, and must not become a dump that looks whole.
 
 use dump_core::{EncodedBlock, EncodedSpan, Error, PageBitmap, PageSize, Pfn, PfnRange, Result, SpanData};
 
-/// Checks a block of the dumpable pages of `run` before it is placed: its spans ascend, hold each of these pages and no other,
-/// and have the bytes that they should.
+/// Checks a block of the dumpable pages of `run` before it is placed: its spans ascend, hold each of these pages and no
+/// other, and have the bytes that they should.
 ///
 /// # Errors
 /// `Bug`, naming the pages.
@@ -15,12 +15,12 @@ pub(crate) fn check_block(block: &EncodedBlock, dumpable: &PageBitmap, run: PfnR
         next = span.pages.end;
         pages += dumpable.count(span.pages);
         if dumpable.count(span.pages) != span.pages.len() {
-            return Err(Error::bug(format!("pages {} came, though they are not all to be dumped", span.pages)));
+            return Err(Error::bug(format!("pages {} were encoded, but not all of them are to be dumped", span.pages)));
         }
     }
     let wanted = dumpable.count(run);
     if next > run.end || pages != wanted {
-        return Err(Error::bug(format!("{pages} pages up to {next} came of {wanted} of {run}")));
+        return Err(Error::bug(format!("{pages} pages up to pfn {next} were encoded, expected {wanted} of {run}")));
     }
     Ok(())
 }
@@ -36,7 +36,7 @@ fn check_span(span: &EncodedSpan, block: &EncodedBlock, next: Pfn, size: PageSiz
         SpanData::Zero | SpanData::Absent(_) => true,
     };
     if span.pages.is_empty() || span.pages.start < next || !sound {
-        return Err(Error::bug(format!("pages {} after {next}: {:?}", span.pages, span.data)));
+        return Err(Error::bug(format!("span of pages {} after pfn {next}: {:?}", span.pages, span.data)));
     }
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use dump_core::{Pfn, PfnRange};
 
-/// Cuts the pages below `end` into `count` ranges that weigh about the same: `weigh` gives how many of a range's pages cost
-/// bytes.
+/// Cuts the pages below `end` into `count` ranges that weigh about the same: `weigh` gives how many of a range's pages
+/// cost bytes.
 ///
 /// Boundaries are multiples of `block` pages, itself rounded up to 64: crash counts ranks over 64-bit words of the
 /// bitmap that begin at a part's first page. A part ends with the block in which the pages so far reach its share of
-/// *all*; makedumpfile counts each part from 0, so that what each overshoots adds up and the last part is left with little
-/// or nothing. A part has a block at least, pages in it or not, as long as there are blocks: readers sort parts by their
-/// first page.
+/// *all*; makedumpfile counts each part from 0, so that what each overshoots adds up and the last part is left with
+/// little or nothing. A part has a block at least, pages in it or not, as long as there are blocks: readers sort parts
+/// by their first page.
 pub fn split_evenly(weigh: &dyn Fn(PfnRange) -> u64, end: Pfn, count: usize, block: u64) -> Vec<PfnRange> {
     let count = count.max(1) as u64;
     let block = block.max(1).checked_next_multiple_of(64).unwrap_or(1 << 63);

@@ -11,8 +11,8 @@ const PAGES_PER_WEIGHT: u64 = 1 << 8;
 /// No more weights than this, 4 MiB of them: on larger machines more pages share one.
 const MAX_WEIGHTS: u64 = 1 << 20;
 
-/// Of up to so many pages in a row, the first is looked at. Zero pages come in long runs, so that this misses little, and takes
-/// a tenth of the time that looking at all takes. Of machines with less than a GiB more is looked at.
+/// Of up to so many pages in a row, the first is looked at. Zero pages come in long runs, so that this misses little,
+/// and takes a tenth of the time that looking at all takes. Of machines with less than a GiB more is looked at.
 const PAGES_PER_SAMPLE: u64 = 16;
 
 /// How many pages of each stretch of memory cost bytes, about.
@@ -53,7 +53,7 @@ impl Weights {
             at = end;
         }
         match watch.stopped() {
-            true => Err(Error::new(ErrorKind::Interrupted, "interrupted while memory was weighed")),
+            true => Err(Error::new(ErrorKind::Interrupted, "interrupted while the parts were computed")),
             false => Ok(Weights { piece, pieces }),
         }
     }

@@ -1,5 +1,5 @@
-//! Takes zero pages out of a set before anything is laid out: for containers that have no word for a zero page but to leave it
-//! out. Reads every page of the set, so a dump of such a kind reads its input twice.
+//! Takes zero pages out of a set before anything is laid out: for containers that have no word for a zero page but to
+//! leave it out. Reads every page of the set, so a dump of such a kind reads its input twice.
 
 use dump_core::{
     CodecSet, Content, Error, ErrorKind, PageBitmap, PageReader, PageSize, PageSource, PfnRange, Phase, Result, Watch,
@@ -33,7 +33,7 @@ pub fn exclude_zero(source: &dyn PageSource, dumpable: &mut PageBitmap, watch: &
     );
     watch.end();
     if watch.stopped() {
-        return Err(Error::new(ErrorKind::Interrupted, "interrupted while zero pages were looked for"));
+        return Err(Error::new(ErrorKind::Interrupted, "interrupted while zero pages were identified"));
     }
     let mut count = 0;
     for run in found.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten() {

@@ -70,7 +70,7 @@ fn index_range(input: &dyn ReadAt, at: u64, list: &mut ExtentList) -> Result<u64
     input.read_exact_at(walk.at, &mut trailer)?;
     let (said, found) = (u64::from_le_bytes(trailer), walk.at - stream);
     if said != found {
-        let what = format!("offset {:#x} gives its compressed length as {said:#x}, not {found:#x}", walk.at);
+        let what = format!("its compressed length, at offset {:#x}, is {said:#x}, expected {found:#x}", walk.at);
         return Err(Error::corrupt(what));
     }
     Ok(walk.at + trailer.len() as u64)
@@ -95,7 +95,7 @@ impl Walk {
             }
             let chunk = Chunk::read(input, self.at)?;
             if chunk.memory > self.end - self.memory {
-                let what = format!("the snappy chunk at offset {:#x} passes the end of the range", self.at);
+                let what = format!("the snappy chunk at offset {:#x} exceeds the range", self.at);
                 return Err(Error::corrupt(what));
             }
             self.at += chunk.len;

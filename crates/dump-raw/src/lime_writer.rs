@@ -80,7 +80,7 @@ impl LimeFile {
             }
             let here = rest.intersect(self.range.pages);
             if here.is_empty() {
-                return Err(Error::bug(format!("LiME output: pages {rest} are none of those to be dumped")));
+                return Err(Error::bug(format!("LiME output: pages {rest} are not to be dumped")));
             }
             let (at, len) = (self.range.offset(here.start, self.size), self.size.bytes_of(here.len()));
             match &span.data {

@@ -16,9 +16,10 @@ pub fn open_raw<R: ReadAt>(input: R, base: PhysAddr) -> Result<impl Container> {
     if len == 0 {
         return Err(Error::new(ErrorKind::Truncated, "raw image: empty"));
     }
-    let end = base.0.checked_add(len).ok_or_else(|| {
-        Error::corrupt(format!("raw image: {len:#x} bytes from address {base} pass the end of memory"))
-    })?;
+    let end = base
+        .0
+        .checked_add(len)
+        .ok_or_else(|| Error::corrupt(format!("raw image: {len:#x} bytes from address {base} exceed 2^64")))?;
     let extents = Extents::disjoint(vec![Extent { start: base.0, end, offset: 0 }])?;
     Ok(Image::new(RAW_NAME, PlainMemory::new(input, extents)?, None))
 }

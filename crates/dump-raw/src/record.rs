@@ -94,11 +94,11 @@ impl Header {
         let reserved = f.u64("reserved")?;
         // 2^64 - 1 would make an end of 0 and a range that never ends.
         let end = last.checked_add(1).filter(|end| start < *end);
-        let end = end.ok_or_else(|| Error::corrupt(format!("from {start:#x} to {last:#x} is no range")))?;
+        let end = end.ok_or_else(|| Error::corrupt(format!("start {start:#x} is not below end {last:#x}")))?;
         // AVML's own reader refuses it; LiME's documentation leaves it to later versions, which would have another
         // number.
         if dialect == Dialect::Avml && reserved != 0 {
-            return Err(Error::unsupported(format!("the reserved field is {reserved:#x}, not 0")));
+            return Err(Error::unsupported(format!("reserved is {reserved:#x}, expected 0")));
         }
         Ok(Header { start, end })
     }
@@ -119,10 +119,10 @@ fn check(f: &mut Fields<'_>, dialect: Dialect) -> Result<()> {
     let magic = f.u32("magic")?;
     let version = f.u32("version")?;
     if magic != dialect.magic() {
-        return Err(Error::new(ErrorKind::BadMagic, format!("magic {magic:#x}, not {:#x}", dialect.magic())));
+        return Err(Error::new(ErrorKind::BadMagic, format!("magic {magic:#x}, expected {:#x}", dialect.magic())));
     }
     if version != dialect.version() {
-        return Err(Error::unsupported(format!("version {version}; {} is known", dialect.version())));
+        return Err(Error::unsupported(format!("version {version}, expected {}", dialect.version())));
     }
     Ok(())
 }

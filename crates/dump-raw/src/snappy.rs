@@ -83,19 +83,19 @@ fn meaning(kind: u8, len: u64, body: &[u8]) -> Result<(Kind, u64)> {
     let bad = |what: String| Err(Error::corrupt(what));
     match kind {
         0xff if len == 6 && body.starts_with(&IDENTIFIER[4..]) => Ok((Kind::Identifier, 0)),
-        0xff => bad("not the identifier of a snappy stream".to_owned()),
+        0xff => bad("no stream identifier".to_owned()),
         0x00 if (5..=4 + MAX_COMPRESSED).contains(&len) => {
             let decompressed =
                 snap::raw::decompress_len(body.get(4..).unwrap_or_default()).map_or(u64::MAX, |n| n as u64);
             match decompressed {
                 ..=MAX_MEMORY => Ok((Kind::Data, decompressed)),
-                _ => bad(format!("its decompressed length is not one of up to {MAX_MEMORY} bytes")),
+                _ => bad(format!("it does not decompress to at most {MAX_MEMORY} bytes")),
             }
         }
         0x01 if (4..=4 + MAX_MEMORY).contains(&len) => Ok((Kind::Data, len - 4)),
-        0x00 | 0x01 => bad(format!("{len} bytes of data")),
+        0x00 | 0x01 => bad(format!("{len} bytes of data, which is too short or too long")),
         0x80..=0xfe => Ok((Kind::Skipped, 0)),
-        _ => bad(format!("type {kind:#x}")),
+        _ => bad(format!("unknown type {kind:#x}")),
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! MODEL: flat, sparse, sparse-vmemmap, extreme-array, extreme-pointer, extreme-address, extreme-k4, extreme-direct.
 //! `synth large GIB OUT` writes a machine of any size.
-//! OPTION: kdump, split, flat, lime (the kind of file; a vmcore without), hvo, 5level, kaslr, sme, numa, small (sections of 16 MiB), k4 (direct map of 4 KiB pages), broken, loop.
+//! OPTION: kdump, split, flat, lime (the kind of file; a vmcore without), hvo, 5level, kaslr, sme, numa, small
+//! (sections of 16 MiB), k4 (direct map of 4 KiB pages), broken, loop.
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
 use std::error::Error;
@@ -38,8 +39,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A machine of `gib` GiB as a sparse file, with a struct page for each page: of each 128 MiB a third is free in large blocks, a
-/// third anonymous (half of it in huge pages), a sixth page cache, the rest the kernel's.
+/// A machine of `gib` GiB as a sparse file, with a struct page for each page: of each 128 MiB a third is free in large
+/// blocks, a third anonymous (half of it in huge pages), a sixth page cache, the rest the kernel's.
 fn large(gib: u64, out: &str) -> Result<(), Box<dyn Error>> {
     let mut recipe = String::from("ram 0..0x8000\n");
     let huge = (0x4000..0x5800).step_by(0x200).map(|pfn| format!("thp {pfn:#x} order=9\n"));

@@ -84,8 +84,8 @@ impl KernelBuilder {
         self
     }
 
-    /// Moves the kernel image by `offset` bytes (a multiple of 2 MiB) and the direct map and vmemmap with it. Large offsets
-    /// make `phys_base` negative.
+    /// Moves the kernel image by `offset` bytes (a multiple of 2 MiB) and the direct map and vmemmap with it. Large
+    /// offsets make `phys_base` negative.
     #[must_use]
     pub fn kaslr(mut self, offset: u64) -> Self {
         self.config.kaslr = offset;
@@ -127,8 +127,8 @@ impl KernelBuilder {
         self
     }
 
-    /// Overrides SECTION_SIZE_BITS (24 or more keep struct pages page-aligned) and MAX_PHYSMEM_BITS. VMCOREINFO then says
-    /// them whatever the era.
+    /// Overrides SECTION_SIZE_BITS (24 or more keep struct pages page-aligned) and MAX_PHYSMEM_BITS. VMCOREINFO then
+    /// says them whatever the era.
     #[must_use]
     pub fn sections(mut self, size_bits: u32, physmem_bits: u32) -> Self {
         self.config.sections = Some((size_bits, physmem_bits));
@@ -170,9 +170,9 @@ impl KernelBuilder {
         self
     }
 
-    /// Adds RAM up to pfn `end`, from the first section behind the kernel's own memory on, whose pages are for what those of
-    /// section 0 are for: its struct pages are mapped again and again, as those of hugetlb pages are since 5.14. A terabyte so
-    /// takes no more of the host's memory than a section does; it reads as zeros.
+    /// Adds RAM up to pfn `end`, from the first section behind the kernel's own memory on, whose pages are for what
+    /// those of section 0 are for: its struct pages are mapped again and again, as those of hugetlb pages are since
+    /// 5.14. A terabyte so takes no more of the host's memory than a section does; it reads as zeros.
     #[must_use]
     pub fn repeated_to(mut self, end: u64) -> Self {
         self.config.repeated_to = end;
@@ -182,8 +182,8 @@ impl KernelBuilder {
     /// Builds the memory image.
     ///
     /// # Panics
-    /// When the recipe makes no sense: lines that overlap or name page frames that are not RAM, kinds the era does not have,
-    /// an offset that is not aligned.
+    /// When the recipe makes no sense: lines that overlap or name page frames that are not RAM, kinds the era does not
+    /// have, an offset that is not aligned.
     #[must_use]
     pub fn build(self) -> FakeKernel {
         FakeKernel::build(self.config)

@@ -1,7 +1,7 @@
 //! Byte order, word width, and a growing buffer that knows both.
 //!
-//! Kept apart from `dump-core` on purpose (see the crate's documentation): the fakes must not share layout code with the
-//! parsers they test.
+//! Kept apart from `dump-core` on purpose (see the crate's documentation): the fakes must not share layout code with
+//! the parsers they test.
 
 /// Byte order of a produced file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

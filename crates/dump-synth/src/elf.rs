@@ -47,8 +47,8 @@ pub struct Load {
     pub file_align: u64,
     /// Bytes between the aligned offset and the segment.
     pub skew: u64,
-    /// `p_offset` as given, the data (if any) being written nowhere: segments that share bytes, lie outside the file, or
-    /// carry all ones as QEMU's filtered segments do.
+    /// `p_offset` as given, the data (if any) being written nowhere: segments that share bytes, lie outside the file,
+    /// or carry all ones as QEMU's filtered segments do.
     pub offset: Option<u64>,
     /// `p_align`.
     pub p_align: u64,

@@ -15,13 +15,13 @@ pub enum Era {
     /// 3.17–4.3: PG_hwpoison, PG_head_mask (b3acc56bfe1) and `free_huge_page` (8f1d26d0e59b) are known. Order and
     /// destructor of a compound page are the list pointers of its second page.
     V3_17,
-    /// 4.4–4.6: `compound_head` in the tails (1d798ca3f164); destructor id and order are u16 (f1e61557f023). The keys came
-    /// in 4.7 and with stable updates.
+    /// 4.4–4.6: `compound_head` in the tails (1d798ca3f164); destructor id and order are u16 (f1e61557f023). The keys
+    /// came in 4.7 and with stable updates.
     V4_4,
     /// 4.7–4.9: `_count` is `_refcount` (0139aa7b7fa1); destructor and order are u32.
     V4_7,
-    /// 4.10–4.15: PG_waiters is bit 7 (62906027091f), PG_swapcache shares its bit with PG_owner_priv_1 (6326fec1122c) and
-    /// PG_swapbacked is not exported; `init_top_pgt` (4.13); `phys_base` is a number.
+    /// 4.10–4.15: PG_waiters is bit 7 (62906027091f), PG_swapcache shares its bit with PG_owner_priv_1 (6326fec1122c)
+    /// and PG_swapbacked is not exported; `init_top_pgt` (4.13); `phys_base` is a number.
     V4_14,
     /// 4.16–4.17: destructor and order are bytes.
     V4_16,

@@ -32,8 +32,8 @@ pub enum Class {
     Hwpoison,
     /// Given back to the hypervisor: always dropped.
     Offline,
-    /// Not accepted by the guest: always dropped, because a read can be fatal. makedumpfile drops and counts these as free
-    /// pages, at level bit 16 only.
+    /// Not accepted by the guest: always dropped, because a read can be fatal. makedumpfile drops and counts these as
+    /// free pages, at level bit 16 only.
     Unaccepted,
 }
 

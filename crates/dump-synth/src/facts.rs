@@ -1,8 +1,9 @@
 //! What each kernel era looks like in memory: tables by first version, the newest row not younger than the era wins.
 //!
-//! Numbers are those of x86_64 (and of 32-bit kernels where words count) with the options distributions set (SPARSEMEM_VMEMMAP, MEMORY_FAILURE, ARCH_USES_PG_UNCACHED
-//! until 6.12). Cross-checked with the VMCOREINFO of real 6.1, 6.12 and 7.2 kernels; the rest is from the headers of the
-//! version named. Sizes of zone and pglist_data before 6.1 are plausible, not copied: they vary with every configuration.
+//! Numbers are those of x86_64 (and of 32-bit kernels where words count) with the options distributions set
+//! (SPARSEMEM_VMEMMAP, MEMORY_FAILURE, ARCH_USES_PG_UNCACHED until 6.12). Cross-checked with the VMCOREINFO of real
+//! 6.1, 6.12 and 7.2 kernels; the rest is from the headers of the version named. Sizes of zone and pglist_data before
+//! 6.1 are plausible, not copied: they vary with every configuration.
 
 use crate::bytes::Width;
 use crate::era::Era;

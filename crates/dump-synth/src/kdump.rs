@@ -36,7 +36,8 @@ pub enum Packing {
 /// Where one page's data is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// These bytes, appended to the data area, under these descriptor flags (0 raw, 1 zlib, 2 LZO, 4 snappy, 0x20 zstd).
+    /// These bytes, appended to the data area, under these descriptor flags (0 raw, 1 zlib, 2 LZO, 4 snappy, 0x20
+    /// zstd).
     Stored(u32, Vec<u8>),
     /// The page of zeros at the start of the data area, raw.
     Zero,
@@ -186,7 +187,8 @@ impl KdumpFile {
         self
     }
 
-    /// The same dump cut at `bounds` (ascending pfns): one part more than bounds, as `makedumpfile --split` writes them.
+    /// The same dump cut at `bounds` (ascending pfns): one part more than bounds, as `makedumpfile --split` writes
+    /// them.
     #[must_use]
     pub fn split_at(&self, bounds: &[u64]) -> Vec<KdumpFile> {
         let mut edges = vec![0];

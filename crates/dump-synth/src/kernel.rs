@@ -4,11 +4,12 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | the recipe's RAM | the pages the recipe speaks of |
-//! | next multiple of 2 MiB, 2 MiB (more for large static arrays) | kernel image: `_stext` at its start, variables from 1 MiB on |
+//! | the recipe's RAM | the pages that the recipe describes |
+//! | next multiple of 2 MiB, 2 MiB or more | kernel image: `_stext` first, variables from 1 MiB on |
 //! | behind it | struct pages, page tables, sections, nodes: everything the kernel allocated |
 //!
-//! The kernel image of x86_64 is mapped at `0xffffffff81000000` plus the KASLR offset, everything at the direct map's base.
+//! The kernel image of x86_64 is mapped at `0xffffffff81000000` plus the KASLR offset, everything at the direct map's
+//! base.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

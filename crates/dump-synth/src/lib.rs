@@ -1,6 +1,6 @@
 #![forbid(unsafe_code)]
-// Test support: a nonsensical recipe is a mistake in the test that wrote it, and the sooner it panics the better. Sizes are
-// those of fakes, which fit any host.
+// Test support: a nonsensical recipe is a mistake in the test that wrote it, and the sooner it panics the better. Sizes
+// are those of fakes, which fit any host.
 #![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::cast_possible_truncation)]
 // Memory of a single range is common in tests.
 #![allow(clippy::single_range_in_vec_init)]
@@ -13,7 +13,7 @@
 //! | module | makes |
 //! |---|---|
 //! | [`elf`], [`note`] | ELF cores of any class, byte order and header arrangement |
-//! | [`kernel`] | a kernel in fake memory, of x86_64 or of a made-up [`Machine`]: page tables, struct pages of an [`Era`], zones, VMCOREINFO |
+//! | [`kernel`] | a kernel in fake memory, of x86_64 or of a made-up [`Machine`], with struct pages of an [`Era`] |
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
 //! | [`kdump`], [`flat`], [`mod@lime`] | kdump-compressed files, flattened streams, LiME images |
 //!

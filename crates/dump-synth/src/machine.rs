@@ -3,8 +3,9 @@
 use crate::bytes::{Endian, Width};
 use crate::pgtable::Shape;
 
-/// A fake machine. Only [`Machine::X86_64`] is a real one; the others have its page table entries in tables of other shapes, the
-/// kernel image in the direct map, and the address of physical address 0 in VMCOREINFO as NUMBER(page_offset).
+/// A fake machine. Only [`Machine::X86_64`] is a real one; the others have its page table entries in tables of other
+/// shapes, the kernel image in the direct map, and the address of physical address 0 in VMCOREINFO as
+/// NUMBER(page_offset).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// `uname -m`.
@@ -41,8 +42,8 @@ impl Machine {
         vmemmap: 0xffff_ea00_0000_0000,
     };
 
-    /// Machines of every word size and byte order, with page tables of several shapes and pages of several sizes, none of which
-    /// exists.
+    /// Machines of every word size and byte order, with page tables of several shapes and pages of several sizes, none
+    /// of which exists.
     pub const MADE_UP: &'static [Machine] = &[
         Machine { name: "le32", levels: &[10, 10], entry: 4, ..Machine::WORDS_OF_32_BITS },
         Machine { name: "le32-pae", levels: &[2, 9, 9], entry: 8, ..Machine::WORDS_OF_32_BITS },

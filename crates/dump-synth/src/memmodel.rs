@@ -107,8 +107,8 @@ impl MemMap {
         (pfn - first < chunk.pages).then_some((chunk.virt + offset, chunk.phys + offset))
     }
 
-    /// Virtual addresses of the pages of struct pages behind the first one, for the block of `pages` from `first` on; from
-    /// now on they are at `phys`.
+    /// Virtual addresses of the pages of struct pages behind the first one, for the block of `pages` from `first` on;
+    /// from now on they are at `phys`.
     pub(crate) fn share(&mut self, first: u64, pages: u64, phys: u64) -> Vec<u64> {
         let per_page = self.page_size / self.page_struct;
         let shared = self.chunks.range_mut(first + per_page..first + pages);
@@ -146,7 +146,8 @@ impl Placement<'_> {
         match (self.model, self.model.struct_pages()) {
             (MemModel::Flat, _) => self.ram.last().map_or(0, |run| run.end),
             (_, StructPages::DirectMap) => self.sections.pages(),
-            // 2 MiB of memory, the least a kernel adds or removes, is 32 KiB of 4 KiB pages; cut into pages when mapped.
+            // 2 MiB of memory, the least a kernel adds or removes, is 32 KiB of 4 KiB pages; cut into pages when
+            // mapped.
             (_, StructPages::Vmemmap(Leaf::K4)) => SCATTERED * self.page_size / self.page_struct,
             (_, StructPages::Vmemmap(leaf)) => self.shape.leaf_size(leaf) / self.page_struct,
         }
@@ -218,8 +219,8 @@ impl Placement<'_> {
     }
 }
 
-/// `section_mem_map` of section `number`: address of the struct page of pfn 0 as this section would have it, plus flags;
-/// 0 for an absent section.
+/// `section_mem_map` of section `number`: address of the struct page of pfn 0 as this section would have it, plus
+/// flags; 0 for an absent section.
 pub(crate) fn coded_map(map: &MemMap, sections: Sections, number: u64, flags: u64) -> u64 {
     let first = number * sections.pages();
     let present = (first..first + sections.pages()).find_map(|pfn| Some((pfn, map.find(pfn)?.0)));

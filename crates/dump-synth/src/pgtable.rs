@@ -1,9 +1,10 @@
-//! Page tables written into the fake memory: x86_64's with 4 or 5 levels, and the same entries in tables of other shapes.
+//! Page tables written into the fake memory: x86_64's with 4 or 5 levels, and the same entries in tables of other
+//! shapes.
 //!
-//! An entry is the physical address of the next table or of the page, plus flags: bit 0 present, bit 7 "this is the page"
-//! above the lowest level, bit 63 no-execute. Entries here also carry what real ones may: the memory encryption bit, bit 12
-//! (PAT) in large pages and a software bit (52), so that a reader that masks too little goes astray. Entries of 4 bytes have room for the
-//! address and the low bits alone, and so have those of made-up machines with 8.
+//! An entry is the physical address of the next table or of the page, plus flags: bit 0 present, bit 7 "this is the
+//! page" above the lowest level, bit 63 no-execute. Entries here also carry what real ones may: the memory encryption
+//! bit, bit 12 (PAT) in large pages and a software bit (52), so that a reader that masks too little goes astray.
+//! Entries of 4 bytes have room for the address and the low bits alone, and so have those of made-up machines with 8.
 
 use crate::arena::Arena;
 use crate::bytes::Endian;

@@ -146,8 +146,9 @@ pub struct Line {
     pub poisoned: bool,
     /// Tail pages carry flags and fields that look like page cache; only from 4.4 on, where tails are recognisable.
     pub tail_garbage: bool,
-    /// Struct pages beyond the first page of them are shared (HugeTLB vmemmap optimisation): with the first page until 7.0
-    /// (e7d324850bfc, 5.18), which shows false heads, with a page of tails from 7.1 on. Needs vmemmap in 4 KiB pages.
+    /// Struct pages beyond the first page of them are shared (HugeTLB vmemmap optimisation): with the first page until
+    /// 7.0 (e7d324850bfc, 5.18), which shows false heads, with a page of tails from 7.1 on. Needs vmemmap in 4 KiB
+    /// pages.
     pub hvo: bool,
 }
 
@@ -351,7 +352,8 @@ mod tests {
     #[test]
     fn reads_every_form() {
         let recipe = Recipe::parse(
-            "ram 0..0x400 # all\n hole 0x10..0x20 garbage\n\nthp 0x200\nanon 0x1..3 zero poisoned\ncache 8..16 order=2 fill=0x5a tails=garbage\n",
+            "ram 0..0x400 # all\n hole 0x10..0x20 garbage\n\nthp 0x200\nanon 0x1..3 zero poisoned\n\
+             cache 8..16 order=2 fill=0x5a tails=garbage\n",
         );
         assert_eq!(recipe.present(), [0..0x10, 0x20..0x400]);
         assert_eq!(recipe.lines[0], Line::new(Kind::Anon, 0x200..0x400).order(9));

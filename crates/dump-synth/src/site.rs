@@ -414,7 +414,7 @@ fn own_area(config: &KernelConfig, ram: &[Range<u64>]) -> Range<u64> {
         with_area.push(area.clone());
         let tables = table_bytes(config, &with_area);
         let sections = mem_section_bytes(config);
-        let repeated = config.repeated_to / config.sections_or_default().pages() * 64; // a table entry and a section each
+        let repeated = config.repeated_to / config.sections_or_default().pages() * 64; // an entry and a section each
         let own = image_bytes(config) + sections + placement(config, &with_area).bytes();
         let needed = own + MISCELLANY + tables + repeated;
         if needed <= size {

@@ -15,8 +15,8 @@ const PHDR: u64 = 56;
 const IDENT: [u8; 24] = [0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 62, 0, 1, 0, 0, 0];
 
 impl FakeKernel {
-    /// Writes what [`FakeKernel::vmcore`] gives to an empty file, pages of zeros as holes. RAM alone: the kernel image has no
-    /// segment of its own, its page tables lead there too.
+    /// Writes what [`FakeKernel::vmcore`] gives to an empty file, pages of zeros as holes. RAM alone: the kernel image
+    /// has no segment of its own, its page tables lead there too.
     ///
     /// # Errors
     /// Where the file cannot be written, or cannot be as large.

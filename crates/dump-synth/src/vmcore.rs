@@ -13,8 +13,9 @@ impl FakeKernel {
         self.elf().to_bytes()
     }
 
-    /// The ELF file to be, for tests that want it changed first: PT_NOTE, then the kernel image of x86_64 at its virtual address (a
-    /// second view of memory that the next segments hold too, as kexec-tools arranges it), then RAM at direct-map addresses.
+    /// The ELF file to be, for tests that want it changed first: PT_NOTE, then the kernel image of x86_64 at its
+    /// virtual address (a second view of memory that the next segments hold too, as kexec-tools arranges it), then RAM
+    /// at direct-map addresses.
     #[must_use]
     pub fn elf(&self) -> ElfCore {
         let machine = self.config.machine;
@@ -31,8 +32,8 @@ impl FakeKernel {
         })
     }
 
-    /// The same memory as a kdump-compressed file of `level`, pages raw: what a first pass of filtering leaves. Zero pages
-    /// share one page of data when level bit 1 is set.
+    /// The same memory as a kdump-compressed file of `level`, pages raw: what a first pass of filtering leaves. Zero
+    /// pages share one page of data when level bit 1 is set.
     #[must_use]
     pub fn kdump(&self, level: u32) -> KdumpFile {
         let expected = self.expected(level);
@@ -70,7 +71,8 @@ impl FakeKernel {
     }
 }
 
-/// Recognisable registers of `cpu`: each holds its index and, where there is room, the CPU; `rip` points into the kernel image.
+/// Recognisable registers of `cpu`: each holds its index and, where there is room, the CPU; `rip` points into the
+/// kernel image.
 fn registers(image: u64, cpu: u64, width: Width) -> [u64; X86_64_REGISTERS] {
     let shift = 4 * width.bytes() as u32;
     let mut registers = [0; X86_64_REGISTERS];

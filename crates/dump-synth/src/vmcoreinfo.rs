@@ -1,8 +1,9 @@
 //! The text of VMCOREINFO: the keys each era's kernel prints, in its order.
 //!
-//! The common part follows `crash_save_vmcoreinfo_init()` (kernel/kexec.c, later crash_core.c and vmcore_info.c), the end
-//! `arch_crash_save_vmcoreinfo()` of x86_64. The log's structures are those of 64-bit kernels on any machine. SYMBOL values are hexadecimal without 0x, all others decimal, except
-//! KERNELOFFSET (hexadecimal) and VMALLOC_START (0x).
+//! The common part follows `crash_save_vmcoreinfo_init()` (kernel/kexec.c, later crash_core.c and vmcore_info.c), the
+//! end `arch_crash_save_vmcoreinfo()` of x86_64. The log's structures are those of 64-bit kernels on any machine.
+//! SYMBOL values are hexadecimal without 0x, all others decimal, except KERNELOFFSET (hexadecimal) and VMALLOC_START
+//! (0x).
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

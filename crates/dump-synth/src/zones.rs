@@ -1,7 +1,7 @@
 //! Nodes, zones and free lists: one node with three zones, the middle one spanning all memory.
 //!
-//! Each order's `free_area` holds one list head per migrate type; the entries are linked through `page.lru` of the first
-//! page of each free block. List heads without entries point to themselves.
+//! Each order's `free_area` holds one list head per migrate type; the entries are linked through `page.lru` of the
+//! first page of each free block. List heads without entries point to themselves.
 
 use crate::config::{FreeLists, KernelConfig};
 use crate::facts::{FREE_ORDERS, ZoneLayout};
@@ -101,7 +101,8 @@ fn put_lists(site: &mut Site, layout: &ZoneLayout, zone: Link, blocks: &[(u64, u
                 breakage = FreeLists::Whole;
             }
         }
-        site.put_word(zone.phys + area + layout.migrate_types * 2 * site.config.word(), members.len() as u64); // nr_free
+        let nr_free = zone.phys + area + layout.migrate_types * 2 * site.config.word();
+        site.put_word(nr_free, members.len() as u64);
     }
 }
 

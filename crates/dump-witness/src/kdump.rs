@@ -110,8 +110,8 @@ impl Kdump {
     /// The page `pfn`.
     ///
     /// # Errors
-    /// What crash or libkdumpfile could not read: a descriptor that points elsewhere than to page data, data that does not
-    /// decompress to a page.
+    /// What crash or libkdumpfile could not read: a descriptor that points elsewhere than to page data, data that does
+    /// not decompress to a page.
     pub fn page(&self, pfn: u64) -> Result<Page> {
         let Some(rank) = self.kept.rank(&self.ranks, pfn) else { return Ok(Page::Excluded) };
         let Some(found) = self.descriptor(rank)? else { return Ok(Page::Lost) };
@@ -237,7 +237,8 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// A dump of pfns 1 (raw), 2 (lost) and 3 (zlib) out of four, written from the table in formats' terms, not from this reader.
+    /// A dump of pfns 1 (raw), 2 (lost) and 3 (zlib) out of four, written from the table in formats' terms, not from
+    /// this reader.
     fn sample(big: bool) -> Vec<u8> {
         let mut file = vec![0u8; 4096 * 4 + 72];
         let mut put = |at: usize, size: usize, value: u64| {

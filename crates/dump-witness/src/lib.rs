@@ -2,9 +2,9 @@
 
 //! A second reader of crash dumps, for checking what gdump writes.
 //!
-//! It is written from the descriptions of the formats and shares no code with the product, so that a mistake would have to be
-//! made twice to pass. It is strict where a reader in the field would be lenient: what crash, drgn or libkdumpfile might trip
-//! over is an error here.
+//! It is written from the descriptions of the formats and shares no code with the product, so that a mistake would have
+//! to be made twice to pass. It is strict where a reader in the field would be lenient: what crash, drgn or
+//! libkdumpfile might trip over is an error here.
 //!
 //! | module | reads |
 //! |---|---|

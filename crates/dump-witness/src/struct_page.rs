@@ -1,6 +1,6 @@
 //! The raw struct page of a pfn, to look at when two programs judge it differently. x86_64 with vmemmap only.
 //!
-//! mem_section → the vmemmap base → the struct page's virtual address → the kernel's page tables → its physical address.
+//! mem_section → the vmemmap base → the struct page's virtual address → page tables → its physical address.
 
 use anyhow::{Context, Result, bail, ensure};
 

@@ -5,7 +5,7 @@ use dump_core::{Error, PageBitmap, PageSource, Result};
 /// The pages that are RAM, and those that a source means to hold.
 ///
 /// # Errors
-/// `Corrupt` where memory ends past all that a machine has; as [`PageSource::mark_ram`].
+/// `Corrupt` if memory ends later than on any machine; as [`PageSource::mark_ram`].
 pub fn bitmaps(source: &dyn PageSource) -> Result<(PageBitmap, PageBitmap)> {
     let end = source.meta().end_pfn;
     let new = || PageBitmap::new(end).ok_or_else(|| Error::corrupt(format!("memory up to page frame {end}")));

@@ -5,20 +5,23 @@
 //!          (BASE)                         (WORKER)  (a bit a page; window by window where all do not fit)
 //! ```
 //!
-//! A capture kernel has 100 to 500 MB for everything, and what runs out of it loses the dump. See docs/memory.md for what was
-//! measured.
+//! A capture kernel has 100 to 500 MB for everything, and running out of it costs the dump. See docs/memory.md for
+//! what was measured.
 
 use dump_core::PageBitmap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Bytes that a run uses before it has workers or bitmaps: the program's own pages, notes and headers, one page table walk.
+/// Bytes that a run uses before it has workers or bitmaps: the program's own pages, notes and headers, one page table
+/// walk.
 const BASE: u64 = 6 << 20;
 
-/// Bytes of these that are still to come once an input is open: code that has not run, a page table walk, small bitmaps.
+/// Bytes of these that are still to come once an input is open: code that has not run, a page table walk, small
+/// bitmaps.
 const REST: u64 = 3 << 20;
 
-/// Bytes that each worker adds: 48 KiB of pages read, a block compressed, a codec's tables, the part of its stack that it uses.
+/// Bytes that each worker adds: 48 KiB of pages read, a block compressed, a codec's tables, the part of its stack that
+/// it uses.
 const WORKER: u64 = 288 << 10;
 
 /// Bytes of memory that the work may take.
@@ -26,8 +29,8 @@ const WORKER: u64 = 288 << 10;
 pub struct Budget(u64);
 
 impl Budget {
-    /// `asked` bytes, or half of what is available: the other half is left to the page cache, without which writing a dump to a
-    /// file is slow.
+    /// `asked` bytes, or half of what is available: the other half is left to the page cache, without which writing a
+    /// dump to a file is slow.
     pub fn new(asked: Option<u64>) -> Budget {
         Budget(asked.or_else(|| available().map(|bytes| bytes / 2)).unwrap_or(u64::MAX))
     }
@@ -42,15 +45,15 @@ impl Budget {
         BASE + WORKER + 2 * PageBitmap::most_bytes(PageBitmap::CHUNK_PAGES)
     }
 
-    /// How many of `threads` workers fit: all, unless that left no room for the smallest bitmaps.
+    /// How many of `threads` workers fit: all, unless that leaves no room for the smallest bitmaps.
     pub fn threads(self, threads: usize) -> usize {
         let rest = self.0.saturating_sub(Budget::least() - WORKER);
         usize::try_from(rest / WORKER).unwrap_or(usize::MAX).clamp(1, threads.max(1))
     }
 
-    /// The pages that a bitmap may span if `bitmaps` of them are held at a time beside `threads` workers, and in no more than
-    /// `most` bytes: all `pages`, or as many chunks as fit, at least one. `taken` is what the process uses by now (bytes): an
-    /// open input may hold bitmaps and indexes of its own.
+    /// The pages that a bitmap may span if `bitmaps` of them are held at a time beside `threads` workers, and in no
+    /// more than `most` bytes: all `pages`, or as many chunks as fit, at least one. `taken` is what the process uses by
+    /// now (bytes): an open input may hold bitmaps and indexes of its own.
     pub fn window(self, taken: u64, threads: usize, bitmaps: u64, most: u64, pages: u64) -> u64 {
         let base = BASE.max(taken + REST);
         let room = self.0.saturating_sub(base + threads as u64 * WORKER).min(most) / bitmaps.max(1);
@@ -85,8 +88,8 @@ fn kib(text: &str, key: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// What the control group in `/proc/self/cgroup`, and those around it, still allow (bytes). In version 1 of control groups the
-/// memory controller has a tree of its own.
+/// What the control group in `/proc/self/cgroup`, and those around it, still allow (bytes). In version 1 of control
+/// groups the memory controller has a tree of its own.
 fn group(cgroup: &str, root: &Path) -> Option<u64> {
     let of = |line: &str| {
         let (_, rest) = line.split_once(':')?;

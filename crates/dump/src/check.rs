@@ -10,8 +10,8 @@ const PAGES_PER_TURN: u64 = 1 << 12;
 const PAGES_PER_LOOK: u64 = 64;
 
 impl Dump {
-    /// Reads everything, on all workers of the current rayon pool; returns a line for each kind of damage, none where there is
-    /// no damage.
+    /// Reads everything, on all workers of the current rayon pool; returns a line for each kind of damage, none where
+    /// there is no damage.
     ///
     /// # Errors
     /// A failure that touches more than pages.
@@ -19,7 +19,7 @@ impl Dump {
         let mut lines: Vec<String> = self.damage().iter().map(|damage| damage.to_string()).collect();
         lines.extend(self.container().check_headers().iter().map(|wrong| wrong.to_string()));
         if self.meta().incomplete {
-            lines.push("flagged incomplete: it was cut off when it was made".to_owned());
+            lines.push("flagged incomplete: writing it was not completed".to_owned());
         }
         let (ram, held) = bitmaps(self.source())?;
         let strays: u64 = held.runs(held.span()).map(|run| run.len() - ram.count(run)).sum();

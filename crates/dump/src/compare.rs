@@ -3,7 +3,7 @@
 //! | one has the page | the other | |
 //! |---|---|---|
 //! | its bytes | its bytes | must be equal |
-//! | its bytes | left it out, or speaks of no such memory | counted: that is what dump levels, and containers that cannot say so, do |
+//! | its bytes | excluded it, or has no such memory | counted: dump levels do that, and containers without marks |
 //! | its bytes | lost it, or cannot read it | a difference |
 
 use crate::bitmaps::bitmaps;

@@ -1,4 +1,4 @@
-//! From one dump to another: which pages go into it, and their way there.
+//! From one dump to another: which pages go into it, and how they get there.
 //!
 //! ```text
 //! Image ─ ConvertOptions ─> Conversion (all that can fail before an output is made) ─ outputs ─> Converted
@@ -16,19 +16,19 @@ use dump_filter::DumpLevel;
 use dump_kernel::SourceMemory;
 use dump_pipe::{Job, Outcome, Weights, convert, split_evenly};
 
-/// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be believed: struct pages alone, which no
-/// filter leaves out, are a 64th. A header out of thin air would otherwise size the bitmaps that are written.
+/// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be plausible: struct pages alone,
+/// which no filter leaves out, are a 64th. A made-up header would otherwise size the bitmaps that are written.
 const PLAUSIBLE_RAM: u64 = 1 << 26;
 
-/// Fine enough that parts come out even, coarse enough that nobody counts: 16 MiB. makedumpfile has a GiB.
+/// Small enough for parts of about the same size, and far more than a block: 16 MiB. makedumpfile has a GiB.
 const SPLIT_BLOCK: u64 = 16 << 20;
 
-/// What is made of a dump.
+/// What a dump is converted to.
 #[derive(Clone, Copy)]
 pub struct ConvertOptions {
     /// Its format, one that can be written.
     pub format: &'static Format,
-    /// How pages are compressed, where the format does that.
+    /// How pages are compressed, if the format has compressed pages.
     pub codec: Option<CodecId>,
     /// What is left out.
     pub level: DumpLevel,
@@ -45,7 +45,7 @@ pub struct ConvertOptions {
 }
 
 impl ConvertOptions {
-    /// A whole dump of `format`, with all pages, not compressed, in as much memory as the machine can spare.
+    /// A whole dump of `format` with all pages, uncompressed, made in as much memory as the machine can spare.
     pub fn new(format: &'static Format) -> ConvertOptions {
         ConvertOptions {
             format,
@@ -77,7 +77,7 @@ pub struct Conversion<'a> {
 pub struct Converted {
     /// How the writing ended.
     pub outcome: Outcome,
-    /// What the output says of the machine.
+    /// What the output states about the machine.
     pub meta: DumpMeta,
     /// Page frames that are RAM.
     pub ram_pages: u64,
@@ -85,20 +85,20 @@ pub struct Converted {
     pub held_pages: u64,
     /// What was left out, and why.
     pub findings: Findings,
-    /// Pages that were to be written, those left out as zero counted in.
+    /// Pages that were to be written, including those left out as zero.
     pub dumpable: u64,
     /// Pages of a window where the dumpable pages were computed window by window.
     pub window: Option<u64>,
 }
 
 impl<'a> Conversion<'a> {
-    /// Computes what goes into the dump, as far as the memory budget allows, and lays out split dumps. `view` is the kernel,
-    /// needed for levels above 1; without it broken and offline pages are not left out. `unknown` hears of page classes that
-    /// cannot be identified.
+    /// Computes what goes into the dump, as far as the memory budget allows, and lays out split dumps. `view` is the
+    /// kernel, needed for levels above 1; without it hwpoison and offline pages are not left out. `unknown` is called
+    /// for page classes that cannot be identified.
     ///
     /// # Errors
-    /// `Corrupt` where headers claim more than can be; `Interrupted` where the watcher asked to stop; what `unknown` returns; where
-    /// the format cannot be written as asked.
+    /// `Corrupt` if headers claim more than is possible; `Interrupted` if the watcher asked to stop; what `unknown`
+    /// returns; if the format cannot be written with these options.
     pub fn new(
         image: &'a Image,
         memory: &'a SourceMemory<'a>,
@@ -109,27 +109,27 @@ impl<'a> Conversion<'a> {
     ) -> Result<Conversion<'a>> {
         let format = options.format;
         let output = format.output.as_ref();
-        let output = output.ok_or_else(|| Error::unsupported(format!("{} is not written", format.name)))?;
+        let output = output.ok_or_else(|| Error::unsupported(format!("{} dumps cannot be written", format.name)))?;
         let meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
         let ram = plausible_ram(image)?;
         let threads = rayon::current_num_threads();
         let (taken, most, end) = (budget::taken(), options.bitmap_bytes, meta.end_pfn);
         let window = options.budget.window(taken, threads, output.bitmaps, most, end.0);
-        // containers that have no word for zero pages but to leave them out
+        // containers that cannot mark zero pages but leave them out
         let says_zero = output.abilities.contains(Abilities::SAYS_ZERO);
         let without_zeros = !says_zero && meta.dump_level & DumpLevel::ZERO.bits() != 0;
         let criteria = Criteria { image, memory, view, level: options.level, without_zeros };
         let dumpable = Dumpable::new(criteria, end, window, unknown, watch)?;
         let parts = parts(image, &meta, &dumpable, options, watch)?;
         let writer = (output.create)(&WriteOptions { codec: options.codec, parts })?;
-        // all that a report asks of the source, for once there are outputs nothing may fail without a word about them
+        // all that a report needs of the source: once there are outputs, nothing may fail without a message about them
         let (ram_pages, held_pages) = (ram.count(ram.span())?, ram.count_held()?);
         let all = dumpable.span();
         let pages = options.part.map_or(all, |range| range.intersect(all));
         Ok(Conversion { image, meta, ram, dumpable, pages, writer, watch, ram_pages, held_pages })
     }
 
-    /// What the output will say of the machine.
+    /// What the output will state about the machine.
     pub fn meta(&self) -> &DumpMeta {
         &self.meta
     }
@@ -137,7 +137,7 @@ impl<'a> Conversion<'a> {
     /// Writes it to `outputs`, one for each file, on all workers of the current rayon pool.
     ///
     /// # Errors
-    /// Where not even the headers could be written. All that happens after that is in the [`Outcome`].
+    /// If not even the headers could be written. All that happens after that is in the [`Outcome`].
     pub fn run(self, outputs: &[&dyn WriteAt]) -> Result<Converted> {
         let Conversion { image, meta, ram, dumpable, pages, writer, watch, ram_pages, held_pages } = self;
         let job = Job { source: image.source(), meta: &meta, ram: &ram, dumpable: &dumpable, pages, outputs, watch };
@@ -157,21 +157,21 @@ impl<'a> Conversion<'a> {
     }
 }
 
-/// RAM, where it is to be believed.
+/// RAM, if the headers are plausible.
 fn plausible_ram(image: &Image) -> Result<Ram<'_>> {
     let ram = Ram::new(image.source(), image.meta().end_pfn)?;
     let claimed = ram.count(ram.span())?;
     if claimed > PLAUSIBLE_RAM {
         let there = ram.count_held()?;
         if there < claimed >> 16 {
-            let text = format!("headers claim {claimed} pages of RAM, of which the dump holds {there}");
+            let text = format!("headers claim {claimed} pages of RAM, of which the dump has only {there}");
             return Err(Error::corrupt(text));
         }
     }
     Ok(ram)
 }
 
-/// The page frames that each file of a split dump holds; none for a dump that is not split.
+/// The page frames in each file of a split dump; none for a dump that is not split.
 fn parts(
     image: &Image,
     meta: &DumpMeta,

@@ -4,10 +4,10 @@
 //! held by the source ─ struct pages (exclude) ─ free lists (before 3.9) ─ zero pages, for some containers ─> dumpable
 //! ```
 //!
-//! Where the memory budget allows, all of them are computed at once and held. Else a window of them is held at a time, and
-//! computed again whenever it is asked for: first in ascending order, which counts them and says why pages are left out, and
-//! then as often as it takes. Each time costs a scan of the window's struct pages, so a budget that is too small for all costs
-//! two or three scans of all struct pages in place of one.
+//! Where the memory budget allows, all of them are computed at once and held. Else a window of them is held at a time,
+//! and computed again whenever it is asked for: first in ascending order, which counts them and why pages are left out,
+//! and then as often as needed. Each time costs a scan of the window's struct pages, so a budget that is too
+//! small for all costs two or three scans of all struct pages in place of one.
 
 use crate::image::Image;
 use crate::view::KernelView;
@@ -26,24 +26,24 @@ pub struct Criteria<'a> {
     pub image: &'a Image,
     /// Its memory.
     pub memory: &'a dyn PhysMemory,
-    /// Its kernel, where that can be asked.
+    /// Its kernel, if that is known.
     pub view: Option<&'a KernelView>,
     /// What is left out.
     pub level: DumpLevel,
-    /// Whether zero pages are left out too, for containers that have no other word for them.
+    /// Whether zero pages are left out too, for containers that cannot mark them otherwise.
     pub without_zeros: bool,
 }
 
-/// What was learnt of memory while its dumpable pages were computed.
+/// What is known about memory after its dumpable pages were computed.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    /// What was left out by struct page.
+    /// Pages left out because of their struct pages.
     pub tally: Tally,
     /// Zero pages left out.
     pub zero: u64,
 }
 
-/// Hears of a class of pages that cannot be identified and is kept, and why; refuses where that is asked for.
+/// Called with a class of pages that cannot be identified and is kept, and why; an error ends the conversion.
 pub type OnUnknown<'a> = &'a (dyn Fn(&str, &str) -> Result<()> + Sync);
 
 /// The dumpable pages of a dump.
@@ -59,23 +59,23 @@ pub struct Dumpable<'a> {
 
 #[derive(Default)]
 struct State {
-    /// The window at hand.
+    /// The current window.
     held: Option<Arc<PageBitmap>>,
     /// Windows computed so far, in ascending order.
     windows: u64,
     /// Dumpable pages of each chunk of those.
     counts: Vec<u32>,
-    /// For each window, what goes on into it from those before; one more than there are.
+    /// For each window, what continues into it from those before; one more than there are.
     before: Vec<Vec<Rest>>,
     findings: Findings,
 }
 
 impl<'a> Dumpable<'a> {
-    /// The pages below `end`, `window` of them at a time (all, or a multiple of [`PageBitmap::CHUNK_PAGES`]). The first window
-    /// is computed at once, so that most that can go wrong does so before anything is written.
+    /// The pages below `end`, `window` of them at a time (all, or a multiple of [`PageBitmap::CHUNK_PAGES`]). The first
+    /// window is computed at once, so that most that can go wrong does so before anything is written.
     ///
     /// # Errors
-    /// `Interrupted` where the watcher asked to stop; where the source cannot be read at all; what `unknown` returns.
+    /// `Interrupted` if the watcher asked to stop; if the source cannot be read at all; what `unknown` returns.
     pub fn new(
         criteria: Criteria<'a>,
         end: Pfn,
@@ -95,13 +95,13 @@ impl<'a> Dumpable<'a> {
         Ok(dumpable)
     }
 
-    /// What was learnt so far: about all pages, once all were asked for.
+    /// What is known so far: about all pages, once all were computed.
     pub fn findings(&self) -> Findings {
         self.lock().findings.clone()
     }
 
-    /// How many pages of `run` are known to be dumpable so far. At the ends of a run within a chunk of a window that is not at
-    /// hand, all of the chunk's are counted.
+    /// How many pages of `run` are known to be dumpable so far. At the ends of a run within a chunk of a window that is
+    /// not the current one, all of the chunk's are counted.
     pub fn count_known(&self, run: PfnRange) -> u64 {
         let run = run.intersect(self.span);
         let state = self.lock();
@@ -165,7 +165,7 @@ impl<'a> Dumpable<'a> {
         }
         if let Some(pfn) = tally.first_bad_order {
             let pages = tally.bad_orders;
-            let text = format!("{pages} pages call themselves free with an impossible order, the first {pfn}");
+            let text = format!("{pages} pages are marked free with an impossible order, the first is pfn {pfn}");
             (self.unknown)("some free pages", &text)?;
         }
         Ok(())
@@ -189,7 +189,7 @@ impl<'a> Dumpable<'a> {
         Ok(bits)
     }
 
-    /// Computes window `i`, into which `before` goes on.
+    /// Computes window `i`, into which `before` continues.
     fn compute(&self, i: u64, before: &[Rest]) -> Result<Window> {
         let Criteria { image, level, .. } = self.criteria;
         let span = self.window_span(i);
@@ -215,7 +215,7 @@ impl<'a> Dumpable<'a> {
     fn exclude_free_lists(&self, view: &KernelView, says: bool, found: &mut Window) -> Result<()> {
         let KernelView { kernel, map, .. } = view;
         let (memory, limit) = (self.criteria.memory, self.span.end.0);
-        // twice: a broken list may lead anywhere, so that nothing is believed before all of them were seen to be whole
+        // twice: a broken list may lead anywhere, so nothing is cleared before all lists were walked without an error
         let walked = kernel.free_lists(memory).and_then(|lists| {
             lists.walk(&mut kernel.memory(memory), map, limit, &mut |_| {})?;
             let mut free = |run| found.findings.tally.add(Reason::Free, found.bits.clear(run));

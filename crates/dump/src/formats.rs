@@ -2,37 +2,42 @@
 
 use dump_core::{CodecId, Format, OpenOptions};
 
-/// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its crate.
+/// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its
+/// crate.
 pub static FORMATS: &[&Format] =
     &[&dump_elf::FORMAT, &dump_kdump::FORMAT, &dump_raw::LIME, &dump_raw::AVML, &dump_raw::RAW];
 
 /// What a file is that is not read.
-struct Recognised {
+pub(crate) struct Recognised {
     magic: &'static [u8],
-    name: &'static str,
+    pub name: &'static str,
+    /// What to do instead.
+    pub hint: Option<&'static str>,
 }
+
+const MEMORY_ONLY: &str = "virsh dump --memory-only makes a dump";
 
 /// Formats that are recognised, so that they can be named.
 const RECOGNISED: &[Recognised] = &[
-    Recognised { magic: b"PAGEDU64", name: "a Windows crash dump" },
-    Recognised { magic: b"PAGEDUMP", name: "a 32-bit Windows crash dump" },
-    Recognised { magic: b"ZDMP", name: "a Comae dump" },
-    Recognised { magic: b"sadump\0\0", name: "an sadump dump" },
-    Recognised { magic: b"\xed\x23\x8f\x61\x73\x01\x19\xa8", name: "an LKCD dump" },
-    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xed", name: "an LKCD dump" },
-    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", name: "an s390 stand-alone dump" },
-    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfe", name: "an extended s390 stand-alone dump" },
-    Recognised { magic: b"\xed\xfe\x0f\xf0", name: "a Xen core of the old form" },
-    Recognised { magic: b"\xee\xfe\x0f\xf0", name: "a Xen core of the old form" },
-    Recognised { magic: b"QEVM", name: "a QEMU migration stream; virsh dump --memory-only makes a dump" },
-    Recognised { magic: b"LibvirtQemud", name: "a libvirt save file; virsh dump --memory-only makes a dump" },
-    Recognised { magic: b"\xd0\xbe\xd2\xbe", name: "a VMware snapshot" },
-    Recognised { magic: b"\xd2\xbe\xd2\xbe", name: "a VMware snapshot" },
-    Recognised { magic: b"\xd3\xbe\xd3\xbe", name: "a VMware snapshot" },
-    Recognised { magic: b"\xd1\xba\xd1\xba", name: "a VMware snapshot" },
-    Recognised { magic: b"\x14\x20\x28\x01", name: "a Hyper-V saved state" },
-    Recognised { magic: b"LinuxGuestRecord", name: "a Xen save file" },
-    Recognised { magic: b"\xdd\xcc\x8b\x9a", name: "an MCLX core" },
+    Recognised { magic: b"PAGEDU64", name: "a Windows crash dump", hint: None },
+    Recognised { magic: b"PAGEDUMP", name: "a 32-bit Windows crash dump", hint: None },
+    Recognised { magic: b"ZDMP", name: "a Comae dump", hint: None },
+    Recognised { magic: b"sadump\0\0", name: "a sadump dump", hint: None },
+    Recognised { magic: b"\xed\x23\x8f\x61\x73\x01\x19\xa8", name: "an LKCD dump", hint: None },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xed", name: "an LKCD dump", hint: None },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", name: "an s390 stand-alone dump", hint: None },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfe", name: "an extended s390 stand-alone dump", hint: None },
+    Recognised { magic: b"\xed\xfe\x0f\xf0", name: "a Xen core in the old format", hint: None },
+    Recognised { magic: b"\xee\xfe\x0f\xf0", name: "a Xen core in the old format", hint: None },
+    Recognised { magic: b"QEVM", name: "a QEMU migration stream", hint: Some(MEMORY_ONLY) },
+    Recognised { magic: b"LibvirtQemud", name: "a libvirt save file", hint: Some(MEMORY_ONLY) },
+    Recognised { magic: b"\xd0\xbe\xd2\xbe", name: "a VMware snapshot", hint: None },
+    Recognised { magic: b"\xd2\xbe\xd2\xbe", name: "a VMware snapshot", hint: None },
+    Recognised { magic: b"\xd3\xbe\xd3\xbe", name: "a VMware snapshot", hint: None },
+    Recognised { magic: b"\xd1\xba\xd1\xba", name: "a VMware snapshot", hint: None },
+    Recognised { magic: b"\x14\x20\x28\x01", name: "a Hyper-V saved state", hint: None },
+    Recognised { magic: b"LinuxGuestRecord", name: "a Xen save file", hint: None },
+    Recognised { magic: b"\xdd\xcc\x8b\x9a", name: "an MCLX core", hint: None },
 ];
 
 /// The format of that name.
@@ -61,8 +66,8 @@ pub(crate) fn probe(prefix: &[u8], options: &OpenOptions) -> Option<&'static For
 }
 
 /// What a file is that is not read.
-pub(crate) fn recognised(prefix: &[u8]) -> Option<&'static str> {
-    RECOGNISED.iter().find(|row| prefix.starts_with(row.magic)).map(|row| row.name)
+pub(crate) fn recognised(prefix: &[u8]) -> Option<&'static Recognised> {
+    RECOGNISED.iter().find(|row| prefix.starts_with(row.magic))
 }
 
 /// Whether a file looks like text.
@@ -89,7 +94,7 @@ mod tests {
         ] {
             assert_eq!(name(prefix), want, "{prefix:?}");
         }
-        assert_eq!(recognised(b"PAGEDU64 and more"), Some("a Windows crash dump"));
+        assert_eq!(recognised(b"PAGEDU64 and more").map(|row| row.name), Some("a Windows crash dump"));
         assert!(is_text(b"hello\nworld\n") && !is_text(b"") && !is_text(b"\0\0"));
     }
 

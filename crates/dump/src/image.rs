@@ -1,5 +1,5 @@
-//! The memory of a dumped machine, with all that can be learnt of its kernel: from the notes, or from vmcoreinfo found in
-//! memory, which puts right what QEMU leaves out or gets wrong.
+//! The memory of a dumped machine, with what is known about its kernel: from the notes, or from vmcoreinfo found in
+//! memory, which corrects what QEMU omits or gets wrong.
 
 use crate::memory_search;
 use crate::open::Dump;
@@ -10,7 +10,7 @@ use dump_core::{
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Kernel, PhysMemory, SourceMemory, Vmcoreinfo, Words};
 
-/// The memory of a dumped machine and what is known of it.
+/// The memory of a dumped machine and what is known about it.
 pub struct Image {
     source: Box<dyn PageSource>,
     meta: DumpMeta,
@@ -49,12 +49,12 @@ impl Image {
         Ok(image)
     }
 
-    /// Its pages, in the size that its kernel has.
+    /// Its pages, in the page size of its kernel.
     pub fn source(&self) -> &dyn PageSource {
         self.source.as_ref()
     }
 
-    /// What the container says of the machine, completed by what was learnt.
+    /// What the container states about the machine, completed from vmcoreinfo.
     pub fn meta(&self) -> &DumpMeta {
         &self.meta
     }
@@ -64,12 +64,12 @@ impl Image {
         self.info.as_ref()
     }
 
-    /// Where in memory that was found, if it had to be searched for.
+    /// The page frame in which vmcoreinfo was found, if memory had to be searched for it.
     pub fn vmcoreinfo_found_at(&self) -> Option<Pfn> {
         self.found_at
     }
 
-    /// Why the dump ends early, where it does.
+    /// Why the dump ends early, if it does.
     pub fn damage(&self) -> Option<&Error> {
         self.damage.as_ref()
     }
@@ -97,40 +97,41 @@ impl Image {
     /// Fills `buf` from physical address `at` on.
     ///
     /// # Errors
-    /// Where a byte of it is not in the dump or cannot be read.
+    /// If a byte of it is not in the dump or cannot be read.
     pub fn read_phys(&self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
         self.memory().reader().read(at, buf)
     }
 
-    /// Fills `buf` from virtual address `at` of the kernel on. Who reads more than a few makes a [`Kernel`] and keeps its memory.
+    /// Fills `buf` from virtual address `at` of the kernel on. To read more than a few,
+    /// make a [`Kernel`] and keep its memory.
     ///
     /// # Errors
-    /// As [`kernel`](Image::kernel); where a part of it is not mapped, or not in the dump.
+    /// As [`kernel`](Image::kernel); if a part of it is not mapped, or not in the dump.
     pub fn read_virt(&self, at: VirtAddr, buf: &mut [u8]) -> Result<()> {
         self.kernel()?.memory(&self.memory()).read(at, buf)
     }
 
-    /// Its kernel, by whose page tables virtual addresses are read.
+    /// Its kernel, through whose page tables virtual addresses are read.
     ///
     /// # Errors
-    /// `MissingInfo` where there is no vmcoreinfo, or it lacks a key; `Unsupported` where the page tables of the architecture are
-    /// not walked.
+    /// `MissingInfo` if there is no vmcoreinfo, or it lacks a key; `Unsupported` if the page tables of the architecture
+    /// are not supported.
     pub fn kernel(&self) -> Result<Kernel> {
         let info = self.info.as_ref().ok_or_else(|| Error::missing("the dump has no VMCOREINFO"))?;
         Kernel::new(info.clone(), self.meta.machine, self.meta.page_size, &self.meta.segments)
     }
 
-    /// Its kernel with all struct pages found, for filtering.
+    /// Its kernel with all struct pages located, for filtering.
     ///
     /// # Errors
-    /// As [`kernel`](Image::kernel), and where mem_map cannot be found.
+    /// As [`kernel`](Image::kernel), and if mem_map cannot be located.
     pub fn kernel_view(&self) -> Result<KernelView> {
         let kernel = self.kernel()?;
         KernelView::new(kernel, self.meta.end_pfn, &self.memory())
     }
 
-    /// Puts in what vmcoreinfo exports: it wins over headers, since QEMU leaves utsname empty, misreads phys_base (a decimal
-    /// number taken for hexadecimal) and knows no crash time.
+    /// Puts in what vmcoreinfo exports: it wins over headers, since QEMU leaves utsname empty, misreads phys_base (a
+    /// decimal number taken for hexadecimal) and knows no crash time.
     fn complete(&mut self) {
         let Some(info) = &self.info else { return };
         self.meta.crash_time = info.crash_time().or(self.meta.crash_time);

@@ -14,7 +14,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
-/// The bytes of a container, and what lay around them.
+/// The bytes of a container, and what they were wrapped in.
 pub(crate) struct Layers {
     /// The bytes.
     pub bytes: Bytes,
@@ -22,7 +22,7 @@ pub(crate) struct Layers {
     pub prefix: Vec<u8>,
     /// Names of the layers, the outermost first: "zstd", "flattened".
     pub names: Vec<&'static str>,
-    /// Why they end early, where a layer does.
+    /// Why they end early, if a layer does.
     pub damage: Option<Error>,
 }
 
@@ -30,7 +30,7 @@ impl Layers {
     /// Of the file, device or pipe at `path`; stdin where that is `-`. `mapped`: whether `/proc/vmcore` may be mapped.
     ///
     /// # Errors
-    /// Where it cannot be opened, is nothing that a dump can lie in, or a layer cannot be taken off.
+    /// If it cannot be opened, is no file, device or pipe with a dump, or a layer cannot be taken off.
     pub fn open(path: &Path, mapped: bool, watch: &dyn Watch) -> Result<Layers> {
         let spooled = open_file(path, mapped, watch)?;
         let prefix = prefix(&spooled.bytes)?;
@@ -81,7 +81,7 @@ fn open_file(path: &Path, mapped: bool, watch: &dyn Watch) -> Result<Layers> {
     }
 }
 
-/// What comes from a pipe is spooled: page tables and struct pages are read at random.
+/// Input from a pipe is spooled: page tables and struct pages are read at random.
 fn from_pipe(mut pipe: Box<dyn Read>, watch: &dyn Watch) -> Result<Layers> {
     let mut start = vec![0; PROBE_BYTES];
     let (n, e) = spool::fill(&mut pipe, &mut start);
@@ -120,8 +120,8 @@ fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
     Ok(prefix)
 }
 
-/// The length of a file or a device. Some kernels give `/proc/vmcore` none; it is then taken to go on for ever, and reading
-/// past its end is what ends it.
+/// The length of a file or a device. Some kernels give `/proc/vmcore` none; it is then treated as endless, and
+/// reading past its end ends it.
 fn length(file: &File) -> Result<u64> {
     let meta = file.metadata()?;
     if meta.len() != 0 {
@@ -132,8 +132,8 @@ fn length(file: &File) -> Result<u64> {
     Ok(if endless { i64::MAX as u64 } else { end })
 }
 
-/// Where a device ends, by seeking there; 0 where it cannot be sought in. What reads the descriptor afterwards begins at its
-/// start: a compressed dump on a block device was once read from its end.
+/// Where a device ends, by seeking there; 0 if it cannot seek. Reading the descriptor afterwards begins at its start: a
+/// compressed dump on a block device was once read from its end.
 fn end_of_device(mut file: &File) -> u64 {
     let end = file.seek(SeekFrom::End(0)).unwrap_or(0);
     match file.rewind() {

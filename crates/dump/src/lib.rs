@@ -1,9 +1,20 @@
-//! Kernel crash dumps: open any, see what it is and which kernel it holds, read its memory, filter it, write another.
+//! Opens kernel crash dumps of any format, identifies the kernel, reads its memory, and writes filtered dumps.
+//!
+//! A *crash dump* is the physical memory of a machine, saved after its kernel crashed or while a guest was paused. It
+//! lies in a *container*: a file format with headers that state which pages of memory there are and where in the file
+//! they begin. This crate opens all containers that [`FORMATS`] lists in the same way, so that a program need not know
+//! which one it was given.
+//!
+//! ```text
+//! path ── Dump::open ──> Dump ── into_image ──> Image ── convert_to_file ──> another dump
+//!                        headers, notes         memory by physical and virtual address, the kernel
+//! ```
 //!
 //! # Opening a dump
 //!
-//! [`Dump::open`] takes the path of a dump in any container that [`FORMATS`] lists (an ELF core such as `/proc/vmcore`, a
-//! kdump-compressed file, LiME, AVML), compressed as a whole or not, flattened or not, and says what it is:
+//! [`Dump::open`] takes the path of a dump: an ELF core such as `/proc/vmcore` or one from QEMU, a kdump-compressed
+//! file, LiME or AVML. It may be compressed as a whole (gzip, xz, zstd, lz4, bzip2) or flattened. Only headers and
+//! notes are read:
 //!
 //! ```no_run
 //! let dump = dump::Dump::open("vmcore")?;
@@ -11,10 +22,14 @@
 //! # Ok::<(), dump::Error>(())
 //! ```
 //!
+//! [`Dump::open_all`] opens a dump that is split into several files, and [`Opening`] has options, such as the address
+//! at which a file without headers begins in memory.
+//!
 //! # Reading memory
 //!
-//! [`Dump::into_image`] learns what there is to learn of the dumped kernel, from the VMCOREINFO note or, where there is none,
-//! from memory. An [`Image`] is read by physical address or, through the kernel's page tables, by virtual address:
+//! [`Dump::into_image`] adds what the dumped kernel exported about itself, its *vmcoreinfo*: from a note or, if there
+//! is none, by searching memory for it. The [`Image`] is read by physical address or, through the kernel's page tables,
+//! by virtual address:
 //!
 //! ```no_run
 //! use dump::{Dump, KernelSymbols, NoWatch, PhysAddr};
@@ -28,11 +43,14 @@
 //! # Ok::<(), dump::Error>(())
 //! ```
 //!
+//! [`NoWatch`] reports no progress; implement [`Watch`] to show it, or to stop the work early. To read many virtual
+//! addresses, make a [`Kernel`] once ([`Image::kernel`]); to visit all pages, see [`PageSource`] and [`read_pages`].
+//!
 //! # Filtering and writing
 //!
-//! A [`Conversion`] writes a dump of any format that can be written; [`convert_to_file`] is the short way. A *dump level* is a sum
-//! of the page classes that are left out: 1 zero pages, 2 page cache, 4 page cache with private data too, 8 user data, 16 free
-//! pages. Work is shared out to the workers of the current [rayon] pool; the bytes written do not depend on their number.
+//! [`convert_to_file`] writes a dump of any format in [`output_formats`]. Its *dump level* is the sum of the page
+//! classes to leave out: 1 zero pages, 2 page cache, 4 page cache with private data as well, 8 user data, 16 free
+//! pages.
 //!
 //! ```no_run
 //! use dump::{ConvertOptions, Dump, DumpLevel, NoWatch};
@@ -44,20 +62,30 @@
 //! # Ok::<(), dump::Error>(())
 //! ```
 //!
-//! # The words
+//! A [`Conversion`] does the same step by step: it writes to outputs of the caller's own, to several files, or to a
+//! pipe ([`FlatStream`]). The work is done by the workers of the current [rayon] pool; the bytes written do not depend
+//! on how many there are.
 //!
-//! | word | meaning |
+//! # Terms
+//!
+//! | term | meaning |
 //! |---|---|
-//! | page frame, [`Pfn`] | one page of physical memory; its number, physical address / page size |
-//! | container, [`Format`] | what a dump lies in, with its headers |
-//! | RAM, held, dumpable | page frames that are memory; that a container means to hold; that go into an output |
-//! | vmcoreinfo | `KEY=VALUE` lines that a kernel leaves for tools like this: addresses, sizes, offsets |
-//! | dump level | which page classes are left out, a sum of 1, 2, 4, 8 and 16 |
-//! | hole, excluded, lost, unreadable | no RAM; filtered out; cut off when the dump was made; cannot be read now |
+//! | page frame, [`Pfn`] | a page of physical memory, and its number: physical address / page size |
+//! | container, [`Format`] | the file format of a dump |
+//! | vmcoreinfo | `KEY=VALUE` lines that a kernel exports for tools like this: addresses, sizes, offsets |
+//! | RAM | page frames that are memory; the others are holes |
+//! | held | page frames whose content is in the dump |
+//! | dumpable | page frames whose content goes into the output of a conversion |
+//! | excluded | left out by a filter |
+//! | lost | missing because the dump is incomplete |
+//! | unreadable | in the dump, but reading it failed |
 //!
-//! Failures are one line each: what, where, found, expected ([`Error`]). Nothing here prints, and nothing panics on input.
+//! # Errors and features
 //!
-//! The feature `lzo` turns on LZO pages; it links a library under the GPL, version 2.
+//! An [`Error`] is one line: what, where, found, expected. Nothing here prints, and nothing panics on bad input.
+//!
+//! The features `zlib`, `snappy` and `zstd`, on by default, enable these codecs for pages. The feature `lzo` enables
+//! LZO: it links a library under the GPL, version 2.
 
 #![forbid(unsafe_code)]
 

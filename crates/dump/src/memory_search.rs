@@ -1,4 +1,4 @@
-//! Searching memory for vmcoreinfo, where no note has it.
+//! Searching memory for vmcoreinfo, if no note has it.
 
 use dump_core::{
     CodecSet, Content, DumpMeta, ErrorKind, Machine, PageBitmap, PageReader, PageSource, Pfn, PfnRange, Result, Watch,
@@ -24,8 +24,8 @@ const PAGES_PER_READ: u64 = 16;
 /// Every page of the kernel begins at a multiple of this (bytes), whatever the container's pages are.
 const STEP: usize = 4096;
 
-/// Looks for vmcoreinfo in memory: the candidate that holds on the kernel itself, else, for an architecture whose page tables
-/// are not walked, the longest.
+/// Looks for vmcoreinfo in memory: the candidate that the kernel in memory confirms or, for an architecture whose page
+/// tables are not supported, the longest.
 pub(crate) fn vmcoreinfo(source: &dyn PageSource, watch: &dyn Watch) -> Result<Option<Found>> {
     let mut found = candidates(source, watch)?;
     // several copies are normal; the most complete first, of equals the lowest
@@ -37,13 +37,13 @@ pub(crate) fn vmcoreinfo(source: &dyn PageSource, watch: &dyn Watch) -> Result<O
     Ok(found.into_iter().next().filter(|found| !is_walked(found, source.meta())))
 }
 
-/// Whether the kernel of the text is the one in memory: its release stands where the text says.
+/// Whether the kernel of the text is the one in memory: its release is where the text has it.
 fn holds(found: &Found, meta: &DumpMeta, memory: &SourceMemory<'_>) -> bool {
     let release = kernel(found, meta).and_then(|kernel| kernel.utsname(memory)).map(|uts| uts.release());
     release.is_ok_and(|release| Some(release.as_str()) == Vmcoreinfo::parse(&found.text).release())
 }
 
-/// Whether the page tables of its architecture are walked, so that a text that does not hold is none.
+/// Whether the page tables of its architecture are supported, so that a text that is not confirmed is rejected.
 fn is_walked(found: &Found, meta: &DumpMeta) -> bool {
     kernel(found, meta).err().is_none_or(|e| e.kind() != ErrorKind::Unsupported)
 }

@@ -1,15 +1,15 @@
-//! What somebody should know who wonders why a tool does not open a dump.
+//! Inconsistencies of a dump's headers, which may be why another tool does not open it.
 
 use crate::open::Dump;
 use dump_core::DumpMeta;
 use dump_kernel::{KernelSymbols, Vmcoreinfo};
 
 impl Dump {
-    /// Where the container's headers contradict the kernel's own words, a line each.
+    /// Where the container's headers contradict vmcoreinfo, a line each.
     pub fn oddities(&self) -> Vec<String> {
         let Some(info) = self.vmcoreinfo() else {
             return vec![
-                "no VMCOREINFO: drgn cannot open it; gdump looks for it in memory when it converts".to_owned(),
+                "no VMCOREINFO: drgn cannot open it; gdump searches memory for it when it converts".to_owned(),
             ];
         };
         // containers without headers of their own state nothing that could be wrong
@@ -24,7 +24,7 @@ fn contradictions(meta: &DumpMeta, info: &Vmcoreinfo) -> Vec<String> {
     let mut odd = Vec::new();
     let (stated, release) = (meta.release().unwrap_or_default(), info.release().unwrap_or_default());
     if stated != release {
-        odd.push(format!("utsname says release {stated:?}, VMCOREINFO {release:?}"));
+        odd.push(format!("release is {stated:?} in the header, {release:?} in VMCOREINFO"));
     }
     let phys_base = info.number("phys_base").or_else(|| info.number("PHYS_OFFSET")).map(|value| value as u64);
     let stated = meta.phys_base.unwrap_or(0);
@@ -32,7 +32,7 @@ fn contradictions(meta: &DumpMeta, info: &Vmcoreinfo) -> Vec<String> {
         odd.push(format!("phys_base is {stated:#x} in the header, {phys_base:#x} in VMCOREINFO"));
     }
     if let Some(size) = info.page_size().filter(|size| *size != meta.page_size) {
-        odd.push(format!("pages of {} bytes, the kernel's have {}", meta.page_size.bytes(), size.bytes()));
+        odd.push(format!("page size is {} in the header, {} in VMCOREINFO", meta.page_size.bytes(), size.bytes()));
     }
     odd
 }

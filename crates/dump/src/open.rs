@@ -1,6 +1,6 @@
-//! Opening a dump, whatever it is in.
+//! Opening a dump in any container.
 
-use crate::formats::{is_text, probe, recognised};
+use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
 use crate::layers::Layers;
 use dump_core::{
@@ -9,7 +9,7 @@ use dump_core::{
 use dump_kernel::Vmcoreinfo;
 use std::path::{Path, PathBuf};
 
-/// An opened dump: its container, before anything is looked for in its memory.
+/// An opened dump: its container, before anything is read from its memory.
 pub struct Dump {
     container: Box<dyn Container>,
     layers: Vec<&'static str>,
@@ -20,7 +20,7 @@ pub struct Dump {
 /// How inputs are opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// What the user says of them.
+    /// What the user states about them.
     pub options: OpenOptions,
     /// Whether `/proc/vmcore` may be mapped rather than read.
     pub mapped: bool,
@@ -36,7 +36,7 @@ impl Dump {
     /// Opens the dump at `path`, in any container, compressed as a whole or not, flattened or not.
     ///
     /// # Errors
-    /// One line that names the file and says what it is, where it is nothing that is read.
+    /// One line that names the file and what it is, if it is not a dump that can be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Dump> {
         Dump::open_all(&[path.as_ref().to_owned()], &Opening::default(), &NoWatch)
     }
@@ -44,7 +44,7 @@ impl Dump {
     /// Opens a dump, or all the files of one that is spread over several; `-` is stdin.
     ///
     /// # Errors
-    /// As [`open`](Dump::open); where the files are not parts of one dump.
+    /// As [`open`](Dump::open); if the files are not parts of one dump.
     pub fn open_all(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
         let mut files = Vec::new();
@@ -53,14 +53,15 @@ impl Dump {
             files.push((name.clone(), file));
         }
         let dump = match files.len() {
-            0 => Err(Error::new(ErrorKind::BadMagic, "no file")),
+            0 => Err(Error::new(ErrorKind::BadMagic, "no file given")),
             1 => one(files, opening),
             _ => parts(files),
         };
         dump.map(|dump| Dump { name: names.join(", "), ..dump })
     }
 
-    /// A dump out of a container that was opened elsewhere: a format of the caller's own, a live machine. `name` is for messages.
+    /// A dump from a container that was opened elsewhere: a format of the caller's own, a live machine. `name` is for
+    /// messages.
     pub fn from_container(container: Box<dyn Container>, name: impl Into<String>) -> Dump {
         Dump { container: with_page_size(container), layers: Vec::new(), damage: None, name: name.into() }
     }
@@ -70,17 +71,17 @@ impl Dump {
         self.container.describe()
     }
 
-    /// What lay around the container, the outermost first: "zstd", "flattened".
+    /// What the container was wrapped in, the outermost first: "zstd", "flattened".
     pub fn layers(&self) -> &[&'static str] {
         &self.layers
     }
 
-    /// Why it ends early, where it does; what comes before can be read.
+    /// Why it ends early, if it does; what comes before can be read.
     pub fn damage(&self) -> Option<&Error> {
         self.damage.as_ref().or_else(|| self.container.damage())
     }
 
-    /// What the container says of the machine.
+    /// What the container states about the machine.
     pub fn meta(&self) -> &DumpMeta {
         self.container.meta()
     }
@@ -100,16 +101,16 @@ impl Dump {
         &self.name
     }
 
-    /// Its vmcoreinfo, as far as the container has it.
+    /// Its vmcoreinfo, if the container has it.
     pub fn vmcoreinfo(&self) -> Option<Vmcoreinfo> {
         self.meta().vmcoreinfo().map(Vmcoreinfo::parse)
     }
 
-    /// The memory of the dumped machine, with all that can be learnt of its kernel: from the notes, or else from vmcoreinfo
-    /// searched for in memory, on all workers of the current rayon pool.
+    /// The memory of the dumped machine, with what is known about its kernel: from the notes, or else from vmcoreinfo
+    /// that memory is searched for, on all workers of the current rayon pool.
     ///
     /// # Errors
-    /// Where its pages cannot be looked at at all.
+    /// If its pages cannot be read at all.
     pub fn into_image(self, watch: &dyn Watch) -> Result<Image> {
         Image::new(self, watch)
     }
@@ -120,7 +121,7 @@ impl Dump {
     }
 }
 
-/// A file with its layers taken off, and the format of what lies within.
+/// A file without its layers, and the format of what they held.
 struct File {
     layers: Layers,
     format: &'static Format,
@@ -140,13 +141,19 @@ impl File {
     }
 }
 
-/// What a file is that is not opened.
+/// The error for a file that cannot be opened as a dump.
 fn unknown(layers: &Layers) -> Error {
     let prefix = layers.prefix.as_slice();
     match recognised(prefix) {
-        Some(name) => Error::unsupported(format!("{name}, which this version does not read")),
+        Some(Recognised { name, hint, .. }) => {
+            let e = Error::unsupported(format!("{name}, which this version does not read"));
+            match hint {
+                Some(hint) => e.hint(*hint),
+                None => e,
+            }
+        }
         None if is_text(prefix) => inside(&layers.names, "a text file, not a dump"),
-        None if prefix.is_empty() => inside(&layers.names, "empty, not a dump"),
+        None if prefix.is_empty() => inside(&layers.names, "an empty file, not a dump"),
         None => inside(&layers.names, "not a dump of a known format").hint("--raw-base ADDR reads bare memory"),
     }
 }
@@ -166,7 +173,7 @@ fn one(files: Vec<(String, File)>, opening: &Opening) -> Result<Dump> {
     dumps.next().unwrap_or_else(|| Err(Error::bug("no file to open")))
 }
 
-/// One dump out of several files, all of one format, which has such dumps.
+/// One dump from several files, all of one format that can be split.
 fn parts(files: Vec<(String, File)>) -> Result<Dump> {
     let (mut parts, mut damage, mut layers, mut open_parts) = (Vec::new(), None, Vec::new(), None);
     let mut first: Option<&'static str> = None;
@@ -187,8 +194,8 @@ fn parts(files: Vec<(String, File)>) -> Result<Dump> {
     Ok(Dump { container: open(parts)?, layers, damage, name: String::new() })
 }
 
-/// The container with pages as the kernel's notes say, where it does not state their size itself. 4 KiB, with which it opened,
-/// divides every other page size.
+/// The container with pages as the kernel's notes say, where it does not state their size itself. 4 KiB, with which it
+/// opened, divides every other page size.
 fn with_page_size(mut container: Box<dyn Container>) -> Box<dyn Container> {
     if !container.states_page_size() {
         let size = container.meta().vmcoreinfo().map(Vmcoreinfo::parse).and_then(|info| info.page_size());

@@ -7,12 +7,12 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Writes a dump to a new file at `path`, which only its owner may read, for a dump holds what its machine held. Page classes that
-/// cannot be identified are kept.
+/// Writes a dump to a new file at `path`, which only its owner may read, for a dump holds what its machine held. Page
+/// classes that cannot be identified are kept.
 ///
 /// # Errors
-/// Where the conversion cannot begin, the file exists or cannot be made, or the dump could not be finished: it is then flagged
-/// incomplete where its format has a flag for that, and readable as far as it goes.
+/// If the conversion cannot begin, the file exists or cannot be created, or the dump could not be completed: it is then
+/// flagged incomplete, if its format has such a flag, and readable as far as it goes.
 pub fn convert_to_file(image: &Image, options: &ConvertOptions, path: impl AsRef<Path>) -> Result<Converted> {
     let path = path.as_ref();
     let memory = image.memory();

@@ -16,7 +16,7 @@ impl<'a> Ram<'a> {
     /// The RAM of `source` below `end`.
     ///
     /// # Errors
-    /// `Corrupt` where that is more than any machine has.
+    /// `Corrupt` if that is more than any machine has.
     pub fn new(source: &'a dyn PageSource, end: Pfn) -> Result<Ram<'a>> {
         if end.0 > PageBitmap::MAX_PAGES {
             return Err(Error::corrupt(format!("memory up to page frame {end}, more than any machine has")));

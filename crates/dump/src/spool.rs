@@ -1,5 +1,4 @@
-//! Inputs that cannot be read at random, made so: what is compressed or comes from a pipe goes to a temporary file without a
-//! name.
+//! Inputs without random access: what is compressed or comes from a pipe is copied to a temporary file without a name.
 
 use crate::compression::Compression;
 use dump_core::{Error, ErrorKind, Phase, Result, Watch, is_zero};
@@ -12,7 +11,7 @@ const BYTES_PER_WRITE: usize = 256 << 10;
 
 /// What became of an input.
 pub(crate) struct Spooled {
-    /// Its bytes, in a file that goes with the process.
+    /// Its bytes, in a file that ends with the process.
     pub file: File,
     /// How many.
     pub len: u64,
@@ -20,10 +19,11 @@ pub(crate) struct Spooled {
     pub damage: Option<Error>,
 }
 
-/// Copies a stream, decompressed if it is compressed, to a temporary file. `total` is how much of it there is, 0 if that is not known.
+/// Copies a stream, decompressed if it is compressed, to a temporary file. `total` is how much of it there is, 0 if
+/// that is not known.
 ///
 /// # Errors
-/// Where nothing can be decompressed, or the temporary file cannot hold it.
+/// If nothing can be decompressed, or the temporary file cannot hold it.
 pub(crate) fn spool(
     stream: impl Read,
     compression: Option<&Compression>,

@@ -1,9 +1,9 @@
-//! A kernel with its struct pages found.
+//! A kernel with its struct pages located.
 
 use dump_core::{Pfn, Result};
 use dump_kernel::{Kernel, MemMap, PageRules, PhysMemory};
 
-/// What a kernel says of its pages.
+/// What a kernel knows about its pages.
 pub struct KernelView {
     /// The kernel.
     pub kernel: Kernel,
@@ -14,13 +14,13 @@ pub struct KernelView {
 }
 
 impl KernelView {
-    /// Finds the struct pages of the page frames below `end`, and how they are marked.
+    /// Locates the struct pages of the page frames below `end`, and computes how they are marked.
     ///
     /// # Errors
-    /// Where the dump does not say, or cannot be read there.
+    /// If vmcoreinfo lacks what is needed, or the dump cannot be read there.
     pub fn new(kernel: Kernel, end: Pfn, memory: &dyn PhysMemory) -> Result<KernelView> {
         let rules = kernel.page_rules()?;
-        let map = kernel.mem_map(memory, end).map_err(|e| e.within("mem_map cannot be found"))?;
+        let map = kernel.mem_map(memory, end).map_err(|e| e.within("cannot locate mem_map"))?;
         Ok(KernelView { kernel, map, rules })
     }
 }

@@ -1,8 +1,8 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
-//! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside: `target` for
-//! outputs, `progress`, `messages` and `report` for people, `interrupt` for signals. All knowledge of formats and kernels is in
-//! the library `dump`; terminals, paths and exit statuses are here.
+//! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside:
+//! `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals. All knowledge of
+//! formats and kernels is in the library `dump`; terminals, paths and exit statuses are here.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 //! Progress bars on a terminal's stderr; nothing elsewhere.
 //!
-//! Bars are fed and drawn at even intervals, whatever the workers report meanwhile: indicatif draws the first twenty reports at
-//! once and then one a second, so that a dump of a second stood at 2 % until it was done. Percent, rate and time left are all
-//! computed from the same two numbers, what is done and since when, so that they agree.
+//! Bars are fed and drawn at even intervals, whatever the workers report meanwhile: indicatif draws the first twenty
+//! reports at once and then one a second, so that a dump of a second stood at 2 % until it was done. Percent, rate and
+//! time left are all computed from the same two numbers, what is done and since when, so that they agree.
 
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};

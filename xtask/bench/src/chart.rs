@@ -1,9 +1,9 @@
-//! The outcome as a picture: a bar for each row, as long as gdump is times faster, with marks for what it must reach, what
-//! it aims at, and what the limit allows.
+//! The outcome as a picture: a bar for each row, as long as gdump is times faster, with marks for what it must reach,
+//! what it aims at, and what the limit allows.
 //!
 //! SVG by hand: no fonts but the reader's, no script. One set of colours that can be read on white and on black: GitHub
-//! shows the pictures of a README on either, and its theme is not always the one that the reader's browser would tell the
-//! picture. The same outcome gives the same bytes.
+//! shows the pictures of a README on either, and its theme is not always the one that the reader's browser would tell
+//! the picture. The same outcome gives the same bytes.
 
 use super::outcome::{Line, Outcome, Peer};
 
@@ -37,8 +37,9 @@ pub fn svg(outcome: &Outcome) -> String {
     let scale = Scale::of(&rows);
     let height = TOP + ROW * rows.len() as f64 + 30.0;
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
-         role=\"img\" aria-label=\"How many times faster gdump is than makedumpfile\">\n{STYLE}"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
+         viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+         aria-label=\"How many times faster gdump is than makedumpfile\">\n{STYLE}"
     );
     text += &header(outcome);
     text += &grid(&scale, rows.len());
@@ -69,7 +70,8 @@ impl Scale {
 
 fn header(outcome: &Outcome) -> String {
     let mut text = format!(
-        "<text class=\"title\" x=\"12\" y=\"22\">Times faster than makedumpfile</text>\n<text x=\"12\" y=\"41\">{}</text>\n",
+        "<text class=\"title\" x=\"12\" y=\"22\">Times faster than makedumpfile</text>\n\
+         <text x=\"12\" y=\"41\">{}</text>\n",
         escaped(&outcome.setting())
     );
     let y = 62.0;
@@ -90,7 +92,8 @@ fn grid(scale: &Scale, rows: usize) -> String {
     for number in 0..=scale.max as u32 {
         let x = scale.x(number.into());
         text += &format!(
-            "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/><text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{number}</text>\n",
+            "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>\
+             <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{number}</text>\n",
             bottom + 18.0
         );
     }

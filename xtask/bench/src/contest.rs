@@ -1,7 +1,7 @@
 //! A row, run by everyone in turn.
 //!
-//! gdump is held against makedumpfile in its fastest way: without threads or with as many as there are CPUs, whichever was
-//! faster in a first run, which does not count.
+//! gdump is held against makedumpfile in its fastest way: without threads or with as many as there are CPUs, whichever
+//! was faster in a first run, which does not count.
 
 use anyhow::{Context, Result};
 
@@ -11,8 +11,8 @@ use super::sample::{Sample, median};
 use super::stage::{First, Runner, Stage, Task};
 use crate::machine;
 
-/// A row that seems slower than before is measured further, up to this many times as many runs: what a busy machine does to a
-/// few runs goes away, what the program does stays.
+/// A row that seems slower than before is measured further, up to this many times as many runs: what a busy machine
+/// does to a few runs goes away, what the program does stays.
 const SETS: u32 = 4;
 
 /// How a row is run.
@@ -104,8 +104,8 @@ fn seems_slower(ours: &Entrant, before: &Entrant) -> bool {
     versus(ours, before).is_ok_and(|before| before.time > SLOWER)
 }
 
-/// gdump beside the one before: the ratio of each turn, and of those the median, which a machine that slows down for some turns
-/// does not move.
+/// gdump beside the one before: the ratio of each turn, and of those the median, which a machine that slows down for
+/// some turns does not move.
 fn versus(ours: &Entrant, before: &Entrant) -> Result<Before> {
     let pairs = || ours.samples.iter().zip(&before.samples);
     Ok(Before {

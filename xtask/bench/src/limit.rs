@@ -1,13 +1,13 @@
 //! What no program could do a row in less than: the codec alone, and the copy alone, on all CPUs.
 //!
-//! Both are measured in turn with the programs, so that a machine that slows down slows them too. The codec compresses the very
-//! pages that the row compresses, out of memory and to nowhere. The copy reads as many bytes as the row has to read, and writes
-//! as many as gdump wrote, in blocks of 256 KiB, on the same file systems.
+//! Both are measured in turn with the programs, so that a machine that slows down slows them too. The codec compresses
+//! the very pages that the row compresses, out of memory and to nowhere. The copy reads as many bytes as the row has to
+//! read, and writes as many as gdump wrote, in blocks of 256 KiB, on the same file systems.
 //!
-//! The limit of a row is their sum. Copying is the CPUs' work as compressing is: while a CPU copies it compresses nothing, so even a
-//! program that keeps every CPU busy takes both times. (A program that maps its input saves a part of the copy, and pays
-//! for it in page faults.) Left out is what depends on how a program works: judging struct pages, zero tests, decompressing
-//! the struct pages of an input that is compressed.
+//! The limit of a row is their sum. Copying is the CPUs' work as compressing is: while a CPU copies it compresses
+//! nothing, so even a program that keeps every CPU busy takes both times. (A program that maps its input saves a part
+//! of the copy, and pays for it in page faults.) Left out is what depends on how a program works: judging struct pages,
+//! zero tests, decompressing the struct pages of an input that is compressed.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -84,7 +84,8 @@ impl Pages {
         remove(std::slice::from_ref(&self.path))
     }
 
-    /// Bytes that must be read to filter to this level: every page that is kept, and, where struct pages are asked, those.
+    /// Bytes that must be read to filter to this level: every page that is kept, and, where struct pages are asked,
+    /// those.
     fn to_read(&self) -> u64 {
         self.kept * self.size + if self.level > 1 { self.ram * STRUCT_PAGE } else { 0 }
     }
@@ -107,7 +108,8 @@ pub fn needs_pages(row: &Row) -> bool {
     row.input == Input::Vmcore && (row.codec.is_some() || row.level > 1)
 }
 
-/// Measures the limit of `task` once; `written` is what gdump writes. `pages` are those of its level, where it needs them.
+/// Measures the limit of `task` once; `written` is what gdump writes. `pages` are those of its level, where it needs
+/// them.
 pub fn measure(stage: &Stage<'_>, task: &Task<'_>, written: u64, pages: Option<&Pages>) -> Result<Limit> {
     let codec_s = match (task.row.codec, pages, &stage.setup.peer) {
         (Some(codec), Some(pages), Some(peer)) => Some(compress(&peer.codec_limit, codec, pages)?),

@@ -14,9 +14,9 @@ pub struct Sample {
 impl Sample {
     /// How time(1) is asked for what [`Sample::new`] reads: the peak in KiB.
     ///
-    /// Through time(1), because asking the kernel ourselves takes unsafe code. Its %M is right for small programs too: a
-    /// child's peak starts from the memory of the process that forked it, which is `time` (1.1 MiB as `time true` says,
-    /// whatever the memory of who called `time`).
+    /// Through time(1), because asking the kernel ourselves takes unsafe code. Its %M is right for small programs too:
+    /// a child's peak starts from the memory of the process that forked it, which is `time` (1.1 MiB as `time true`
+    /// says, whatever the memory of who called `time`).
     pub const TIME_FORMAT: &str = "%M";
 
     /// From the time measured here and the word that time(1) wrote.

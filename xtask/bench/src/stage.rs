@@ -73,8 +73,8 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Makes the files that `row` reads, so that all programs read the same: with makedumpfile where it is measured, else with
-    /// the older gdump.
+    /// Makes the files that `row` reads, so that all programs read the same: with makedumpfile where it is measured,
+    /// else with the older gdump.
     pub fn prepare<'r>(&self, row: &'r Row) -> Result<Task<'r>> {
         let files = |names: &[&str]| names.iter().map(|name| self.path(name)).collect::<Vec<_>>();
         let vmcore = &self.setup.vmcore;

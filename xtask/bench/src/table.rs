@@ -8,7 +8,8 @@ type Column = (&'static str, fn(&Line) -> String);
 const GDUMP: &[Column] = &[("gdump, s", |line| seconds(line.gdump.median.wall_s))];
 const PEAK: &[Column] =
     &[("peak, MiB", |line| judged(format!("{:.0}", line.gdump.median.rss_mib), line.is_lean(), "missed"))];
-/// What makedumpfile took, what was reached beside what must be, and the limit as seconds of the codec alone and of the copy alone.
+/// What makedumpfile took, what was reached beside what must be, and the limit as seconds of the codec alone and of the
+/// copy alone.
 const PEER: &[Column] = &[("makedumpfile, s", |line| of(&line.peer, |peer| seconds(peer.runs.median.wall_s)))];
 const GOALS: &[Column] = &[
     ("times faster", |line| {
@@ -96,7 +97,8 @@ mod tests {
     fn beside_makedumpfile_misses_are_marked() {
         let text = markdown(&Outcome { before: false, ..example() });
         let lines: Vec<_> = text.lines().collect();
-        let head = "| run | makedumpfile, s | gdump, s | times faster | at least | aim | limit, s | output, times the peer's | peak, MiB |";
+        let head = "| run | makedumpfile, s | gdump, s | times faster | at least | aim | \
+                    limit, s | output, times the peer's | peak, MiB |";
         assert_eq!(lines[..2], [head, "|---|--:|--:|--:|--:|--:|--:|--:|--:|"]);
         assert_eq!(lines[2], "| `-c -d 1` | 10.0 | 2.00 | 5.00 | 4.0 | 5.5 | 1.50 + 0.250 | 1.010 | 8 |");
         assert_eq!(lines[3], "| `-c -d 1`, one thread | 12.0 | 4.00 | 3.00 | 2.0 |  |  | 1.010 | 6 |");
@@ -106,7 +108,8 @@ mod tests {
         );
         assert_eq!(
             lines[6],
-            "2 CPUs (CPU <1> & more), dump of 4.0 GiB, medians of 5, makedumpfile 1.7.9; limit: codec alone + copy alone, on all CPUs."
+            "2 CPUs (CPU <1> & more), dump of 4.0 GiB, medians of 5, makedumpfile 1.7.9; \
+             limit: codec alone + copy alone, on all CPUs."
         );
     }
 

@@ -9,7 +9,8 @@ use dump_synth::{Endian, Era, FlatStream, KernelBuilder, Notes, Packing, Width};
 use super::commands;
 use super::subject::Subject;
 
-/// An architecture whose struct pages are not walked (PowerPC and its number in ELF headers), so that nothing is left out.
+/// An architecture whose struct pages are not walked (PowerPC and its number in ELF headers), so that nothing is left
+/// out.
 const NOT_WALKED: u16 = 22;
 
 /// A machine with three stretches of RAM, a hole, and zero pages.

@@ -1,7 +1,7 @@
 //! `cargo xtask digests`: what gdump writes, as one line an output: digest, exit status, and the command that made it.
 //!
-//! Two programs that make the same lines write the same bytes. With `--before` both run here, on the same inputs by the same
-//! names, and only what differs is printed: that is how a change shows that it changes no output.
+//! Two programs that make the same lines write the same bytes. With `--before` both run here, on the same inputs by the
+//! same names, and only what differs is printed: that is how a change shows that it changes no output.
 //!
 //! | module                             | holds                                                    |
 //! |------------------------------------|----------------------------------------------------------|
@@ -10,8 +10,9 @@
 //! | [`kernels`], [`machines`], [`real`] | the subjects: dump-synth's kernels and machines, real dumps |
 //! | [`stage`]                          | runs commands and takes digests                          |
 //!
-//! Messages are not looked at, and neither is what `check` and `diff` print: people read that. Their exit statuses are, and so
-//! is makedumpfile's report, which scripts read. gdump has no clock: the same input gives the same bytes on any day.
+//! Messages are not looked at, and neither is what `check` and `diff` print: people read that. Their exit statuses are,
+//! and so is makedumpfile's report, which scripts read. gdump has no clock: the same input gives the same bytes on any
+//! day.
 
 mod commands;
 mod kernels;

@@ -17,7 +17,7 @@ pub fn subjects() -> Result<Vec<Subject>> {
     for dir in named("GDUMP_CORPUS").iter().flat_map(|corpus| folders(corpus)) {
         match dir.join("vmcore.zst") {
             vmcore if vmcore.exists() => all.push(large(&dir, vmcore)),
-            _ => all.extend(packed(&dir)?),
+            _ => all.extend(stored(&dir)?),
         }
     }
     for dir in named("GDUMP_CORPUS_ARCH").iter().flat_map(|corpus| folders(corpus)) {
@@ -35,10 +35,10 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// A subject whose `in/vmcore` is `packed`, unpacked.
-fn unpacked(name: String, packed: PathBuf, commands: Vec<String>) -> Subject {
+/// A subject whose `in/vmcore` is `compressed`, decompressed.
+fn decompressed(name: String, compressed: PathBuf, commands: Vec<String>) -> Subject {
     let make = move |dir: &Path| {
-        let mut from = zstd::Decoder::new(File::open(&packed).with_context(|| packed.display().to_string())?)?;
+        let mut from = zstd::Decoder::new(File::open(&compressed).with_context(|| compressed.display().to_string())?)?;
         // The kernel stands in a dump twice, far apart.
         from.window_log_max(27)?;
         std::io::copy(&mut from, &mut File::create(dir.join("vmcore"))?)?;
@@ -50,7 +50,7 @@ fn unpacked(name: String, packed: PathBuf, commands: Vec<String>) -> Subject {
 /// The fixture: everything, in several subjects so that all CPUs have work.
 fn fixture() -> Result<Vec<Subject>> {
     let vmcore = workspace::root()?.join("fixtures/tiny/vmcore.zst");
-    let with = |name: &str, list| unpacked(format!("fixture {name}"), vmcore.clone(), list);
+    let with = |name: &str, list| decompressed(format!("fixture {name}"), vmcore.clone(), list);
     let input = "in/vmcore";
     let levels = [commands::convert(input, LEVELS), commands::every_level(input)].concat();
     let without_notes =
@@ -97,11 +97,11 @@ fn large(dir: &Path, vmcore: PathBuf) -> Subject {
         ]
         .map(String::from),
     );
-    unpacked(program::base(dir), vmcore, list)
+    decompressed(program::base(dir), vmcore, list)
 }
 
-/// Dumps as they lie in a folder, packed or not: QEMU's.
-fn packed(dir: &Path) -> Result<Vec<Subject>> {
+/// Dumps as they lie in a folder, compressed or not: QEMU's.
+fn stored(dir: &Path) -> Result<Vec<Subject>> {
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
     files.sort();
@@ -128,5 +128,5 @@ fn other_architecture(dir: &Path) -> Subject {
         "info --json in/k31 > out/json",
         "-E -d 31 in/k31 out/o",
     ];
-    unpacked(program::base(dir), dir.join("dump.elf.zst"), list.map(String::from).to_vec())
+    decompressed(program::base(dir), dir.join("dump.elf.zst"), list.map(String::from).to_vec())
 }

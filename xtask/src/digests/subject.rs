@@ -9,9 +9,9 @@ pub type Make = Box<dyn Fn(&Path) -> Result<()> + Send + Sync>;
 
 /// Inputs and commands.
 ///
-/// A command is what stands behind `gdump`, with files by the folder they are in: `in/` holds the inputs, `out/` is empty
-/// before each command, and what a command puts into `kept/` is moved to `in/` for those that follow. `> FILE` and `< FILE`
-/// at its end are as in a shell.
+/// A command is what stands behind `gdump`, with files by the folder they are in: `in/` holds the inputs, `out/` is
+/// empty before each command, and what a command puts into `kept/` is moved to `in/` for those that follow. `> FILE`
+/// and `< FILE` at its end are as in a shell.
 pub struct Subject {
     /// What the lines begin with.
     pub name: String,

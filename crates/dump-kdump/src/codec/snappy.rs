@@ -33,7 +33,7 @@ impl PageCodec for Snappy {
         // The block begins with the length that it says it has; looked at before a byte is written.
         let says = decompress_len(compressed).map_err(|e| corrupt(&e))?;
         if says != page.len() {
-            return Err(Error::corrupt(format!("it says {says} bytes where a page has {}", page.len())));
+            return Err(Error::corrupt(format!("decompresses to {says} bytes, expected {}", page.len())));
         }
         self.decoder.decompress(compressed, page).map_err(|e| corrupt(&e)).map(drop)
     }

@@ -35,8 +35,8 @@ impl PageCodec for Zlib {
         // page.
         match status.map_err(|e| Error::corrupt(e.to_string()))? {
             Status::StreamEnd if decompressor.total_out() == page.len() as u64 => Ok(()),
-            Status::StreamEnd => Err(Error::corrupt("less than a page")),
-            Status::Ok | Status::BufError => Err(Error::corrupt("cut off, or more than a page")),
+            Status::StreamEnd => Err(Error::corrupt("decompresses to less than a page")),
+            Status::Ok | Status::BufError => Err(Error::corrupt("cut off, or decompresses to more than a page")),
         }
     }
 }

@@ -36,7 +36,7 @@ impl PageCodec for Zstd {
         let decompressor = created(&mut self.decompressor, Decompressor::new)?;
         let len = decompressor.decompress_to_buffer(compressed, page).map_err(|e| Error::corrupt(e.to_string()))?;
         if len != page.len() {
-            return Err(Error::corrupt(format!("{len} bytes, less than a page")));
+            return Err(Error::corrupt(format!("decompresses to {len} bytes, less than a page")));
         }
         Ok(())
     }

@@ -6,8 +6,8 @@
 //! | arm64, riscv64 | yes | yes | not yet |
 //! | arm, i386, ppc64, s390x | yes | – | not yet |
 //!
-//! A new architecture is a file beside this one, with a type that implements [`Arch`], and its row. Everything else here takes
-//! byte order, word size, page size and address layout from the dump or from `Arch`, never from x86_64.
+//! A new architecture is a file beside this one, with a type that implements [`Arch`], and its row. Everything else
+//! here takes byte order, word size, page size and address layout from the dump or from `Arch`, never from x86_64.
 
 mod arm64;
 mod named;
@@ -71,8 +71,8 @@ pub trait Arch: Send + Sync {
     /// Keys of vmcoreinfo that its kernels alone export (arch/*/kernel/{vmcore_info,crash_core,machine_kexec}.c).
     fn keys(&self) -> &'static [&'static str];
 
-    /// Physical minus link address of the kernel image (bytes, two's complement) as kdump headers have it, where the dump
-    /// says enough.
+    /// Physical minus link address of the kernel image (bytes, two's complement) as kdump headers have it, where the
+    /// dump says enough.
     fn phys_base(&self, facts: MachineFacts<'_>) -> Option<u64>;
 
     /// Whether an address lies in the kernel's part of the address space.
@@ -85,7 +85,8 @@ pub trait Arch: Send + Sync {
     /// The walk of the kernel's page tables.
     ///
     /// # Errors
-    /// `Unsupported` where this version does not walk them; `MissingInfo`, naming the key, where the dump says too little.
+    /// `Unsupported` where this version does not walk them; `MissingInfo`, naming the key, where the dump says too
+    /// little.
     fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>>;
 }
 
@@ -102,7 +103,7 @@ pub(crate) fn elf_machine_of(has: impl Fn(&str) -> bool) -> Option<u16> {
 
 /// That the page tables of an architecture are not walked.
 fn not_walked(arch: &dyn Arch) -> Error {
-    Error::unsupported(format!("the page tables of {} cannot be walked yet", arch.name()))
+    Error::unsupported(format!("page tables of {} are not supported yet", arch.name()))
 }
 
 #[cfg(test)]

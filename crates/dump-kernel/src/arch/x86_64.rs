@@ -5,8 +5,8 @@
 //!       PGD     P4D/PGD PUD     PMD     PTE     offset     a leaf may be a PUD (1 GiB) or a PMD (2 MiB): bit 7
 //! ```
 //!
-//! Every address is walked, the direct map too: 5.x kernels may leave holes in it, and a walk that shares the tables of its
-//! neighbour costs no read.
+//! Every address is walked, the direct map too: 5.x kernels may leave holes in it, and a walk that shares the tables of
+//! its neighbour costs no read.
 
 use super::{Arch, MachineFacts, SectionBits};
 use crate::memory::PhysReader;
@@ -48,7 +48,8 @@ impl Arch for X86_64 {
         &["NUMBER(KERNEL_IMAGE_SIZE)", "SYMBOL(init_top_pgt)", "SYMBOL(init_level4_pgt)"]
     }
 
-    /// `NUMBER(phys_base)` is there since Linux 4.10 (401721ecd1dc); before that the PT_LOAD of the kernel text says it.
+    /// `NUMBER(phys_base)` is there since Linux 4.10 (401721ecd1dc); before that the PT_LOAD of the kernel text says
+    /// it.
     fn phys_base(&self, facts: MachineFacts<'_>) -> Option<u64> {
         let number = facts.symbols.number("phys_base").map(|value| value as u64);
         number.or_else(|| phys_base_of(facts.segments))
@@ -83,8 +84,7 @@ impl PageTables {
     fn new(symbols: &dyn KernelSymbols, phys_base: Result<u64>) -> Result<PageTables> {
         // init_level4_pgt became init_top_pgt in 4.13 (65ade2f872b4); swapper_pg_dir is the same table in all of them
         let root = ["init_top_pgt", "init_level4_pgt", "swapper_pg_dir"].iter().find_map(|name| symbols.symbol(name));
-        let root =
-            root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_top_pgt), and older names of it"))?;
+        let root = root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_top_pgt) and its older names"))?;
         let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
         let root = root.0.wrapping_sub(START_KERNEL_MAP).wrapping_add(phys_base?) & ADDRESS_BITS & !sme_mask;
         Ok(PageTables { root: PhysAddr(root), levels: levels(symbols), sme_mask })
@@ -121,7 +121,7 @@ impl Translate for PageTables {
             }
             table = PhysAddr(next);
         }
-        Err(Error::corrupt(format!("virtual address {at}: no leaf"))) // levels is 4 or 5: a PTE ends every walk
+        Err(Error::bug(format!("virtual address {at}: the walk did not end"))) // a PTE ends it, for levels is 4 or 5
     }
 }
 

@@ -29,6 +29,8 @@ pub struct ConvertArgs {
     zstd: bool,
     /// Compress each page with NAME: zlib, lzo, snappy, zstd or none
     /// [default: none, or with --reassemble as the parts are]
+    ///
+    /// The first four are the same as the letters above.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -41,6 +43,9 @@ pub struct ConvertArgs {
     /// Exclude pages: the sum of 1 (zero pages), 2 (page cache),
     /// 4 (page cache with private data as well), 8 (user data) and 16 (free pages);
     /// if the dump does not fit at one LEVEL, the next is tried [default: 0]
+    ///
+    /// Level 31 excludes all of them. Levels above 1 need vmcoreinfo. A dump that does not fit is removed before it is
+    /// written again at the next level. Zero pages stay in the bitmap of the dump and share one page of data.
     #[arg(
         short = 'd',
         verbatim_doc_comment,
@@ -54,12 +59,19 @@ pub struct ConvertArgs {
     #[arg(short = 'E')]
     pub elf: bool,
     /// Write FORMAT: kdump, elf, raw (memory from address 0) or lime [default: kdump]
+    ///
+    /// Only kdump dumps have compressed pages and can be split.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
     pub format: Option<&'static Format>,
     /// Write the dump to stdout in the flattened format, for a pipe
+    ///
+    /// It is written in one pass that never seeks. Messages go to stderr.
     #[arg(short = 'F')]
     pub flattened: bool,
     /// Turn a flattened dump, from FILE or stdin, into a regular one
+    ///
+    /// What follows its end marker is ignored. If it ends early, the part of the dump that arrived is kept and
+    /// flagged incomplete. If the input is not a flattened dump, nothing is written.
     #[arg(short = 'R')]
     pub rearrange: bool,
     /// Split the dump into several files of about the same size
@@ -69,15 +81,24 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "KB", value_parser = size::kib)]
     pub splitblock_size: Option<u64>,
     /// Write only the part of a split dump with page frames A up to, not including, B
+    ///
+    /// A is a multiple of 64. Either number may be omitted. Parts written with the same options, by whichever machine,
+    /// can be joined with --reassemble.
     #[arg(long, value_name = "A..B", value_parser = pfn_range)]
     pub pfn_range: Option<PfnRange>,
     /// Join the parts of a split dump
+    ///
+    /// They may be given in any order. Pages stay compressed as they are unless a codec is given.
     #[arg(long)]
     pub reassemble: bool,
     /// Read a VMCORE without headers as raw memory starting at physical address ADDR
+    ///
+    /// ADDR is decimal or, after 0x, hexadecimal.
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
     /// Use read(2), not mmap(2), on /proc/vmcore
+    ///
+    /// This is slower. Other files are never mapped.
     #[arg(long)]
     pub non_mmap: bool,
     /// Overwrite DUMPFILE
@@ -87,10 +108,17 @@ pub struct ConvertArgs {
     #[arg(short = 'D')]
     pub debug: bool,
     /// Use N threads; the output is the same for any N [default: the number of CPUs]
+    ///
+    /// Only CPUs that the process may use count. A number far above theirs is lowered, with a warning.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub num_threads: Option<Threads>,
     /// Use at most SIZE bytes of memory (64M, 1G); the output is the same for any SIZE
     /// [default: half of the available memory]
+    ///
+    /// K, M, G and T stand for units of 1024. Available is what the machine has left, or what the control group of the
+    /// process still allows, if that is less. gdump needs one bit for each page of the machine (32 MiB for 1 TiB) and
+    /// 288 KiB for each thread. If the bits of all pages do not fit, fewer threads are used, and struct pages are read
+    /// two or three times, one part of memory after the other. About 7 MiB are used in any case.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -99,10 +127,16 @@ pub struct ConvertArgs {
     )]
     pub max_memory: Option<u64>,
     /// Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory
+    ///
+    /// A KiB covers 32 MiB of memory in pages of 4 KiB; the minimum is 4 KiB. The output is the same for any KB. This
+    /// is for compatibility: memory is limited by --max-memory and by what is available.
     #[arg(long, value_name = "KB", value_parser = size::kib)]
     pub cyclic_buffer: Option<u64>,
     /// Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages)
     /// and 16 (page report) [default: 7]
+    ///
+    /// Progress is shown on stderr if that is a terminal; errors and warnings go to stderr. With 0 there is only the
+    /// exit status.
     #[arg(
         long,
         verbatim_doc_comment,
@@ -111,12 +145,16 @@ pub struct ConvertArgs {
     )]
     message_level: Option<MessageLevel>,
     /// Print makedumpfile's page report (adds 16 to the message level)
+    ///
+    /// Its counts are hexadecimal.
     #[arg(long)]
     show_stats: bool,
     /// Do everything but write DUMPFILE
     #[arg(long)]
     pub dry_run: bool,
     /// Fail if pages of a class in LEVEL cannot be identified, rather than keep them
+    ///
+    /// Without this option they are kept, and a warning names the class and what is missing.
     #[arg(long)]
     pub strict: bool,
     /// Print the version and the codecs

@@ -6,7 +6,7 @@ use dump::Format;
 /// Takes the names of the formats that are written.
 pub fn parser() -> impl TypedValueParser<Value = &'static Format> {
     PossibleValuesParser::new(dump::output_formats())
-        .try_map(|name| dump::format(&name).ok_or("not in the table of formats"))
+        .try_map(|name| dump::format(&name).ok_or("not a format of this build"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 /// Options of `gdump info`.
 #[derive(Debug, clap::Args)]
 pub struct InfoArgs {
-    /// Print JSON
+    /// Print one JSON object
+    ///
+    /// docs/info.md describes its fields.
     #[arg(long)]
     pub json: bool,
     /// Read a FILE without headers as raw memory starting at physical address ADDR

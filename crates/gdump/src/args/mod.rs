@@ -14,6 +14,8 @@ mod diff;
 mod format;
 mod info;
 mod levels;
+#[cfg(test)]
+mod manual;
 mod message_level;
 mod number;
 mod pfn_range;

@@ -14,8 +14,8 @@ pub fn kib(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| "expected a number of KiB above 0".to_owned())
 }
 
-/// A size of memory: bytes, or with K, M, G or T after it units of 1024 bytes and so on; in bytes. Below 1 MiB it is refused:
-/// the kernel's own `crashkernel=` takes a suffix too, and somebody will forget it.
+/// A size of memory: bytes, or with K, M, G or T after it units of 1024 bytes and so on; in bytes. Below 1 MiB it is
+/// refused: the kernel's own `crashkernel=` takes a suffix too, and somebody will forget it.
 ///
 /// # Errors
 /// One line, for the value of an option.

@@ -22,7 +22,7 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     let budget = Budget::new(plan.max_memory);
     if budget.bytes() < Budget::least() {
         let (given, least) = (budget.bytes() >> 10, Budget::least().div_ceil(1024));
-        plan.messages.warning(&format!("{given} KiB of memory are too little: working with {least} KiB"));
+        plan.messages.warning(&format!("{given} KiB of memory is too little, using {least} KiB"));
     }
     super::on_threads(budget.threads(plan.threads), || {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
@@ -78,14 +78,14 @@ fn view(plan: &Plan, image: &Image) -> Result<Option<KernelView>> {
         Err(e) if needed.is_some() => Err(e.hint(WITHOUT_KERNEL)),
         Err(e) if plan.strict => Err(e),
         Err(e) => {
-            let text = "cannot identify broken and offline pages, keeping them";
+            let text = "cannot identify hwpoison and offline pages, keeping them";
             plan.messages.warning(&format!("{}: {text}: {e}", image.name()));
             Ok(None)
         }
     }
 }
 
-const WITHOUT_KERNEL: &str = "-d 1 and -d 0 do without";
+const WITHOUT_KERNEL: &str = "-d 0 and -d 1 do not need it";
 
 /// What comes after an attempt at one dump level.
 enum Next {
@@ -161,7 +161,7 @@ impl Attempt<'_> {
             return Err(e);
         }
         if retry.is_none() {
-            return Err(e.hint("not even the headers fit, so nothing was left behind"));
+            return Err(e.hint("not even the headers fit, so the file was removed"));
         }
         self.plan.messages.error(&e.to_string());
         Ok(self.retry(retry))
@@ -213,17 +213,18 @@ impl Attempt<'_> {
             messages.error(&format!("{input}: {} pages cannot be read", outcome.counts.unreadable));
         }
         if outcome.counts.lost != 0 {
-            messages.error(&format!("{input}: {} pages are missing, it is incomplete itself", outcome.counts.lost));
+            messages
+                .error(&format!("{input}: {} pages are missing, because it is incomplete itself", outcome.counts.lost));
         }
         messages.report(&report.stats());
         messages.common(&report.table());
         let complete = outcome.is_complete() && self.image.damage().is_none();
         match &outcome.unflagged {
-            Some(e) => messages.error(&format!("{output}: cut off, and not flagged incomplete: {e}")),
+            Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
             None if outcome.is_complete() || self.plan.dry_run => {}
             None if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
                 let name = self.plan.format.name;
-                messages.error(&format!("{output}: incomplete, which {name} dumps have no flag for"));
+                messages.error(&format!("{output}: incomplete, but {name} dumps have no flag for that"));
             }
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
@@ -266,8 +267,8 @@ fn print_debug(messages: Messages, view: Option<&KernelView>, image: &Image) {
     ));
     let Some(KernelView { map, rules, .. }) = view else { return };
     messages.debug(&format!(
-        "memory model     : {:?}, {} runs of struct pages of {} bytes\ntail pages       : {:?}\ncompound pages   : {:?}\n\
-         free pages       : {:?}\n",
+        "memory model     : {:?}, {} runs of struct pages of {} bytes\ntail pages       : {:?}\n\
+         compound pages   : {:?}\nfree pages       : {:?}\n",
         map.model(),
         map.runs().len(),
         rules.struct_page_size(),

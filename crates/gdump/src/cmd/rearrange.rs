@@ -53,8 +53,7 @@ fn give_up(plan: &Rearrangement, file: File) -> Exit {
         Ok(()) => plan.messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         Err(e) => {
             target::remove(std::slice::from_ref(&plan.output));
-            plan.messages
-                .error(&format!("{output}: removed, for too little of a dump came to be flagged incomplete ({e})"));
+            plan.messages.error(&format!("{output}: removed, because it could not be flagged incomplete: {e}"));
         }
     }
     Exit::Failed
