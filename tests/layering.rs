@@ -55,7 +55,6 @@ const WORDS: &[(&str, &[&str])] = &[
             "from_be_bytes",
             "fields",
             "fieldsmut",
-            "elf_machine",
         ],
     ),
 ];

@@ -32,23 +32,25 @@ const VERSION: i64 = 1;
 /// What the end of the stream has for an offset and a size.
 const END: i64 = -1;
 
-/// Whether a file that begins with `prefix` (32 bytes are enough) is a flattened dump of the type that is read here.
+/// The signature's text and one NUL: makedumpfile and crash ask for no more.
+const TEXT: &[u8] = b"makedumpfile\0";
+
+/// Whether a file that begins with `prefix` (13 bytes are enough) is to be opened as a flattened dump. Opening it shows whether
+/// it is of the type that is read here.
 pub fn is_flattened(prefix: &[u8]) -> bool {
-    check(prefix).is_ok()
+    prefix.starts_with(TEXT)
 }
 
 /// Checks the start of the stream.
 ///
-/// Like makedumpfile and crash it asks of the signature no more than its text and one NUL. Both pass over the version,
-/// libkdumpfile does not; there has only been one, and nobody knows what another would mean.
+/// Like makedumpfile and crash it asks of the signature no more than its text. Both pass over the version, libkdumpfile does not; there has only been one, and nobody knows what another would mean.
 ///
 /// # Errors
 /// `BadMagic` where this is no flattened stream, `Truncated` where it ends too early to know, `Unsupported` where it is
 /// of another type or version.
 pub(crate) fn check(prefix: &[u8]) -> Result<()> {
-    let text = &SIGNATURE[..13];
-    if !prefix.starts_with(text) {
-        let cut = !prefix.is_empty() && text.starts_with(prefix);
+    if !is_flattened(prefix) {
+        let cut = !prefix.is_empty() && TEXT.starts_with(prefix);
         let kind = if cut { ErrorKind::Truncated } else { ErrorKind::BadMagic };
         return Err(Error::new(kind, "not a flattened dump: it does not begin with \"makedumpfile\""));
     }
