@@ -31,7 +31,7 @@ impl MappedWindow {
     /// The file must be one whose bytes neither change nor vanish while it is open, as those of `/proc/vmcore`.
     ///
     /// # Errors
-    /// Where the kernel refuses, as it may for parts of `/proc/vmcore`.
+    /// If the kernel refuses, as it may for parts of `/proc/vmcore`.
     #[allow(unsafe_code)]
     pub(crate) fn new(file: &File, start: u64, least: usize, end: u64) -> io::Result<MappedWindow> {
         let len = WINDOW.min(end.saturating_sub(start)).max(least as u64);

@@ -3,7 +3,7 @@
 //! Memory is cut into windows of 128 MiB (for 4 KiB pages), whose struct pages any worker reads; a compound page or
 //! free block that goes on past its window is finished afterwards, when no window is open any more. Every struct page
 //! is read once, and the result does not depend on who read it: bits are only ever cleared, and counts are sums. What
-//! goes on past the whole bitmap is handed back, for whoever holds the bits that follow.
+//! goes on past the whole bitmap is handed back, for the caller, which has the bits that follow.
 //!
 //! A struct page is looked at only if its page is still in the bitmap and no head before it has settled it: a free
 //! block of 1024 pages costs one look.
@@ -46,7 +46,7 @@ pub struct Excluded {
 /// `before` is what went on past the pages below the bitmap's first.
 ///
 /// # Errors
-/// `Interrupted` where the watcher asked to stop.
+/// `Interrupted` if the watcher asked to stop.
 pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], watch: &dyn Watch) -> Result<Excluded> {
     let span = dumpable.span();
     let judge = Judge::new(job.level);

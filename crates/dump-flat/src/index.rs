@@ -25,8 +25,8 @@ impl<R: ReadAt> FlatIndex<R> {
     /// A file that was cut off can be read as far as it goes: see [`truncation`](FlatIndex::truncation).
     ///
     /// # Errors
-    /// `BadMagic` where it is not flattened, `Corrupt` where a record makes no sense, `Truncated` where there is no
-    /// byte of any record, `Unsupported` where it has more records than can be indexed or is of another type or
+    /// `BadMagic` if it is not flattened, `Corrupt` if a record makes no sense, `Truncated` if there is no
+    /// byte of any record, `Unsupported` if it has more records than can be indexed or is of another type or
     /// version.
     pub fn read(input: R) -> Result<FlatIndex<R>> {
         FlatIndex::read_watched(input, &NoWatch)
@@ -35,7 +35,7 @@ impl<R: ReadAt> FlatIndex<R> {
     /// As [`read`](FlatIndex::read), telling `watch` how many bytes of the file are behind.
     ///
     /// # Errors
-    /// As [`read`](FlatIndex::read); `Interrupted` where the watch asks to stop.
+    /// As [`read`](FlatIndex::read); `Interrupted` if the watch asks to stop.
     pub fn read_watched(input: R, watch: &dyn Watch) -> Result<FlatIndex<R>> {
         let mut scan = Scan::new(&input)?;
         let len = input.len()?;

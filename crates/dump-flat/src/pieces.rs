@@ -114,7 +114,7 @@ impl Pieces {
     /// Appends a record, in the order of the file.
     ///
     /// # Errors
-    /// `Unsupported` where there are too many small ones to hold in memory.
+    /// `Unsupported` if there are too many small ones to hold in memory.
     pub fn push(&mut self, data: Data) -> Result<()> {
         let mut done = 0;
         while done < data.len {

@@ -41,9 +41,9 @@ pub struct Rearranged {
 /// nobody.
 ///
 /// # Errors
-/// `BadMagic` where the input is not flattened, `Unsupported` where it is of another type or version, `Truncated` where
-/// it ends before its end marker, `Corrupt` where a record makes no sense, `NoSpace` where the output is full or the
-/// image would pass `max_len`, `Interrupted` where `watch` asks to stop, `Io` otherwise. All but the first two may come
+/// `BadMagic` if the input is not flattened, `Unsupported` if it is of another type or version, `Truncated` if
+/// it ends before its end marker, `Corrupt` if a record makes no sense, `NoSpace` if the output is full or the
+/// image would pass `max_len`, `Interrupted` if `watch` asks to stop, `Io` otherwise. All but the first two may come
 /// after output was written, which is then incomplete. Messages name the offset of the stream.
 pub fn rearrange(input: &mut dyn Read, output: &dyn WriteAt, max_len: u64, watch: &dyn Watch) -> Result<Rearranged> {
     let mut stream = Stream { input, at: 0, watch };

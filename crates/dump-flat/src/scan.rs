@@ -59,7 +59,7 @@ impl<'a> Scan<'a> {
     /// Checks the header.
     ///
     /// # Errors
-    /// As [`header::check`]; `Truncated` where the file ends within its header.
+    /// As [`header::check`]; `Truncated` if the file ends within its header.
     pub fn new(input: &'a dyn ReadAt) -> Result<Scan<'a>> {
         let len = input.len()?;
         let mut scan = Scan { input, len, at: HEADER_LEN as u64, window: Vec::new(), window_at: 0, end: None };
@@ -78,7 +78,7 @@ impl<'a> Scan<'a> {
     /// The next record; `None` at the end of the stream, of which [`end`](Scan::end) has more.
     ///
     /// # Errors
-    /// `Corrupt` where a record header makes no sense, `Io` where it cannot be read.
+    /// `Corrupt` if a record header makes no sense, `Io` if it cannot be read.
     pub fn next(&mut self) -> Result<Option<Data>> {
         let (at, len) = (self.at, self.len);
         if self.end.is_some() {

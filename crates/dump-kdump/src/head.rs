@@ -1,4 +1,4 @@
-//! What opening a file learns: headers, notes and the 2nd bitmap, which is held.
+//! What is read when a file is opened: headers, notes and the 2nd bitmap, which is held.
 //!
 //! Every length is compared with the file's before it sizes anything.
 
@@ -72,7 +72,7 @@ impl Head {
         rank::runs(input, self.ram_at, run, each)
     }
 
-    /// What the headers say that cannot be so, beyond what keeps a file from being opened.
+    /// Values in the headers that cannot be right, apart from those that keep a file from being opened.
     pub(crate) fn check(&self, file: &dyn ReadAt) -> Vec<Error> {
         let sub = &self.header.sub;
         let mut wrong = Vec::new();
@@ -142,7 +142,7 @@ fn read_stretch(file: &dyn ReadAt, file_len: u64, at: Stretch, most: u64, what: 
     Ok(bytes)
 }
 
-/// What the headers and notes say of the machine.
+/// What the headers and notes say about the machine.
 fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
     let (main, sub, abi) = (&header.main, &header.sub, header.abi);
     let elf_machine = Machine::elf_machine_by_name(&main.utsname.machine());

@@ -142,7 +142,7 @@ impl MainHeader {
     /// Decodes the main header, in the order on disk; the signature is the caller's to look at.
     ///
     /// # Errors
-    /// `Truncated` where the bytes end before it does.
+    /// `Truncated` if the bytes end before it does.
     pub fn decode(f: &mut Fields<'_>, abi: Abi) -> Result<MainHeader> {
         f.bytes("signature", SIGNATURE.len())?;
         let version = f.i32("header_version")?;
@@ -274,7 +274,7 @@ impl SubHeader {
     /// [`as_of`](SubHeader::as_of).
     ///
     /// # Errors
-    /// `Truncated` where the bytes end before it does.
+    /// `Truncated` if the bytes end before it does.
     pub fn decode(f: &mut Fields<'_>, abi: Abi) -> Result<SubHeader> {
         let gap = sub_gap(abi);
         let phys_base = f.word("phys_base")?;
@@ -377,10 +377,10 @@ impl Header {
         bytes.starts_with(&SIGNATURE) || bytes.starts_with(&SIGNATURE_DISKDUMP)
     }
 
-    /// Reads both headers and finds out their shape.
+    /// Reads both headers and determines their layout.
     ///
     /// # Errors
-    /// `BadMagic` without the signature; `Unsupported` for a diskdump file; `Truncated`; `Corrupt` where the likeliest
+    /// `BadMagic` without the signature; `Unsupported` for a diskdump file; `Truncated`; `Corrupt` if the likeliest
     /// reading of the main header is impossible still.
     pub fn read(file: &dyn ReadAt) -> Result<Header> {
         let file_len = file.len()?;

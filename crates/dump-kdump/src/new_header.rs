@@ -11,7 +11,7 @@ impl Header {
     /// Headers of a new dump that is not split, and its layout.
     ///
     /// # Errors
-    /// `Unsupported` where they cannot hold what `meta` says.
+    /// `Unsupported` if they cannot hold what `meta` says.
     pub(crate) fn for_new(codec: Option<&Codec>, meta: &DumpMeta) -> Result<(Header, Layout)> {
         let (word, order) = (meta.machine.word, meta.machine.order);
         let abi = Abi { order, word, padded: meta.machine.aligns_to_8() };

@@ -1,4 +1,4 @@
-//! The kernel in a Linux dump: where struct pages lie and what each says of its page frame.
+//! The kernel in a Linux dump: where struct pages lie and what each says about its page frame.
 //!
 //! ```text
 //! VMCOREINFO text ──> Vmcoreinfo ──┬──> Arch: page tables ──> KernelMemory: virtual reads
