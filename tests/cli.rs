@@ -26,7 +26,7 @@ fn inputs_that_are_no_dumps() {
     refuses(&file("empty", b""), "an empty file, not a dump");
     refuses(&file("short", b"\x7fELF"), "not an ELF core: only 4 bytes long");
     refuses(&file("text", b"root:x:0:0:root:/root:/bin/bash\n"), "a text file");
-    refuses(&file("zeros", &[0; 8192]), "not a dump that is known here");
+    refuses(&file("zeros", &[0; 8192]), "not a dump of a known format");
     refuses(Path::new(env!("CARGO_BIN_EXE_gdump")), "an ELF shared object or executable, not a core");
     refuses(dir.path(), "a directory");
     refuses(&dir.path().join("nowhere"), "No such file");

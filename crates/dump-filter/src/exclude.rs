@@ -54,7 +54,7 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
     watch.begin(Phase::Exclude, span.len());
     let found = each_worker(windows.into_iter(), &|next| {
         let mut scanner = PageScanner::new(job.rules, job.map, job.kernel.memory(job.memory));
-        let mut found = Found::default();
+        let mut found = Scanned::default();
         while let Some(mut window) = next().filter(|_| !watch.stopped()) {
             scan(&judge, &mut scanner, &mut window, &mut found);
             watch.advance(window.span().len());
@@ -81,13 +81,13 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
 
 /// What one worker found in its windows.
 #[derive(Default)]
-struct Found {
+struct Scanned {
     tally: Tally,
     /// The parts of their last compound pages that lie past their ends.
     rests: Vec<Rest>,
 }
 
-fn scan(judge: &Judge, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Found) {
+fn scan(judge: &Judge, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Scanned) {
     let span = window.span();
     let mut scan = Scan { judge, done: span.start, window, found };
     for piece in scanner.windows(span) {
@@ -104,7 +104,7 @@ struct Scan<'s, 'b> {
     /// Pages below are settled by the head of their compound page.
     done: Pfn,
     window: &'s mut WindowMut<'b>,
-    found: &'s mut Found,
+    found: &'s mut Scanned,
 }
 
 impl PageVisitor for Scan<'_, '_> {
@@ -120,7 +120,7 @@ fn scan_pages<W: WordLayout>(
     pages: StructPages<'_, W>,
     mut done: Pfn,
     window: &mut WindowMut<'_>,
-    found: &mut Found,
+    found: &mut Scanned,
 ) -> Pfn {
     let (span, end) = (window.span(), pages.window().end);
     let mut leave_out = LeaveOut { window, run: None };

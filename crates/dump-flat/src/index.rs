@@ -102,9 +102,9 @@ impl<R: ReadAt> ReadAt for FlatIndex<R> {
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let end = self.check(offset, buf.len())?;
         let mut rest = buf;
-        for part in self.pieces.parts(offset..end) {
-            let (now, later) = rest.split_at_mut(usize::try_from(part.len).unwrap_or(rest.len()));
-            match part.pos {
+        for fragment in self.pieces.fragments(offset..end) {
+            let (now, later) = rest.split_at_mut(usize::try_from(fragment.len).unwrap_or(rest.len()));
+            match fragment.pos {
                 Some(pos) => self.input.read_exact_at(pos, now)?,
                 None => now.fill(0),
             }
@@ -128,8 +128,8 @@ struct FlatReader<'a, R> {
 impl<R: ReadAt> ByteReader for FlatReader<'_, R> {
     fn view(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
         let end = self.index.check(offset, len)?;
-        let whole = self.index.pieces.parts(offset..end).next().filter(|part| part.len == len as u64);
-        if let Some(pos) = whole.and_then(|part| part.pos) {
+        let whole = self.index.pieces.fragments(offset..end).next().filter(|fragment| fragment.len == len as u64);
+        if let Some(pos) = whole.and_then(|fragment| fragment.pos) {
             return self.input.view(pos, len);
         }
         let bytes = self.buffer.take(len);

@@ -5,7 +5,7 @@ use dump_core::{Error, ErrorKind, ReadAt, Result};
 
 /// Bytes read at a time. Most records are longer, so that a window holds one header; reading 4 KiB that are in the page
 /// cache costs what reading 16 bytes does. Of records of a few bytes it holds hundreds.
-const WINDOW: usize = 4096;
+const BYTES_PER_READ: usize = 4096;
 
 /// The data of a record, as far as the file has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl<'a> Scan<'a> {
         let from = match inside.filter(|from| from.saturating_add(want) <= self.window.len()) {
             Some(from) => from,
             None => {
-                self.window.resize(WINDOW.min(usize::try_from(rest).unwrap_or(WINDOW)), 0);
+                self.window.resize(BYTES_PER_READ.min(usize::try_from(rest).unwrap_or(BYTES_PER_READ)), 0);
                 self.window_at = at;
                 self.input.read_exact_at(at, &mut self.window).map_err(|e| e.within("flattened dump"))?;
                 0
