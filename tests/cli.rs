@@ -35,7 +35,7 @@ fn inputs_that_are_no_dumps() {
     refuses(&file("windows", b"PAGEDU64\x0f\0\0\0"), "a Windows crash dump, which this version does not read");
     refuses(&file("gzip", b"\x1f\x8b\x08\0\0\0\0\0"), "gzip");
     refuses(&file("zstd", b"\x28\xb5\x2f\xfd\xff\xff\xff\xff"), "zstd");
-    refuses(&file("zstd-text", &zstd::encode_all(&b"no dump"[..], 1).unwrap()), "zstd, but inside a text file");
+    refuses(&file("zstd-text", &zstd::encode_all(&b"no dump"[..], 1).unwrap()), "inside zstd: a text file, not a dump");
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Report {
         println!("DIFFERS: {text}");
     }
 
-    /// A check that failed and will fail the same way again, at `place`: `text` is said of the first place only.
+    /// A check that failed and will fail the same way again, at `place`: `text` is said about the first place only.
     pub fn differs_once(&mut self, place: &str, text: String) {
         if self.said.contains(&text) {
             self.differences += 1;

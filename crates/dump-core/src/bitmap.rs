@@ -35,7 +35,7 @@ pub trait PageSet: Sync {
     /// How many pages of `run` are in the set.
     ///
     /// # Errors
-    /// What finding it out meets; a held set has none. So in the others.
+    /// A failure to compute the set; none if it is held. The same holds for the other methods.
     fn count(&self, run: PfnRange) -> Result<u64>;
 
     /// Writes the bits of `run` (its start a multiple of 8) to `out`, 8 pages a byte, lowest first; all of `out` is

@@ -8,7 +8,7 @@ pub trait ReadAt: Send + Sync {
     /// Length in bytes.
     ///
     /// # Errors
-    /// [`Io`](crate::ErrorKind::Io) where the length cannot be determined.
+    /// [`Io`](crate::ErrorKind::Io) if the length cannot be determined.
     fn len(&self) -> Result<u64>;
 
     /// Whether there are no bytes at all.
@@ -22,7 +22,7 @@ pub trait ReadAt: Send + Sync {
     /// Fills `buf` from `offset` on.
     ///
     /// # Errors
-    /// [`Truncated`](crate::ErrorKind::Truncated) where the bytes end before `buf` is full; `Io` where reading fails.
+    /// [`Truncated`](crate::ErrorKind::Truncated) if the bytes end before `buf` is full; `Io` if reading fails.
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()>;
 
     /// What lies at `offset`: data, as far as is known without reading, or a hole, which reads as zeros.
@@ -84,7 +84,7 @@ pub trait WriteAt: Send + Sync {
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// [`NoSpace`](crate::ErrorKind::NoSpace) where there is no room, `Io` otherwise. A part may have been written.
+    /// [`NoSpace`](crate::ErrorKind::NoSpace) if there is no room, `Io` otherwise. A part may have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
     /// Whether bytes must come one call at a time, in the order of placement (a stream), rather than from all workers.

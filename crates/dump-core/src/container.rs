@@ -6,7 +6,7 @@ use crate::damage::{Damage, Fault};
 use crate::error::{Error, Result};
 use crate::source::{Absence, Content, PageReader, PageSource};
 
-/// What a container is, for people and for whoever makes another of the same kind.
+/// What a container is, for people and for making another of the same kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Description {
     /// The format's name.
@@ -28,17 +28,17 @@ impl Description {
     }
 }
 
-/// A dump's container: its pages, and what can be said of it.
+/// A dump's container: its pages, and what can be said about it.
 pub trait Container: PageSource {
     /// What it is.
     fn describe(&self) -> Description;
 
-    /// Why it ends early or stops making sense, as found when it was opened; what comes before that can be read.
+    /// Why it ends early or cannot be parsed further, noticed when it was opened; what comes before that can be read.
     fn damage(&self) -> Option<&Error> {
         None
     }
 
-    /// What its headers say that cannot be so, beyond what keeps it from being opened.
+    /// Values in its headers that cannot be right, apart from those that keep it from being opened.
     fn check_headers(&self) -> Vec<Error> {
         Vec::new()
     }

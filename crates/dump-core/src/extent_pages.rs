@@ -40,7 +40,7 @@ pub trait ExtentReader: Send {
     /// `len` bytes at address `addr`, all of which lie in `extent`.
     ///
     /// # Errors
-    /// Where they cannot be read or decompressed.
+    /// If they cannot be read or decompressed.
     fn view(&mut self, extent: &Extent, addr: u64, len: usize) -> Result<&[u8]>;
 }
 

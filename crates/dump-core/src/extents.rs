@@ -49,7 +49,7 @@ impl Extents {
     /// From extents in any order, none of which may overlap another.
     ///
     /// # Errors
-    /// `Corrupt` where two overlap: either could be the wrong one.
+    /// `Corrupt` if two overlap: either could be the wrong one.
     pub fn disjoint(mut list: Vec<Extent>) -> Result<Extents> {
         list.sort_by_key(|extent| extent.start);
         for (a, b) in list.iter().zip(list.iter().skip(1)) {
@@ -127,7 +127,7 @@ impl ExtentList {
     /// Appends an extent.
     ///
     /// # Errors
-    /// `Unsupported` where there are too many small ones to hold in memory.
+    /// `Unsupported` if there are too many small ones to hold in memory.
     pub fn push(&mut self, extent: Extent) -> Result<()> {
         if self.list.len() >= self.limit {
             return Err(Error::unsupported(format!("more than {} ranges, too many to hold in memory", self.limit)));

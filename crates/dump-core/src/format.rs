@@ -1,4 +1,4 @@
-//! Rows of the table of formats: what a crate that knows a container says of it.
+//! Rows of the table of formats: what a crate that knows a container says about it.
 
 use crate::addr::{PfnRange, PhysAddr};
 use crate::bytes::ReadAt;
@@ -59,7 +59,7 @@ type Create = fn(&WriteOptions) -> Result<Box<dyn DumpWriter>>;
 /// Bytes at the start of a file that decide its format.
 pub const PROBE_BYTES: usize = 64;
 
-/// What a user says of an input that says too little of itself.
+/// What a user says about an input that says too little of itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenOptions {
     /// Where the bytes of a file without structure begin in memory.

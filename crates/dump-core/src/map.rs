@@ -15,7 +15,7 @@ use std::io;
 
 /// Bytes mapped at a time: what makedumpfile takes too. Its page tables take 8 KiB, a mapping of everything 2 GiB for
 /// each TiB.
-const WINDOW: u64 = 4 << 20;
+const BYTES_PER_WINDOW: u64 = 4 << 20;
 
 /// A stretch of a file, mapped for reading.
 pub(crate) struct MappedWindow {
@@ -31,10 +31,10 @@ impl MappedWindow {
     /// The file must be one whose bytes neither change nor vanish while it is open, as those of `/proc/vmcore`.
     ///
     /// # Errors
-    /// Where the kernel refuses, as it may for parts of `/proc/vmcore`.
+    /// If the kernel refuses, as it may for parts of `/proc/vmcore`.
     #[allow(unsafe_code)]
     pub(crate) fn new(file: &File, start: u64, least: usize, end: u64) -> io::Result<MappedWindow> {
-        let len = WINDOW.min(end.saturating_sub(start)).max(least as u64);
+        let len = BYTES_PER_WINDOW.min(end.saturating_sub(start)).max(least as u64);
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
         // SAFETY: a mapping is unsound where its bytes change under a `&[u8]`. What is mapped here is memory of a
         // kernel that has ended (`InputFile::new` alone decides, and maps nothing that is not the file /proc/vmcore):

@@ -85,7 +85,7 @@ pub struct DumpMeta {
     pub machine: Machine,
     /// Page size of the container.
     pub page_size: PageSize,
-    /// The page frame after the last one that the container speaks of.
+    /// The page frame after the last one that the container covers.
     pub end_pfn: Pfn,
     /// ELF notes, byte for byte.
     pub notes: Notes,
@@ -104,9 +104,9 @@ pub struct DumpMeta {
     pub dump_level: u32,
     /// Lines that name what was erased from pages; empty where nothing was.
     pub erase_info: Vec<u8>,
-    /// The container says that it was cut off when it was made.
+    /// The container is flagged incomplete: writing it was not completed.
     pub incomplete: bool,
-    /// The container says that pages of the vmemmap were left out too.
+    /// The container is flagged as one without pages of the vmemmap.
     pub excluded_vmemmap: bool,
 }
 

@@ -113,7 +113,7 @@ impl Notes {
     /// Appends a note of type 0; `name` without its NUL.
     ///
     /// # Errors
-    /// `Unsupported` where name or descriptor is longer than a note can be.
+    /// `Unsupported` if name or descriptor is longer than a note can be.
     pub fn push(&mut self, name: &[u8], desc: &[u8]) -> Result<()> {
         let note = encode(name, desc, self.order)?;
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
@@ -140,7 +140,7 @@ impl Notes {
     /// Where `text` says all that the note says, it takes the note's place: readers look at one of them.
     ///
     /// # Errors
-    /// `Unsupported` where `text` is longer than a note can be.
+    /// `Unsupported` if `text` is longer than a note can be.
     pub fn with_erase_info(&self, text: &[u8]) -> Result<Notes> {
         let old = self.erase_info();
         if text.is_empty() || old == Some(text) {

@@ -20,7 +20,7 @@ impl<S: PageSource> Repaged<S> {
     /// The pages of `source` as pages of `page_size`; the source itself where those are not smaller than its own.
     ///
     /// # Errors
-    /// Gives the source back where there is nothing to cut.
+    /// Gives the source back if there is nothing to cut.
     pub fn new(source: S, page_size: PageSize) -> std::result::Result<Repaged<S>, S> {
         match source.meta().page_size.shift().checked_sub(page_size.shift()) {
             None | Some(0) => Err(source),

@@ -13,7 +13,7 @@ pub enum Absence {
     Hole,
     /// Left out by a filter, when the source was made.
     Excluded,
-    /// Cut off, when the source was made: it ran out of space.
+    /// Missing, because the source is incomplete: it ran out of space when it was made.
     Lost,
     /// The source has it but reading it failed.
     Unreadable,
@@ -37,7 +37,7 @@ pub enum Content<'a> {
     Absent(Absence),
 }
 
-/// Pages and what they hold; lives as long as the call that hands it over.
+/// Pages and what they hold; lives as long as the call that passes it.
 #[derive(Clone, Copy, Debug)]
 pub struct Span<'a> {
     /// Which pages.
@@ -54,7 +54,7 @@ pub trait PageSource: Send + Sync {
     /// Puts the page frames that are RAM into `ram`, as far as they lie in its window (the 1st bitmap).
     ///
     /// # Errors
-    /// Where the container must be read for that, and cannot be.
+    /// If the container must be read for that, and cannot be.
     fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()>;
 
     /// Puts the page frames whose content the container means to hold into `held` (the 2nd bitmap).

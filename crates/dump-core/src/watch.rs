@@ -1,4 +1,4 @@
-//! Progress, reported to whoever watches; no terminal here.
+//! Progress, as it is reported to a watcher; no terminal here.
 
 /// A long step of the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub enum Phase {
     Copy,
 }
 
-/// Hears how the work goes on; called from any worker.
+/// Receives the progress of the work; called from any worker.
 pub trait Watch: Sync {
-    /// `phase` begins; `total` is how much of it there is, 0 where that is not known. A phase may begin within another,
+    /// `phase` begins; `total` is how much of it there is, 0 if that is not known. A phase may begin within another,
     /// and ends before it.
     fn begin(&self, phase: Phase, total: u64);
     /// `amount` more of the innermost phase is done.

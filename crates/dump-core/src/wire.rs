@@ -33,7 +33,7 @@ impl<'a> Fields<'a> {
     /// The next `len` bytes.
     ///
     /// # Errors
-    /// `Truncated`, as every method here, where the header ends before the field `name`.
+    /// `Truncated`, as every method here, if the header ends before the field `name`.
     pub fn bytes(&mut self, name: &str, len: usize) -> Result<&'a [u8]> {
         let field = self.at.checked_add(len).and_then(|end| self.bytes.get(self.at..end));
         let field = field.ok_or_else(|| {

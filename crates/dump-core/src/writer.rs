@@ -8,7 +8,7 @@ use crate::meta::DumpMeta;
 use crate::source::{Absence, Span};
 use std::ops::Range;
 
-/// What became of pages in an [`EncodedBlock`].
+/// What pages were encoded to in an [`EncodedBlock`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpanData {
     /// Bytes in the block's data: one page where compressed, whole pages where not.
@@ -67,7 +67,7 @@ pub trait BlockEncoder: Send {
     /// Appends what `span` becomes to `out`.
     ///
     /// # Errors
-    /// Where a codec fails in a way that storing the page raw does not mend.
+    /// If a codec fails in a way that storing the page uncompressed does not avoid.
     fn push(&mut self, span: Span<'_>, out: &mut EncodedBlock) -> Result<()>;
 }
 
@@ -86,7 +86,7 @@ pub trait DumpWriter: Send {
     /// `dumpable` those whose pages will come.
     ///
     /// # Errors
-    /// Where the container cannot hold the dump; what `out` returns.
+    /// If the container cannot hold the dump; what `out` returns.
     fn prepare(
         self: Box<Self>,
         meta: &DumpMeta,
@@ -98,7 +98,7 @@ pub trait DumpWriter: Send {
 
 /// The serial half of a writer whose dump is laid out: assigns offsets, does no I/O.
 ///
-/// Who drives it promises, and checks once for all writers, that blocks come in the order of their pages, that their
+/// Its driver promises, and checks once for all writers, that blocks come in the order of their pages, that their
 /// spans ascend and do not overlap, that stored bytes lie in the block and are as long as their pages (one page and no
 /// longer than it where compressed), and, before it is finished as complete, that every dumpable page came.
 pub trait PageWriter: Send {
@@ -126,14 +126,14 @@ pub trait PageWriter: Send {
 
 /// Takes placements; writes them at once or later.
 pub trait Placer {
-    /// Bytes `range` of the block in hand go to `offset` of output `part`.
+    /// Bytes `range` of the current block go to `offset` of output `part`.
     ///
     /// # Errors
-    /// Where they are written at once and that fails.
+    /// If they are written at once and that fails.
     fn data(&mut self, part: usize, offset: u64, range: Range<usize>) -> Result<()>;
 
-    /// `bytes` go to `offset` of output `part`, after all data placed before them: an index never names bytes that did
-    /// not land.
+    /// `bytes` go to `offset` of output `part`, after all data placed before them: an index never refers to bytes that
+    /// were not written.
     ///
     /// # Errors
     /// As [`data`](Placer::data).

@@ -11,7 +11,7 @@
 //! on blocks that might go on. Here a page is all there is. Its matcher needs 8 KiB of hash table, cleared in 150
 //! cycles; any `u16` is a valid position, so that safe code reads the window without bounds checks; sizes are known
 //! before a byte is written, so that what does not fit is given up early; and random pages, a third of some dumps, are
-//! told by their first 512 bytes and their last 1024.
+//! recognised by their first 512 bytes and their last 1024.
 //!
 //! What is left is a processor's pipeline, where wrong guesses at branches would take most of the time, 20 to 40 cycles
 //! each. So candidates are scored and literals are written without branches (`matcher.rs`, `block.rs`), and what would

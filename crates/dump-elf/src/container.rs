@@ -35,8 +35,8 @@ impl<R: ReadAt> ElfCore<R> {
     /// Reads the headers and the notes.
     ///
     /// # Errors
-    /// `BadMagic` where it is no ELF core, `Unsupported` where it is one, but not a machine's memory (`/proc/kcore`, a
-    /// Xen domain, a process), `Corrupt` or `Truncated` where its headers make no sense. A file that ends within its
+    /// `BadMagic` if it is no ELF core, `Unsupported` if it is one, but not a machine's memory (`/proc/kcore`, a
+    /// Xen domain, a process), `Corrupt` or `Truncated` if its headers make no sense. A file that ends within its
     /// memory or its notes is not an error: what is there can be read, and [`damage`](Container::damage) has the
     /// reason.
     pub fn open(input: R) -> Result<ElfCore<R>> {
@@ -118,7 +118,7 @@ impl<R: ReadAt> Container for ElfCore<R> {
     }
 }
 
-/// What the headers and the notes say of the machine; where its memory ends is computed from its extents.
+/// What the headers and the notes say about the machine; where its memory ends is computed from its extents.
 fn meta(header: &FileHeader, notes: Notes, qnx: Option<&QnxNote>, loads: &[ProgramHeader]) -> DumpMeta {
     DumpMeta {
         stated_cpus: qnx.map(|note| u32::from(note.cpus)),

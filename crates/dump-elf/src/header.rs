@@ -70,7 +70,7 @@ impl FileHeader {
     /// Reads and checks the header. `e_ehsize` is not checked: QEMU 7.2 to 9.x write 8 there.
     ///
     /// # Errors
-    /// `BadMagic` where the file is not an ELF core (an executable, say), `Truncated` where it ends within the header.
+    /// `BadMagic` if the file is not an ELF core (an executable, say), `Truncated` if it ends within the header.
     pub fn read(input: &dyn ReadAt) -> Result<FileHeader> {
         let mut ident = [0; 16];
         input.read_exact_at(0, &mut ident).map_err(|e| not_elf(e, input))?;
@@ -118,7 +118,7 @@ impl FileHeader {
     /// Reads the program headers, all of them.
     ///
     /// # Errors
-    /// `Corrupt` where their place or number makes no sense, `Truncated` where the file ends before they do.
+    /// `Corrupt` if their place or number makes no sense, `Truncated` if the file ends before they do.
     pub fn program_headers(&self, input: &dyn ReadAt) -> Result<Vec<ProgramHeader>> {
         let count = self.program_header_count(input)?;
         let (size, step) = (Sizes::of(self.machine.word).program, u64::from(self.phentsize));

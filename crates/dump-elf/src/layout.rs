@@ -75,7 +75,7 @@ impl Layout {
     /// inside that are shorter than 2, 4, 8 ... pages, and at last those that makedumpfile keeps.
     ///
     /// # Errors
-    /// `Unsupported` where the class cannot hold it, `Corrupt` where pages to dump are no RAM.
+    /// `Unsupported` if the class cannot hold it, `Corrupt` if pages to dump are no RAM.
     pub fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<Layout> {
         let size = meta.page_size;
         let segments = segments(meta, ram)?;
@@ -288,7 +288,7 @@ impl<'a> Cutter<'a> {
     /// The loads of all segments, in their order, offsets yet to be found, and the length of the shortest gap that cut.
     ///
     /// # Errors
-    /// `Unsupported` where there are more segments than a core may have loads.
+    /// `Unsupported` if there are more segments than a core may have loads.
     fn cut(mut self, segments: &[Segment]) -> Result<(u64, Vec<Load>)> {
         loop {
             let mut loads = Vec::new();

@@ -9,7 +9,7 @@
 //!          header 0: the real number of program headers, where e_phnum is PN_XNUM
 //! ```
 //!
-//! [`FORMAT`] is what others need of it. [`ElfCore`] is an opened core: its pages, its notes, and who made it
+//! [`FORMAT`] is its row in the table of formats. [`ElfCore`] is an opened core: its pages, its notes, and who made it
 //! ([`Flavor`]); [`ElfWriter`] writes another.
 //!
 //! goblin gives the constants; its own parser wants the whole file in memory and stops at 65535 program headers, so the

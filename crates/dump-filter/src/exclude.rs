@@ -3,7 +3,7 @@
 //! Memory is cut into windows of 128 MiB (for 4 KiB pages), whose struct pages any worker reads; a compound page or
 //! free block that goes on past its window is finished afterwards, when no window is open any more. Every struct page
 //! is read once, and the result does not depend on who read it: bits are only ever cleared, and counts are sums. What
-//! goes on past the whole bitmap is handed back, for whoever holds the bits that follow.
+//! goes on past the whole bitmap is handed back, for the caller, which has the bits that follow.
 //!
 //! A struct page is looked at only if its page is still in the bitmap and no head before it has settled it: a free
 //! block of 1024 pages costs one look.
@@ -46,7 +46,7 @@ pub struct Excluded {
 /// `before` is what went on past the pages below the bitmap's first.
 ///
 /// # Errors
-/// `Interrupted` where the watcher asked to stop.
+/// `Interrupted` if the watcher asked to stop.
 pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], watch: &dyn Watch) -> Result<Excluded> {
     let span = dumpable.span();
     let judge = Judge::new(job.level);
@@ -54,7 +54,7 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
     watch.begin(Phase::Exclude, span.len());
     let found = each_worker(windows.into_iter(), &|next| {
         let mut scanner = PageScanner::new(job.rules, job.map, job.kernel.memory(job.memory));
-        let mut found = Found::default();
+        let mut found = Scanned::default();
         while let Some(mut window) = next().filter(|_| !watch.stopped()) {
             scan(&judge, &mut scanner, &mut window, &mut found);
             watch.advance(window.span().len());
@@ -81,13 +81,13 @@ pub fn exclude(job: &Exclusion<'_>, dumpable: &mut PageBitmap, before: &[Rest], 
 
 /// What one worker found in its windows.
 #[derive(Default)]
-struct Found {
+struct Scanned {
     tally: Tally,
     /// The parts of their last compound pages that lie past their ends.
     rests: Vec<Rest>,
 }
 
-fn scan(judge: &Judge, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Found) {
+fn scan(judge: &Judge, scanner: &mut PageScanner<'_>, window: &mut WindowMut<'_>, found: &mut Scanned) {
     let span = window.span();
     let mut scan = Scan { judge, done: span.start, window, found };
     for piece in scanner.windows(span) {
@@ -104,7 +104,7 @@ struct Scan<'s, 'b> {
     /// Pages below are settled by the head of their compound page.
     done: Pfn,
     window: &'s mut WindowMut<'b>,
-    found: &'s mut Found,
+    found: &'s mut Scanned,
 }
 
 impl PageVisitor for Scan<'_, '_> {
@@ -120,7 +120,7 @@ fn scan_pages<W: WordLayout>(
     pages: StructPages<'_, W>,
     mut done: Pfn,
     window: &mut WindowMut<'_>,
-    found: &mut Found,
+    found: &mut Scanned,
 ) -> Pfn {
     let (span, end) = (window.span(), pages.window().end);
     let mut leave_out = LeaveOut { window, run: None };

@@ -1,4 +1,4 @@
-//! Which page frames a dump level leaves out: policy over what struct pages say, and counts of why.
+//! Which page frames a dump level leaves out: the policy over the facts in struct pages, and counts of the reasons.
 //!
 //! `dump-kernel` reads struct pages; nothing here knows their layout, and nothing there knows a dump level.
 

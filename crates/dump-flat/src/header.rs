@@ -46,7 +46,7 @@ pub fn is_flattened(prefix: &[u8]) -> bool {
 /// Like makedumpfile and crash it asks of the signature no more than its text. Both pass over the version, libkdumpfile does not; there has only been one, and nobody knows what another would mean.
 ///
 /// # Errors
-/// `BadMagic` where this is no flattened stream, `Truncated` where it ends too early to know, `Unsupported` where it is
+/// `BadMagic` if this is no flattened stream, `Truncated` if it ends too early to know, `Unsupported` if it is
 /// of another type or version.
 pub(crate) fn check(prefix: &[u8]) -> Result<()> {
     if !is_flattened(prefix) {
@@ -93,7 +93,7 @@ impl Record {
     /// Reads the header that stands at offset `at` of the stream.
     ///
     /// # Errors
-    /// `Corrupt` where the offset is negative, the size is not positive, or their sum exceeds 2^63; `Truncated` where
+    /// `Corrupt` if the offset is negative, the size is not positive, or their sum exceeds 2^63; `Truncated` if
     /// fewer than [`RECORD_LEN`] bytes are given.
     pub fn decode(bytes: &[u8], at: u64) -> Result<Record> {
         Record::fields(bytes).map_err(|e| e.within(format_args!("flattened dump: record at offset {at:#x}")))

@@ -25,8 +25,8 @@ impl<R: ReadAt> FlatIndex<R> {
     /// A file that was cut off can be read as far as it goes: see [`truncation`](FlatIndex::truncation).
     ///
     /// # Errors
-    /// `BadMagic` where it is not flattened, `Corrupt` where a record makes no sense, `Truncated` where there is no
-    /// byte of any record, `Unsupported` where it has more records than can be indexed or is of another type or
+    /// `BadMagic` if it is not flattened, `Corrupt` if a record makes no sense, `Truncated` if there is no
+    /// byte of any record, `Unsupported` if it has more records than can be indexed or is of another type or
     /// version.
     pub fn read(input: R) -> Result<FlatIndex<R>> {
         FlatIndex::read_watched(input, &NoWatch)
@@ -35,7 +35,7 @@ impl<R: ReadAt> FlatIndex<R> {
     /// As [`read`](FlatIndex::read), telling `watch` how many bytes of the file are behind.
     ///
     /// # Errors
-    /// As [`read`](FlatIndex::read); `Interrupted` where the watch asks to stop.
+    /// As [`read`](FlatIndex::read); `Interrupted` if the watch asks to stop.
     pub fn read_watched(input: R, watch: &dyn Watch) -> Result<FlatIndex<R>> {
         let mut scan = Scan::new(&input)?;
         let len = input.len()?;
@@ -102,9 +102,9 @@ impl<R: ReadAt> ReadAt for FlatIndex<R> {
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let end = self.check(offset, buf.len())?;
         let mut rest = buf;
-        for part in self.pieces.parts(offset..end) {
-            let (now, later) = rest.split_at_mut(usize::try_from(part.len).unwrap_or(rest.len()));
-            match part.pos {
+        for fragment in self.pieces.fragments(offset..end) {
+            let (now, later) = rest.split_at_mut(usize::try_from(fragment.len).unwrap_or(rest.len()));
+            match fragment.pos {
                 Some(pos) => self.input.read_exact_at(pos, now)?,
                 None => now.fill(0),
             }
@@ -128,8 +128,8 @@ struct FlatReader<'a, R> {
 impl<R: ReadAt> ByteReader for FlatReader<'_, R> {
     fn view(&mut self, offset: u64, len: usize) -> Result<&[u8]> {
         let end = self.index.check(offset, len)?;
-        let whole = self.index.pieces.parts(offset..end).next().filter(|part| part.len == len as u64);
-        if let Some(pos) = whole.and_then(|part| part.pos) {
+        let whole = self.index.pieces.fragments(offset..end).next().filter(|fragment| fragment.len == len as u64);
+        if let Some(pos) = whole.and_then(|fragment| fragment.pos) {
             return self.input.view(pos, len);
         }
         let bytes = self.buffer.take(len);

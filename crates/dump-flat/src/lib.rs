@@ -5,10 +5,10 @@
 //!  0       signature, type 1, version 1, zeros                   header.rs
 //!  4096    offset, size │ size bytes of data                     a record: 16 bytes, big endian, then its data
 //!          offset, size │ data                                   ... in any order, no alignment
-//!          -1, -1                                                the end; what follows is not ours
+//!          -1, -1                                                the end; what follows is ignored
 //! ```
 //!
-//! The records stand for an *image*: the file that they make when each is written at its offset, one after the other.
+//! The records describe an *image*: the file that they make when each is written at its offset, one after the other.
 //! Later records win where they overlap (makedumpfile writes a header again when it knows better), what no record
 //! covers is zeros, and the image is as long as the record that reaches furthest. Nothing here knows what the image
 //! holds.

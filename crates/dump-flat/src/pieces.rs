@@ -88,9 +88,9 @@ impl Piece {
     }
 }
 
-/// A part of a read: bytes that lie together in the file, or in no record at all.
+/// A fragment of a read: bytes that lie together in the file, or in no record at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part {
+pub(crate) struct Fragment {
     /// Where in the file; `None` for zeros.
     pub pos: Option<u64>,
     /// How many bytes.
@@ -114,7 +114,7 @@ impl Pieces {
     /// Appends a record, in the order of the file.
     ///
     /// # Errors
-    /// `Unsupported` where there are too many small ones to hold in memory.
+    /// `Unsupported` if there are too many small ones to hold in memory.
     pub fn push(&mut self, data: Data) -> Result<()> {
         let mut done = 0;
         while done < data.len {
@@ -199,25 +199,25 @@ impl Pieces {
         self.list.last().map_or(0, Piece::end)
     }
 
-    /// The parts that make `range`, ascending. Finding the first is a binary search; no memory of the last read is
+    /// The fragments that make `range`, ascending. Finding the first is a binary search; no memory of the last read is
     /// kept, which workers would fight for.
-    pub fn parts(&self, range: Range<u64>) -> impl Iterator<Item = Part> {
+    pub fn fragments(&self, range: Range<u64>) -> impl Iterator<Item = Fragment> {
         let first = self.list.partition_point(|piece| piece.end() <= range.start);
         let mut rest = self.list.get(first..).unwrap_or_default().iter().peekable();
         let mut at = range.start;
         std::iter::from_fn(move || {
             while rest.next_if(|piece| piece.end() <= at).is_some() {}
             let left = range.end.checked_sub(at).filter(|left| *left > 0)?;
-            let part = match rest.peek() {
+            let fragment = match rest.peek() {
                 Some(piece) if piece.start <= at => {
                     let (pos, len) = piece.locate(at);
-                    Part { pos: Some(pos), len: len.min(left) }
+                    Fragment { pos: Some(pos), len: len.min(left) }
                 }
-                Some(piece) => Part { pos: None, len: left.min(piece.start - at) },
-                None => Part { pos: None, len: left },
+                Some(piece) => Fragment { pos: None, len: left.min(piece.start - at) },
+                None => Fragment { pos: None, len: left },
             };
-            at += part.len;
-            Some(part)
+            at += fragment.len;
+            Some(fragment)
         })
     }
 
@@ -266,10 +266,10 @@ mod tests {
         assert_eq!(pieces.end(), end);
         for from in 0..end + 2 {
             let mut at = from;
-            for part in pieces.parts(from..end + 2) {
-                assert!(part.len > 0);
-                for i in 0..part.len {
-                    assert_eq!(part.pos.map(|pos| pos + i), model(records, at), "byte {at} of {records:?}");
+            for fragment in pieces.fragments(from..end + 2) {
+                assert!(fragment.len > 0);
+                for i in 0..fragment.len {
+                    assert_eq!(fragment.pos.map(|pos| pos + i), model(records, at), "byte {at} of {records:?}");
                     at += 1;
                 }
             }
@@ -326,9 +326,9 @@ mod tests {
     fn records_of_many_gib() {
         let pieces = pieces(&[(100, 5 << 30)]);
         assert_eq!(pieces.end(), 100 + (5 << 30));
-        let mut parts = pieces.parts(100 + (4 << 30)..u64::MAX >> 1);
-        assert_eq!(parts.next(), Some(Part { pos: Some(4112 + (4 << 30)), len: 1 << 30 }));
-        assert_eq!(parts.next().map(|part| part.pos), Some(None));
+        let mut fragments = pieces.fragments(100 + (4 << 30)..u64::MAX >> 1);
+        assert_eq!(fragments.next(), Some(Fragment { pos: Some(4112 + (4 << 30)), len: 1 << 30 }));
+        assert_eq!(fragments.next().map(|fragment| fragment.pos), Some(None));
     }
 
     #[test]

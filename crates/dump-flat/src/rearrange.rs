@@ -4,7 +4,7 @@
 //! that later records overwrite earlier ones by themselves. A handful of buffers go round between them:
 //!
 //! ```text
-//! reads ── full ──> writes       BUFFERS pieces of PIECE bytes in all
+//! reads ── full ──> writes       BUFFERS blocks of BYTES_PER_BLOCK bytes in all
 //!   ^──── empty ──────┘
 //! ```
 
@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 /// Bytes read and written at a time. Most records are shorter (makedumpfile's are 64 KiB, QEMU's 16 KiB), so this only
 /// bounds the memory that a long one takes.
-const PIECE: usize = 256 << 10;
+const BYTES_PER_BLOCK: usize = 256 << 10;
 
 /// Pieces between reading and writing.
 const BUFFERS: usize = 6;
@@ -41,9 +41,9 @@ pub struct Rearranged {
 /// nobody.
 ///
 /// # Errors
-/// `BadMagic` where the input is not flattened, `Unsupported` where it is of another type or version, `Truncated` where
-/// it ends before its end marker, `Corrupt` where a record makes no sense, `NoSpace` where the output is full or the
-/// image would pass `max_len`, `Interrupted` where `watch` asks to stop, `Io` otherwise. All but the first two may come
+/// `BadMagic` if the input is not flattened, `Unsupported` if it is of another type or version, `Truncated` if
+/// it ends before its end marker, `Corrupt` if a record makes no sense, `NoSpace` if the output is full or the
+/// image would pass `max_len`, `Interrupted` if `watch` asks to stop, `Io` otherwise. All but the first two may come
 /// after output was written, which is then incomplete. Messages name the offset of the stream.
 pub fn rearrange(input: &mut dyn Read, output: &dyn WriteAt, max_len: u64, watch: &dyn Watch) -> Result<Rearranged> {
     let mut stream = Stream { input, at: 0, watch };
@@ -69,7 +69,7 @@ fn copy(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<R
 }
 
 /// Bytes on their way from the stream to the image.
-struct Piece {
+struct Block {
     /// Where they go.
     at: u64,
     bytes: Vec<u8>,
@@ -78,7 +78,7 @@ struct Piece {
 }
 
 /// Reads all records; returns how many.
-fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Piece>, empty: &Receiver<Vec<u8>>) -> Result<u64> {
+fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Block>, empty: &Receiver<Vec<u8>>) -> Result<u64> {
     let mut records = 0;
     while let Record::Data { offset, len } = stream.record()? {
         let end = offset + len; // decoding checked that it is below 2^63
@@ -91,10 +91,10 @@ fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Piece>, empty: 
         while at < end {
             let gone = || Error::corrupt("the writing thread has ended"); // whose own failure is what is reported
             let mut bytes = empty.recv().map_err(|_| gone())?;
-            let want = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+            let want = usize::try_from(end - at).unwrap_or(BYTES_PER_BLOCK).min(BYTES_PER_BLOCK);
             let (got, damage) = stream.data(&mut bytes, want);
             bytes.truncate(got);
-            full.send(Piece { at, bytes, stream_at: stream.at }).map_err(|_| gone())?;
+            full.send(Block { at, bytes, stream_at: stream.at }).map_err(|_| gone())?;
             if let Some(damage) = damage {
                 return Err(damage);
             }
@@ -106,11 +106,11 @@ fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Piece>, empty: 
 }
 
 /// Writes what comes; returns how long the image is.
-fn write(output: &dyn WriteAt, to_write: &Receiver<Piece>, emptied: &Sender<Vec<u8>>) -> Result<u64> {
+fn write(output: &dyn WriteAt, to_write: &Receiver<Block>, emptied: &Sender<Vec<u8>>) -> Result<u64> {
     let mut image = Image { output, len: 0 };
-    for piece in to_write {
-        image.write(piece.at, &piece.bytes).map_err(|e| located(piece.stream_at, e))?;
-        let _ = emptied.send(piece.bytes); // nobody reads any more: the last pieces
+    for block in to_write {
+        image.write(block.at, &block.bytes).map_err(|e| located(block.stream_at, e))?;
+        let _ = emptied.send(block.bytes); // nobody reads any more: the last blocks
     }
     Ok(image.len)
 }

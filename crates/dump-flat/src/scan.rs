@@ -5,7 +5,7 @@ use dump_core::{Error, ErrorKind, ReadAt, Result};
 
 /// Bytes read at a time. Most records are longer, so that a window holds one header; reading 4 KiB that are in the page
 /// cache costs what reading 16 bytes does. Of records of a few bytes it holds hundreds.
-const WINDOW: usize = 4096;
+const BYTES_PER_READ: usize = 4096;
 
 /// The data of a record, as far as the file has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl<'a> Scan<'a> {
     /// Checks the header.
     ///
     /// # Errors
-    /// As [`header::check`]; `Truncated` where the file ends within its header.
+    /// As [`header::check`]; `Truncated` if the file ends within its header.
     pub fn new(input: &'a dyn ReadAt) -> Result<Scan<'a>> {
         let len = input.len()?;
         let mut scan = Scan { input, len, at: HEADER_LEN as u64, window: Vec::new(), window_at: 0, end: None };
@@ -78,7 +78,7 @@ impl<'a> Scan<'a> {
     /// The next record; `None` at the end of the stream, of which [`end`](Scan::end) has more.
     ///
     /// # Errors
-    /// `Corrupt` where a record header makes no sense, `Io` where it cannot be read.
+    /// `Corrupt` if a record header makes no sense, `Io` if it cannot be read.
     pub fn next(&mut self) -> Result<Option<Data>> {
         let (at, len) = (self.at, self.len);
         if self.end.is_some() {
@@ -110,7 +110,7 @@ impl<'a> Scan<'a> {
         let from = match inside.filter(|from| from.saturating_add(want) <= self.window.len()) {
             Some(from) => from,
             None => {
-                self.window.resize(WINDOW.min(usize::try_from(rest).unwrap_or(WINDOW)), 0);
+                self.window.resize(BYTES_PER_READ.min(usize::try_from(rest).unwrap_or(BYTES_PER_READ)), 0);
                 self.window_at = at;
                 self.input.read_exact_at(at, &mut self.window).map_err(|e| e.within("flattened dump"))?;
                 0

@@ -59,7 +59,7 @@ impl<W: Write + Send> FlatStream<W> {
     /// is written; again does nothing.
     ///
     /// # Errors
-    /// `NoSpace` or `Io` where the output fails now or failed before.
+    /// `NoSpace` or `Io` if the output fails now or failed before.
     pub fn finish(&self) -> Result<()> {
         let mut state = self.lock();
         if state.phase == Phase::Finished {

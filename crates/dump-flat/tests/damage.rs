@@ -198,7 +198,7 @@ fn a_full_output_ends_it() {
     assert_eq!(e.kind(), ErrorKind::NoSpace);
 }
 
-/// Counts what it is told, and asks to stop after a while.
+/// Counts what is reported, and asks to stop after a while.
 struct Stopping(AtomicU64, u64);
 
 impl Watch for Stopping {

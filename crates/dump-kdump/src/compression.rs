@@ -17,7 +17,7 @@ impl Compression {
     /// The codec of that id.
     ///
     /// # Errors
-    /// `Unsupported` where kdump files cannot have it, or this build leaves it out.
+    /// `Unsupported` if kdump files cannot have it, or this build leaves it out.
     pub(crate) fn of(id: CodecId) -> Result<Compression> {
         let unknown = || Error::unsupported(format!("kdump files cannot have pages compressed with {}", id.name()));
         let codec = Codec::of(id).ok_or_else(unknown)?;

@@ -15,7 +15,7 @@ impl Decompressor {
     /// The page of `len` bytes that `bytes` are.
     ///
     /// # Errors
-    /// `Corrupt` where they are none; `Unsupported` where this build leaves the codec out.
+    /// `Corrupt` if they are none; `Unsupported` if this build leaves the codec out.
     pub(crate) fn page(&mut self, codec: &Codec, bytes: &[u8], len: usize) -> Result<&[u8]> {
         self.page.resize(len, 0);
         let decompressor = made(&mut self.codecs[codec.id.index()], codec)?;

@@ -42,7 +42,7 @@ impl PageDesc {
     /// Decodes one descriptor.
     ///
     /// # Errors
-    /// `Truncated` where the bytes end before it does.
+    /// `Truncated` if the bytes end before it does.
     pub fn decode(f: &mut Fields<'_>) -> Result<PageDesc> {
         let desc = PageDesc { offset: f.u64("offset")?, size: f.u32("size")?, flags: f.u32("flags")? };
         f.skip(8)?; // page_flags: always 0, and no reader looks

@@ -1,4 +1,4 @@
-//! What opening a file learns: headers, notes and the 2nd bitmap, which is held.
+//! What is read when a file is opened: headers, notes and the 2nd bitmap, which is held.
 //!
 //! Every length is compared with the file's before it sizes anything.
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dump_core::{ByteReader, DumpMeta, Error, Machine, Notes, Pfn, PfnRange, ReadAt, Result, UtsName, is_zero};
 
-use crate::header::{Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, Stretch};
+use crate::header::{FileRange, Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE};
 use crate::layout::Layout;
 use crate::rank::{self, Ranked};
 
@@ -72,7 +72,7 @@ impl Head {
         rank::runs(input, self.ram_at, run, each)
     }
 
-    /// What the headers say that cannot be so, beyond what keeps a file from being opened.
+    /// Values in the headers that cannot be right, apart from those that keep a file from being opened.
     pub(crate) fn check(&self, file: &dyn ReadAt) -> Vec<Error> {
         let sub = &self.header.sub;
         let mut wrong = Vec::new();
@@ -80,7 +80,7 @@ impl Head {
             wrong.push(Error::corrupt(format!("dump_level {} is not from 0 to 31", sub.dump_level)));
         }
         for (what, at) in [("vmcoreinfo", sub.vmcoreinfo), ("eraseinfo", sub.erase_info)] {
-            wrong.extend(read_stretch(file, self.file_len, at, MAX_TEXT, what).err());
+            wrong.extend(read_range(file, self.file_len, at, MAX_TEXT, what).err());
         }
         wrong.into_iter().map(|e| e.within("sub header")).collect()
     }
@@ -124,7 +124,7 @@ fn shared_zero(file: &dyn ReadAt, header: &Header, data_at: Option<u64>) -> Opti
     is_zero(&page).then_some(data_at?)
 }
 
-fn read_stretch(file: &dyn ReadAt, file_len: u64, at: Stretch, most: u64, what: &str) -> Result<Vec<u8>> {
+fn read_range(file: &dyn ReadAt, file_len: u64, at: FileRange, most: u64, what: &str) -> Result<Vec<u8>> {
     if at.is_empty() {
         return Ok(Vec::new());
     }
@@ -142,7 +142,7 @@ fn read_stretch(file: &dyn ReadAt, file_len: u64, at: Stretch, most: u64, what: 
     Ok(bytes)
 }
 
-/// What the headers and notes say of the machine.
+/// What the headers and notes say about the machine.
 fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
     let (main, sub, abi) = (&header.main, &header.sub, header.abi);
     let elf_machine = Machine::elf_machine_by_name(&main.utsname.machine());
@@ -156,7 +156,7 @@ fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
         phys_base: Some(sub.phys_base),
         dump_level: sub.dump_level as u32,
         // makedumpfile puts it at the end of the file, which is what a file that was cut off lacks first
-        erase_info: read_stretch(file, file_len, sub.erase_info, MAX_TEXT, "eraseinfo").unwrap_or_default(),
+        erase_info: read_range(file, file_len, sub.erase_info, MAX_TEXT, "eraseinfo").unwrap_or_default(),
         incomplete: main.status & STATUS_INCOMPLETE != 0,
         excluded_vmemmap: main.status & STATUS_EXCLUDED_VMEMMAP != 0,
         ..DumpMeta::new(machine, header.page_size)
@@ -166,10 +166,10 @@ fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
 /// The notes. Version 3 has VMCOREINFO without notes, other files may point past theirs: the note is made up for it.
 fn notes(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<Notes> {
     let sub = &header.sub;
-    let stream = read_stretch(file, file_len, sub.notes, MAX_NOTES, "notes")?;
+    let stream = read_range(file, file_len, sub.notes, MAX_NOTES, "notes")?;
     let mut notes = Notes::new(stream, header.abi.order);
     if notes.vmcoreinfo_range().is_none() && !sub.vmcoreinfo.is_empty() {
-        let text = read_stretch(file, file_len, sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo")?;
+        let text = read_range(file, file_len, sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo")?;
         notes.push(b"VMCOREINFO", &text)?;
     }
     Ok(notes)

@@ -142,7 +142,7 @@ impl MainHeader {
     /// Decodes the main header, in the order on disk; the signature is the caller's to look at.
     ///
     /// # Errors
-    /// `Truncated` where the bytes end before it does.
+    /// `Truncated` if the bytes end before it does.
     pub fn decode(f: &mut Fields<'_>, abi: Abi) -> Result<MainHeader> {
         f.bytes("signature", SIGNATURE.len())?;
         let version = f.i32("header_version")?;
@@ -222,16 +222,16 @@ fn utsname_gap(abi: Abi) -> usize {
     }
 }
 
-/// A stretch of the file that the sub header points at.
+/// A range of the file that the sub header points at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stretch {
+pub struct FileRange {
     /// Where it begins (bytes from the start of the file); 0 where there is none.
     pub offset: u64,
     /// Its length (bytes).
     pub size: u64,
 }
 
-impl Stretch {
+impl FileRange {
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         self.offset == 0 || self.size == 0
@@ -256,11 +256,11 @@ pub struct SubHeader {
     /// 6.
     pub old_pfns: [u64; 2],
     /// The text of VMCOREINFO, within the notes. Since version 3.
-    pub vmcoreinfo: Stretch,
+    pub vmcoreinfo: FileRange,
     /// The ELF notes. Since version 4.
-    pub notes: Stretch,
+    pub notes: FileRange,
     /// The text that names what was erased from pages. Since version 5.
-    pub erase_info: Stretch,
+    pub erase_info: FileRange,
     /// The part's first page frame; 0 where not split. Since version 6.
     pub start_pfn: u64,
     /// The page frame after the part's last; 0 where not split. Since version 6.
@@ -274,7 +274,7 @@ impl SubHeader {
     /// [`as_of`](SubHeader::as_of).
     ///
     /// # Errors
-    /// `Truncated` where the bytes end before it does.
+    /// `Truncated` if the bytes end before it does.
     pub fn decode(f: &mut Fields<'_>, abi: Abi) -> Result<SubHeader> {
         let gap = sub_gap(abi);
         let phys_base = f.word("phys_base")?;
@@ -282,14 +282,14 @@ impl SubHeader {
         let split = f.i32("split")? != 0;
         let old_pfns = [f.word("start_pfn")?, f.word("end_pfn")?];
         f.skip(gap)?;
-        let mut stretch = |name: &str| -> Result<Stretch> {
-            let found = Stretch { offset: f.u64(name)?, size: f.word(name)? };
+        let mut range = |name: &str| -> Result<FileRange> {
+            let found = FileRange { offset: f.u64(name)?, size: f.word(name)? };
             f.skip(gap)?;
             Ok(found)
         };
-        let vmcoreinfo = stretch("vmcoreinfo")?;
-        let notes = stretch("note")?;
-        let erase_info = stretch("eraseinfo")?;
+        let vmcoreinfo = range("vmcoreinfo")?;
+        let notes = range("note")?;
+        let erase_info = range("eraseinfo")?;
         let (start_pfn, end_pfn, max_mapnr) = (f.u64("start_pfn_64")?, f.u64("end_pfn_64")?, f.u64("max_mapnr_64")?);
         Ok(SubHeader {
             phys_base,
@@ -311,8 +311,8 @@ impl SubHeader {
         let mut f = abi.fields_mut();
         f.word(self.phys_base).i32(self.dump_level).i32(i32::from(self.split));
         f.word(self.old_pfns[0]).word(self.old_pfns[1]).bytes(gap);
-        for stretch in [self.vmcoreinfo, self.notes, self.erase_info] {
-            f.u64(stretch.offset).word(stretch.size).bytes(gap);
+        for range in [self.vmcoreinfo, self.notes, self.erase_info] {
+            f.u64(range.offset).word(range.size).bytes(gap);
         }
         f.u64(self.start_pfn).u64(self.end_pfn).u64(self.max_mapnr);
         f.into_bytes()
@@ -326,9 +326,9 @@ impl SubHeader {
             let [start, end] = if version < 2 { [0, 0] } else { self.old_pfns };
             (self.start_pfn, self.end_pfn, self.max_mapnr) = (start, end, u64::from(max_mapnr));
         }
-        self.erase_info = if version < 5 { Stretch::default() } else { self.erase_info };
-        self.notes = if version < 4 { Stretch::default() } else { self.notes };
-        self.vmcoreinfo = if version < 3 { Stretch::default() } else { self.vmcoreinfo };
+        self.erase_info = if version < 5 { FileRange::default() } else { self.erase_info };
+        self.notes = if version < 4 { FileRange::default() } else { self.notes };
+        self.vmcoreinfo = if version < 3 { FileRange::default() } else { self.vmcoreinfo };
         self.split &= version >= 2;
         self.dump_level = if version < 1 { 0 } else { self.dump_level };
         self
@@ -336,7 +336,7 @@ impl SubHeader {
 
     /// How much sense the sub header makes, for choosing between the shapes without and with padding.
     fn sense(&self, main: &MainHeader, abi: Abi, file_len: u64) -> u32 {
-        let lies_inside = |s: Stretch| s == Stretch::default() || s.end().is_some_and(|end| end <= file_len);
+        let lies_inside = |s: FileRange| s == FileRange::default() || s.end().is_some_and(|end| end <= file_len);
         // Every writer puts the notes right behind the sub header, so their offset names the shape outright.
         let notes_at = u64::from(main.block_size.unsigned_abs()) + abi.sub_len() as u64;
         let pfns = self.start_pfn <= self.end_pfn && self.end_pfn <= self.max_mapnr;
@@ -377,10 +377,10 @@ impl Header {
         bytes.starts_with(&SIGNATURE) || bytes.starts_with(&SIGNATURE_DISKDUMP)
     }
 
-    /// Reads both headers and finds out their shape.
+    /// Reads both headers and determines their layout.
     ///
     /// # Errors
-    /// `BadMagic` without the signature; `Unsupported` for a diskdump file; `Truncated`; `Corrupt` where the likeliest
+    /// `BadMagic` without the signature; `Unsupported` for a diskdump file; `Truncated`; `Corrupt` if the likeliest
     /// reading of the main header is impossible still.
     pub fn read(file: &dyn ReadAt) -> Result<Header> {
         let file_len = file.len()?;

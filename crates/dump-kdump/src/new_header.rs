@@ -3,7 +3,9 @@
 use dump_core::{DumpMeta, Error, Result};
 
 use crate::codec::Codec;
-use crate::header::{Abi, Header, MainHeader, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, Stretch, SubHeader, VERSION};
+use crate::header::{
+    Abi, FileRange, Header, MainHeader, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, SubHeader, VERSION,
+};
 use crate::layout::Layout;
 use crate::utsname;
 
@@ -11,7 +13,7 @@ impl Header {
     /// Headers of a new dump that is not split, and its layout.
     ///
     /// # Errors
-    /// `Unsupported` where they cannot hold what `meta` says.
+    /// `Unsupported` if they cannot hold what `meta` says.
     pub(crate) fn for_new(codec: Option<&Codec>, meta: &DumpMeta) -> Result<(Header, Layout)> {
         let (word, order) = (meta.machine.word, meta.machine.order);
         let abi = Abi { order, word, padded: meta.machine.aligns_to_8() };
@@ -47,18 +49,18 @@ fn main_header(codec: Option<&Codec>, meta: &DumpMeta, layout: &Layout) -> Resul
 /// The sub header of a dump that is not split. crash finds VMCOREINFO by its offset, libkdumpfile in the notes.
 fn sub_header(meta: &DumpMeta, abi: Abi) -> SubHeader {
     let notes_at = (meta.page_size.bytes() + abi.sub_len()) as u64;
-    let stretch = |offset: u64, size: usize| match size {
-        0 => Stretch::default(),
-        size => Stretch { offset, size: size as u64 },
+    let range = |offset: u64, size: usize| match size {
+        0 => FileRange::default(),
+        size => FileRange { offset, size: size as u64 },
     };
     let text = meta.notes.vmcoreinfo_range().unwrap_or(0..0);
     let notes = meta.notes.as_bytes().len();
     SubHeader {
         phys_base: meta.phys_base.unwrap_or(0),
         dump_level: meta.dump_level as i32,
-        vmcoreinfo: stretch(notes_at + text.start as u64, text.len()),
-        notes: stretch(notes_at, notes),
-        erase_info: stretch(notes_at + notes as u64, meta.erase_info.len()),
+        vmcoreinfo: range(notes_at + text.start as u64, text.len()),
+        notes: range(notes_at, notes),
+        erase_info: range(notes_at + notes as u64, meta.erase_info.len()),
         max_mapnr: meta.end_pfn.0,
         ..SubHeader::default()
     }

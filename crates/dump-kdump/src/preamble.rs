@@ -25,7 +25,7 @@ impl Preamble {
     /// Of a dump with pages compressed with `codec`, split into `parts` unless there are none.
     ///
     /// # Errors
-    /// `Unsupported` where the headers cannot hold what `meta` says.
+    /// `Unsupported` if the headers cannot hold what `meta` says.
     pub(crate) fn new(codec: Option<&Codec>, parts: &[PfnRange], meta: &DumpMeta) -> Result<Preamble> {
         let all = PfnRange::new(Pfn(0), meta.end_pfn);
         let (header, layout) = Header::for_new(codec, meta)?;

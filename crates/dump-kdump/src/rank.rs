@@ -63,7 +63,7 @@ impl Ranked {
     /// Reads the bitmap of the pages below `end`, which the caller has found to lie in the file.
     ///
     /// # Errors
-    /// `Unsupported` where `end` is more than any machine has; `Io`.
+    /// `Unsupported` if `end` is more than any machine has; `Io`.
     pub(crate) fn read(input: &mut dyn ByteReader, offset: u64, end: Pfn) -> Result<Ranked> {
         let bits = PageBitmap::new(end);
         let mut bits =

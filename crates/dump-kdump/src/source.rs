@@ -33,7 +33,7 @@ impl<R: ReadAt> KdumpFile<R> {
     /// Opens a file.
     ///
     /// # Errors
-    /// `BadMagic`, `Truncated` where headers or bitmaps are cut off, `Corrupt` where they contradict each other,
+    /// `BadMagic`, `Truncated` if headers or bitmaps are cut off, `Corrupt` if they contradict each other,
     /// `Unsupported`, `Io`. A file cut off later than that opens; its pages past the end are unreadable.
     pub fn open(file: R) -> Result<KdumpFile<R>> {
         let head = Head::read(&file)?;

@@ -28,7 +28,7 @@ impl<R: ReadAt> KdumpSet<R> {
     /// Puts parts together, each as [opened](KdumpFile::open); keeps one bitmap for all.
     ///
     /// # Errors
-    /// `Corrupt` where a file is not a part, the parts are not of one dump, or they do not cover all of memory once.
+    /// `Corrupt` if a file is not a part, the parts are not of one dump, or they do not cover all of memory once.
     pub fn new(mut parts: Vec<KdumpFile<R>>) -> Result<KdumpSet<R>> {
         if parts.iter().any(|part| part.split_range().is_none()) {
             return Err(Error::corrupt("not all of these files are parts of a split dump"));

@@ -34,10 +34,10 @@ impl KdumpWriter {
     /// A writer for one dump.
     ///
     /// The parts of a split dump start at multiples of 64. They need not be
-    /// all parts: whoever writes the others must leave out the same pages.
+    /// all parts: the others must be written without the same pages.
     ///
     /// # Errors
-    /// `Unsupported` where this build leaves the codec out.
+    /// `Unsupported` if this build leaves the codec out.
     pub fn new(options: &WriteOptions) -> Result<KdumpWriter> {
         let compression = options.codec.map(Compression::of).transpose()?;
         Ok(KdumpWriter { compression, parts: options.parts.clone() })

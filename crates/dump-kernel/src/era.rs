@@ -118,7 +118,7 @@ pub enum BuddyMark {
 /// Pages that cannot be identified in this dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// The facts that pages of this class have and that are not seen: whoever wants to leave such pages out cannot.
+    /// The facts that pages of this class have and that are not seen: a filter cannot leave such pages out.
     pub facts: PageFacts,
     /// The class, in the plural: "page cache pages".
     pub class: &'static str,
@@ -127,7 +127,7 @@ pub struct Unknown {
 }
 
 /// How the dumped kernel marks its pages. Offsets are bytes into a struct page; flags are masks, 0 where the kernel has
-/// none; types are [`TypeMark::NEVER`] where it has none, and offsets that belong to such marks 0.
+/// none; types are `TypeMark::NEVER` where it has none, and offsets that belong to such marks 0.
 #[derive(Clone, Debug)]
 pub struct PageRules {
     pub(crate) words: Words,
@@ -168,7 +168,7 @@ impl PageRules {
     /// Chooses each rule by the keys that `info` has, for a kernel whose words are `words`.
     ///
     /// # Errors
-    /// `MissingInfo` where it lacks even the size of a struct page, or the place of its flags and mapping.
+    /// `MissingInfo` if it lacks even the size of a struct page, or the place of its flags and mapping.
     pub fn new(info: &Vmcoreinfo, words: Words) -> Result<PageRules> {
         let size = info.size_of("page").filter(|n| (8..=MAX_STRUCT_PAGE).contains(n));
         let size = size.ok_or_else(|| Error::missing("vmcoreinfo lacks a usable SIZE(page)"))? as usize;

@@ -9,7 +9,7 @@ use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
 use dump_core::{Error, PfnRange, Result, VirtAddr};
 
-/// Bounds on what the dump says of its own structures: far above any kernel's values.
+/// Bounds on what the dump says about its own structures: far above any kernel's values.
 const MAX_NODES: u64 = 4096;
 const MAX_ZONES: u64 = 16;
 const MAX_ORDERS: u64 = 32;
@@ -34,7 +34,7 @@ pub struct FreeLists {
 }
 
 impl FreeLists {
-    /// Finds the nodes and learns the structures' layout.
+    /// Locates the nodes and determines the structures' layout.
     ///
     /// # Errors
     /// `MissingInfo`, naming the key that vmcoreinfo lacks.
@@ -69,7 +69,7 @@ impl FreeLists {
     /// in a circle.
     ///
     /// # Errors
-    /// Where a list is broken. What was found before it broke should not be believed either.
+    /// If a list is broken. What was found before it broke is not reliable either.
     pub fn walk(
         &self,
         memory: &mut KernelMemory<'_>,

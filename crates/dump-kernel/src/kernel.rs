@@ -25,7 +25,7 @@ impl Kernel {
     /// From what a dump says: its vmcoreinfo, its machine, and the virtual addresses of its segments, if any.
     ///
     /// # Errors
-    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` where vmcoreinfo
+    /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` if vmcoreinfo
     /// lacks a key that the walk needs.
     pub fn new(info: Vmcoreinfo, machine: Machine, page_size: PageSize, segments: &[Segment]) -> Result<Kernel> {
         let arch = arch_of(machine).ok_or_else(|| {
@@ -78,7 +78,7 @@ impl Kernel {
     /// The system's names, from `init_uts_ns`.
     ///
     /// # Errors
-    /// Where vmcoreinfo lacks their place, or they cannot be read.
+    /// If vmcoreinfo lacks their place, or they cannot be read.
     pub fn utsname(&self, phys: &dyn PhysMemory) -> Result<UtsName> {
         let symbol =
             self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_uts_ns)"))?;

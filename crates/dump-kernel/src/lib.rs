@@ -1,16 +1,16 @@
-//! The kernel in a Linux dump: where struct pages lie and what each says of its page frame.
+//! The kernel in a Linux dump: where struct pages lie and what each says about its page frame.
 //!
 //! ```text
 //! VMCOREINFO text ──> Vmcoreinfo ──┬──> Arch: page tables ──> KernelMemory: virtual reads
-//!                (KernelSymbols)   ├──> MemMap: which struct page stands for which pfn
+//!                (KernelSymbols)   ├──> MemMap: which struct page is that of which pfn
 //! PhysMemory ──────────────────────┤──> PageRules: how this kernel marks pages ──> PageFacts
 //!                                  └──> FreeLists: free pages of kernels that mark them no other way
 //! ```
 //!
 //! Nothing here knows a container or a dump level. What differs between kernels is taken from the dump itself
-//! (vmcoreinfo), never from a table of versions, but where a comment says so; there is no newest supported version.
-//! What differs between architectures is in [`arch`], and words are read in the dumped machine's own size and byte
-//! order.
+//! (vmcoreinfo), not from a table of versions (with one exception, which is commented); there is no newest supported
+//! version. What differs between architectures is in [`arch`], and words are read in the dumped machine's own size and
+//! byte order.
 
 #![forbid(unsafe_code)]
 

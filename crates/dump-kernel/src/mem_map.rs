@@ -54,7 +54,7 @@ impl MemMap {
     /// Finds the struct pages of the page frames below `end`.
     ///
     /// # Errors
-    /// `MissingInfo` where vmcoreinfo lacks a key for it, or where what it names cannot be read.
+    /// `MissingInfo` if vmcoreinfo lacks a key for it, or if what it names cannot be read.
     pub fn find(
         arch: &dyn Arch,
         symbols: &dyn KernelSymbols,

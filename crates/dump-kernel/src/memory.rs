@@ -15,7 +15,7 @@ pub trait PhysReader: Send {
     /// Fills `buf` from `at` on.
     ///
     /// # Errors
-    /// Where a byte of it is not in the dump or cannot be read.
+    /// If a byte of it is not in the dump or cannot be read.
     fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()>;
 
     /// Shows `len` bytes from `at` on to `see`, once, where they lie if that can be done, else copied.

@@ -1,4 +1,4 @@
-//! What one struct page says of its page frame.
+//! What one struct page says about its page frame.
 
 use crate::era::{CompoundMark, Field, PageRules};
 use crate::mem_map::MemMap;

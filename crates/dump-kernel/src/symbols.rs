@@ -4,8 +4,8 @@ use dump_core::VirtAddr;
 
 /// Symbols, sizes, offsets and numbers of the dumped kernel.
 ///
-/// With [`PhysMemory`](crate::PhysMemory), all that this crate asks of its host. `None` means that the dump does not
-/// tell.
+/// With [`PhysMemory`](crate::PhysMemory), all that this crate asks of its host. `None` means that the dump
+/// lacks it.
 pub trait KernelSymbols: Send + Sync {
     /// The address of a symbol, KASLR included.
     fn symbol(&self, name: &str) -> Option<VirtAddr>;

@@ -45,7 +45,7 @@ impl<'a> KernelMemory<'a> {
     /// Fills `buf` from `at` on.
     ///
     /// # Errors
-    /// Where a part of it is not mapped, or not in the dump.
+    /// If a part of it is not mapped, or not in the dump.
     pub fn read(&mut self, at: VirtAddr, buf: &mut [u8]) -> Result<()> {
         let (mut at, mut rest) = (at, buf);
         while !rest.is_empty() {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 /// The note's text, parsed once.
 ///
-/// Where a key stands twice the first line counts, as in makedumpfile. A last line that is cut short (the kernel's
+/// If a key occurs twice, the first line counts, as in makedumpfile. A last line that is cut short (the kernel's
 /// buffer is one page) counts only as far as it goes, and a line without `=` does not count.
 #[derive(Clone, Debug, Default)]
 pub struct Vmcoreinfo {
@@ -31,7 +31,7 @@ impl Vmcoreinfo {
         info
     }
 
-    /// The value of a key, as it stands there.
+    /// The value of a key, unparsed.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.index.get(key).map(|i| self.lines[*i].1.as_str())
     }

@@ -1,7 +1,7 @@
 //! Words of the dumped machine: 4 or 8 bytes, in either order.
 //!
-//! [`Words`] is what a dump says of them, for reads that are few. [`WordLayout`] is the same as a type, for the scan of
-//! struct pages: it is compiled once for each layout and chosen once for each window, so that no page pays for the
+//! [`Words`] is what a dump says about them, for reads that are few. [`WordLayout`] is the same as a type, for the scan
+//! of struct pages: it is compiled once for each layout and chosen once for each window, so that no page pays for the
 //! choice.
 
 use dump_core::{ByteOrder, Machine, WordSize};

@@ -20,7 +20,7 @@ pub trait Translate: Send + Sync {
     /// Where `at` lies. `cache` holds the page tables last walked, so that neighbours cost no reads.
     ///
     /// # Errors
-    /// Where `at` is not mapped, or a page table on the way cannot be read.
+    /// If `at` is not mapped, or a page table on the way cannot be read.
     fn translate(&self, memory: &mut dyn PhysReader, cache: &mut TableCache, at: VirtAddr) -> Result<Mapping>;
 }
 
@@ -45,7 +45,7 @@ impl TableCache {
     /// Entry `index` of the table at `table`, which is one of `level`.
     ///
     /// # Errors
-    /// Where the table cannot be read; `Corrupt` where it has no such entry.
+    /// If the table cannot be read; `Corrupt` if it has no such entry.
     pub fn entry(
         &mut self,
         memory: &mut dyn PhysReader,

@@ -6,7 +6,7 @@
 //!
 //! Written from the description of what a decoder does (Linux Documentation/staging/lzo.rst), for decoders of the first
 //! bitstream version: a block never begins with 17, and there are no runs of zeros. There is no code of LZO's in it, so
-//! it may go where LZO's licence may not; what decompresses pages is somebody else's.
+//! it may be used where LZO's licence does not allow it; decompressing is left to other crates.
 //!
 //! A page is all there is: positions are 16 bits, the table is cleared in 150 cycles, the window is read without bounds
 //! checks.

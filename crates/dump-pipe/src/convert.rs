@@ -21,7 +21,7 @@ const WAITING: u64 = 2;
 pub struct Job<'a> {
     /// Where the pages come from.
     pub source: &'a dyn PageSource,
-    /// What the output says of the machine: the source's, completed by who knows more.
+    /// What the output states about the machine: what the source states, completed by the caller.
     pub meta: &'a DumpMeta,
     /// Page frames that are RAM.
     pub ram: &'a dyn PageSet,
@@ -31,7 +31,7 @@ pub struct Job<'a> {
     pub pages: PfnRange,
     /// Where the bytes go, a part each.
     pub outputs: &'a [&'a dyn WriteAt],
-    /// Told of the progress; may ask to stop.
+    /// Receives the progress; may ask to stop.
     pub watch: &'a dyn Watch,
 }
 
@@ -77,7 +77,7 @@ impl Outcome {
 /// Writes the dumpable pages of a source, on all workers of the current rayon pool.
 ///
 /// # Errors
-/// Where not even the headers could be written. All that happens after that is in the [`Outcome`], for there may be
+/// If not even the headers could be written. All that happens after that is in the [`Outcome`], for there may be
 /// pages in the output.
 pub fn convert(job: &Job<'_>, writer: Box<dyn DumpWriter>) -> Result<Outcome> {
     let outputs = Outputs::new(job.outputs);

@@ -106,7 +106,7 @@ impl<'a> Ordered<'a> {
     /// Takes an encoded block back; places it and those that waited for it, and writes them.
     ///
     /// # Errors
-    /// Where placing or writing fails. The caller reports it by [`stop`](Ordered::stop).
+    /// If placing or writing fails. The caller reports it by [`stop`](Ordered::stop).
     pub fn give_back(&self, number: u64, block: Block) -> Result<()> {
         let mut mine = Vec::new();
         {

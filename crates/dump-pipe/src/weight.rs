@@ -26,7 +26,7 @@ impl Weights {
     /// Weighs the dumpable pages of `source`, on all workers of the current rayon pool.
     ///
     /// # Errors
-    /// `Interrupted` where the watcher asked to stop; what finding the dumpable pages out meets.
+    /// `Interrupted` if the watcher asked to stop; a failure to compute the dumpable pages.
     pub fn new(source: &dyn PageSource, dumpable: &dyn PageSet, watch: &dyn Watch) -> Result<Weights> {
         let span = dumpable.span();
         let piece = PAGES_PER_WEIGHT.max(span.end.0.div_ceil(MAX_WEIGHTS).next_power_of_two());

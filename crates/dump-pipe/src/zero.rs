@@ -13,7 +13,7 @@ const PAGES_PER_READ: u64 = 16;
 /// Clears the pages of `dumpable` whose bytes are all zero, on all workers of the current rayon pool; returns how many.
 ///
 /// # Errors
-/// `Interrupted` where the watcher asked to stop. A page that cannot be read is not zero, nor an error here.
+/// `Interrupted` if the watcher asked to stop. A page that cannot be read is not zero, nor an error here.
 pub fn exclude_zero(source: &dyn PageSource, dumpable: &mut PageBitmap, watch: &dyn Watch) -> Result<u64> {
     let span = dumpable.span();
     watch.begin(Phase::Zero, dumpable.count(span));

@@ -333,7 +333,7 @@ fn a_broken_promise_flags_the_dump() {
     assert_eq!(&output.bytes.into_inner().unwrap()[..8], b"in part.");
 }
 
-/// What a watcher is told of the phases of copying.
+/// The phases of copying as a watcher receives them.
 #[derive(Default)]
 struct Phases(Mutex<Vec<(Phase, u64, u64)>>);
 

@@ -28,8 +28,8 @@ const CHUNKS_PER_EXTENT: usize = 16;
 /// one is wrong, its pages are unreadable.
 ///
 /// # Errors
-/// `BadMagic` where it is no AVML image, `Unsupported` where it is of another version, `Corrupt` or `Truncated`
-/// where not even the start of the first range makes sense, `Corrupt` where ranges overlap.
+/// `BadMagic` if it is no AVML image, `Unsupported` if it is of another version, `Corrupt` or `Truncated`
+/// if not even the start of the first range makes sense, `Corrupt` if ranges overlap.
 pub fn open_avml<R: ReadAt>(input: R) -> Result<impl Container> {
     let mut list = ExtentList::new(input.len()?);
     let damage = index(&input, &mut list).err();

@@ -1,4 +1,4 @@
-//! What all images are: memory in extents, and nothing known of the machine.
+//! What all images are: memory in extents, and nothing known about the machine.
 
 use dump_core::{
     Container, Description, DumpMeta, Error, ExtentMemory, ExtentPages, Machine, PageBitmap, PageReader, PageSize,

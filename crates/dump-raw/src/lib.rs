@@ -7,9 +7,8 @@
 //! | [`AVML`] 2 | the same with the bytes compressed (snappy, framed), then their compressed length | [`open_avml`] | |
 //!
 //! None of them says whose memory it is: [`DumpMeta`](dump_core::DumpMeta) comes with an unknown machine, a little
-//! endian one of
-//! 64 bits, without notes. Nor do they know page sizes, so they open with pages of 4 KiB; ranges may begin and end
-//! within a page, whose other bytes then are zeros.
+//! endian one of 64 bits, without notes. Nor do they know page sizes, so they open with pages of 4 KiB; ranges may
+//! begin and end within a page, whose other bytes then are zeros.
 //!
 //! What is in no range is a hole. That is not the whole truth for what AVML wrote: it leaves out blocks of 16 MiB that
 //! are all zero, in both of its formats, and a hole between ranges looks the same (both are multiples of 16 MiB as a

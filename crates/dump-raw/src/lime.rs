@@ -14,8 +14,8 @@ use dump_core::{Container, Error, Extent, ExtentList, PlainMemory, ReadAt, Resul
 /// that the file cuts off, what it has: see [`damage`](Container::damage). The rest is as if it were not RAM.
 ///
 /// # Errors
-/// `BadMagic` where it is no LiME image, `Unsupported` where it is of another version, `Corrupt` or `Truncated`
-/// where not even the first range makes sense, `Corrupt` where ranges overlap.
+/// `BadMagic` if it is no LiME image, `Unsupported` if it is of another version, `Corrupt` or `Truncated`
+/// if not even the first range makes sense, `Corrupt` if ranges overlap.
 pub fn open_lime<R: ReadAt>(input: R) -> Result<impl Container> {
     let mut list = ExtentList::new(input.len()?);
     let damage = index(&input, &mut list).err();

@@ -10,7 +10,7 @@ use dump_core::{Container, Error, ErrorKind, Extent, Extents, PhysAddr, PlainMem
 /// All of it counts as memory that is there: an image has holes as zeros.
 ///
 /// # Errors
-/// `Truncated` where there is no byte, `Corrupt` where the memory would pass the end of all addresses.
+/// `Truncated` if there is no byte, `Corrupt` if the memory would pass the end of all addresses.
 pub fn open_raw<R: ReadAt>(input: R, base: PhysAddr) -> Result<impl Container> {
     let len = input.len()?;
     if len == 0 {

@@ -78,8 +78,8 @@ impl Header {
     /// Reads the header at `offset`.
     ///
     /// # Errors
-    /// `BadMagic` or `Unsupported` where it is none of this format, `Corrupt` where the range makes no sense,
-    /// `Truncated` where the file ends within it.
+    /// `BadMagic` or `Unsupported` if it is none of this format, `Corrupt` if the range makes no sense,
+    /// `Truncated` if the file ends within it.
     pub fn read(input: &dyn ReadAt, offset: u64, dialect: Dialect) -> Result<Header> {
         let mut bytes = [0; LEN];
         input.read_exact_at(offset, &mut bytes)?;

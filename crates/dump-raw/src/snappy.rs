@@ -51,10 +51,10 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// Reads what the chunk at `at` says of itself.
+    /// Reads what the chunk at `at` says about itself.
     ///
     /// # Errors
-    /// `Truncated` where the file ends within the chunk, `Corrupt` where it is none that may be there, or too long.
+    /// `Truncated` if the file ends within the chunk, `Corrupt` if it is none that may be there, or too long.
     pub fn read(input: &dyn ReadAt, at: u64) -> Result<Chunk> {
         Chunk::decode(input, at).map_err(|e| e.within(format_args!("snappy chunk at offset {at:#x}")))
     }
@@ -122,7 +122,7 @@ impl Decompressor {
     /// from `start` on.
     ///
     /// # Errors
-    /// Where a chunk cannot be read or its checksum is wrong. The decompressor is of no further use then.
+    /// If a chunk cannot be read or its checksum is wrong. The decompressor is of no further use then.
     pub fn read(&mut self, input: &dyn ReadAt, at: u64, start: u64, addr: u64, out: &mut [u8]) -> Result<()> {
         let (mut at, mut start) = (at, start);
         let (mut addr, mut out) = (addr, out);

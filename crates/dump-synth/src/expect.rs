@@ -38,9 +38,9 @@ pub enum Class {
 }
 
 impl Class {
-    /// The class of the pages of `line` in a kernel of `era`, as far as that kernel lets anyone tell.
+    /// The class of the pages of `line` in a kernel of `era`, as far as that kernel identifies them.
     pub(crate) fn of(line: &Line, era: Era, lists: FreeLists) -> Self {
-        // Nothing but the lists tells free pages of 3.8.
+        // In 3.8 only the lists identify free pages.
         let tells_free = era > Era::V3_8 || lists == FreeLists::Whole;
         let clean = match line.kind {
             Kind::Free if tells_free => Class::Free,

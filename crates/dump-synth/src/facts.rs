@@ -111,7 +111,7 @@ const TYPES: &[(Version, Types)] = &[
                       slab: Some(0xf5 << 24), unaccepted: Some(0xf7 << 24) }),
 ];
 
-/// How a compound page tells its order and whether it is hugetlb; offsets are from the start of the second struct page.
+/// Where a compound page has its order and whether it is hugetlb; offsets are from the start of the second struct page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compound {
     /// `lru.next` is the destructor's address, `lru.prev` the order.

@@ -19,7 +19,7 @@ impl FakeKernel {
     /// has no segment of its own, its page tables lead there too.
     ///
     /// # Errors
-    /// Where the file cannot be written, or cannot be as large.
+    /// If the file cannot be written, or cannot be as large.
     pub fn write_sparse(&self, file: &File) -> io::Result<()> {
         let notes = self.notes();
         let notes_at = EHDR + PHDR * (1 + self.ram().len() as u64);

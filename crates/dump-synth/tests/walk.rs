@@ -205,7 +205,7 @@ fn damaged_lists_show() {
         let builder = KernelBuilder::new(Era::V3_8).model(MemModel::Flat).recipe(RECIPE);
         let kernel = builder.free_lists(state).build();
         assert_eq!(free_pages(&kernel), None);
-        assert_eq!(kernel.expected(31).counts.free, 0, "nobody can tell them then");
+        assert_eq!(kernel.expected(31).counts.free, 0, "they cannot be identified then");
     }
 }
 

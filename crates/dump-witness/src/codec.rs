@@ -17,7 +17,7 @@ pub fn name(flags: u32) -> &'static str {
 /// The `page_size` bytes that `stored` stands for.
 ///
 /// # Errors
-/// Where they are not of that codec, or not a page.
+/// If they are not of that codec, or not a page.
 pub fn decompress(flags: u32, stored: &[u8], page_size: usize) -> Result<Vec<u8>> {
     let page = match flags {
         0 => stored.to_vec(),

@@ -25,7 +25,7 @@ pub struct Tally {
 /// Compares every page kept in `dump` with `memory`. A page may be raw or compressed with the codec of `flags`.
 ///
 /// # Errors
-/// Where a checking thread panics; wrong pages are counted.
+/// If a checking thread panics; wrong pages are counted.
 pub fn check(dump: &Kdump, memory: &Memory, flags: u32) -> Result<Tally> {
     let threads = thread::available_parallelism().map_or(1, |number| number.get() as u64);
     thread::scope(|scope| {

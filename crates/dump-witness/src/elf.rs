@@ -44,7 +44,7 @@ impl Elf {
     /// Opens the vmcore at `path`.
     ///
     /// # Errors
-    /// Where the file is not such a vmcore, or ends before its headers do.
+    /// If the file is not such a vmcore, or ends before its headers do.
     pub fn open(path: &Path) -> Result<Self> {
         Self::read(path).with_context(|| format!("ELF file {}", path.display()))
     }
@@ -132,7 +132,7 @@ impl Elf {
     /// The `len` bytes of memory at physical address `paddr`. What no segment has, or has without bytes, is zero.
     ///
     /// # Errors
-    /// Where the file ends before the segment does.
+    /// If the file ends before the segment does.
     pub fn physical(&self, paddr: u64, len: u64) -> Result<Vec<u8>> {
         self.memory(paddr, len, |load| load.paddr)
     }
@@ -140,7 +140,7 @@ impl Elf {
     /// The bytes at virtual address `vaddr`, of the ranges the segments name: kernel text and the direct mapping.
     ///
     /// # Errors
-    /// Where no segment maps it, or the file ends before the segment does.
+    /// If no segment maps it, or the file ends before the segment does.
     pub fn linear(&self, vaddr: u64, len: u64) -> Result<Vec<u8>> {
         let holds = |load: &Load| (load.vaddr..load.vaddr.saturating_add(load.memsz)).contains(&vaddr);
         ensure!(self.loads.iter().any(holds), "no segment maps {vaddr:#x}");

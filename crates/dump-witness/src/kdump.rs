@@ -82,7 +82,7 @@ impl Kdump {
     /// Opens the dump at `path`.
     ///
     /// # Errors
-    /// Where the file is not such a dump, or its headers do not agree with each other or with the file's length.
+    /// If the file is not such a dump, or its headers do not agree with each other or with the file's length.
     pub fn open(path: &Path) -> Result<Self> {
         Self::read(path).with_context(|| format!("kdump file {}", path.display()))
     }

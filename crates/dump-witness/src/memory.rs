@@ -21,7 +21,7 @@ impl Memory {
     /// Opens the dump at `path`.
     ///
     /// # Errors
-    /// Where it is of neither format, or damaged.
+    /// If it is of neither format, or damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let mut start = Vec::new();
         let file = File::open(path).with_context(|| path.display().to_string())?;
@@ -38,7 +38,7 @@ impl Memory {
     /// The bytes of `pfn`; `None` for a page that the dump names but does not have.
     ///
     /// # Errors
-    /// Where its bytes cannot be read.
+    /// If its bytes cannot be read.
     pub fn page(&self, pfn: u64, page_size: u64) -> Result<Option<Vec<u8>>> {
         match self {
             Self::Elf(elf) => elf.physical(pfn * page_size, page_size).map(Some),

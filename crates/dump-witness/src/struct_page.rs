@@ -21,7 +21,7 @@ const HAS_MEM_MAP: u64 = 1 << 1;
 /// The struct page of `pfn` as words in hex.
 ///
 /// # Errors
-/// Where vmcoreinfo or the page tables do not lead there.
+/// If vmcoreinfo or the page tables do not lead there.
 pub fn words(elf: &Elf, pfn: u64) -> Result<String> {
     let size = number(elf, "SIZE(page)", 10)?;
     let at = vmemmap(elf)?.checked_add(pfn.checked_mul(size).context("pfn")?).context("pfn")?;

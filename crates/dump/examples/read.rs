@@ -1,5 +1,5 @@
-//! Reads one physical and one kernel virtual address: `cargo run -p dump --example read -- vmcore 0x100000
-//! init_uts_ns`.
+//! Reads one physical and one kernel virtual address:
+//! `cargo run -p dump --example read -- vmcore 0x100000 init_uts_ns`.
 
 use dump::{Dump, KernelSymbols, NoWatch, PhysAddr};
 

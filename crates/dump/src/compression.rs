@@ -46,7 +46,7 @@ impl Compression {
     /// A stream of what was compressed.
     ///
     /// # Errors
-    /// Where a decoder cannot be set up.
+    /// If a decoder cannot be set up.
     pub fn decoder<'a>(&self, compressed: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
         (self.decoder)(Box::new(compressed))
     }

@@ -8,7 +8,7 @@ use dump_kernel::{Kernel, SourceMemory, Vmcoreinfo, vmcoreinfo_at};
 
 /// A text that may be vmcoreinfo, and where it lies.
 #[derive(Clone)]
-pub(crate) struct Found {
+pub(crate) struct Candidate {
     /// The page frame.
     pub pfn: Pfn,
     /// The machine that the text is of.
@@ -26,7 +26,7 @@ const STEP: usize = 4096;
 
 /// Looks for vmcoreinfo in memory: the candidate that the kernel in memory confirms or, for an architecture whose page
 /// tables are not supported, the longest.
-pub(crate) fn vmcoreinfo(source: &dyn PageSource, watch: &dyn Watch) -> Result<Option<Found>> {
+pub(crate) fn vmcoreinfo(source: &dyn PageSource, watch: &dyn Watch) -> Result<Option<Candidate>> {
     let mut found = candidates(source, watch)?;
     // several copies are normal; the most complete first, of equals the lowest
     found.sort_by_key(|found| (std::cmp::Reverse(found.text.len()), found.pfn));
@@ -38,21 +38,21 @@ pub(crate) fn vmcoreinfo(source: &dyn PageSource, watch: &dyn Watch) -> Result<O
 }
 
 /// Whether the kernel of the text is the one in memory: its release is where the text has it.
-fn holds(found: &Found, meta: &DumpMeta, memory: &SourceMemory<'_>) -> bool {
+fn holds(found: &Candidate, meta: &DumpMeta, memory: &SourceMemory<'_>) -> bool {
     let release = kernel(found, meta).and_then(|kernel| kernel.utsname(memory)).map(|uts| uts.release());
     release.is_ok_and(|release| Some(release.as_str()) == Vmcoreinfo::parse(&found.text).release())
 }
 
 /// Whether the page tables of its architecture are supported, so that a text that is not confirmed is rejected.
-fn is_walked(found: &Found, meta: &DumpMeta) -> bool {
+fn is_walked(found: &Candidate, meta: &DumpMeta) -> bool {
     kernel(found, meta).err().is_none_or(|e| e.kind() != ErrorKind::Unsupported)
 }
 
-fn kernel(found: &Found, meta: &DumpMeta) -> Result<Kernel> {
+fn kernel(found: &Candidate, meta: &DumpMeta) -> Result<Kernel> {
     Kernel::new(Vmcoreinfo::parse(&found.text), found.machine, meta.page_size, &meta.segments)
 }
 
-fn candidates(source: &dyn PageSource, watch: &dyn Watch) -> Result<Vec<Found>> {
+fn candidates(source: &dyn PageSource, watch: &dyn Watch) -> Result<Vec<Candidate>> {
     let end = source.meta().end_pfn;
     let Some(mut held) = PageBitmap::new(end) else { return Ok(Vec::new()) };
     source.mark_held(&mut held)?;
@@ -77,14 +77,14 @@ fn candidates(source: &dyn PageSource, watch: &dyn Watch) -> Result<Vec<Found>> 
     Ok(found.into_iter().collect::<Result<Vec<_>>>()?.concat())
 }
 
-fn search_run(reader: &mut dyn PageReader, meta: &DumpMeta, run: PfnRange, found: &mut Vec<Found>) -> Result<()> {
+fn search_run(reader: &mut dyn PageReader, meta: &DumpMeta, run: PfnRange, found: &mut Vec<Candidate>) -> Result<()> {
     let size = meta.page_size.bytes();
     reader.visit(run, CodecSet::NONE, &mut |span| {
         if let Content::Bytes(bytes) = span.content {
             for at in (0..bytes.len()).step_by(STEP) {
                 if let Some(text) = vmcoreinfo_at(&bytes[at..]) {
                     let pfn = span.pages.start + (at / size) as u64;
-                    found.push(Found { pfn, machine: machine_of(text, meta.machine), text: text.to_vec() });
+                    found.push(Candidate { pfn, machine: machine_of(text, meta.machine), text: text.to_vec() });
                 }
             }
         }

@@ -161,7 +161,7 @@ fn unknown(layers: &Layers) -> Error {
 fn inside(layers: &[&str], what: &str) -> Error {
     match layers {
         [] => Error::new(ErrorKind::BadMagic, what),
-        layers => Error::new(ErrorKind::BadMagic, format!("{}, but inside {what}", layers.join(", "))),
+        layers => Error::new(ErrorKind::BadMagic, format!("inside {}: {what}", layers.join(", "))),
     }
 }
 

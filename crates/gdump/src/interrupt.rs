@@ -5,14 +5,14 @@ use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether somebody asked to stop.
+/// Whether a signal asked to stop.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     asked: Arc<AtomicBool>,
 }
 
 impl Interrupt {
-    /// Listens from now on. Where that cannot be arranged, signals do what they always do.
+    /// Listens from now on. If that cannot be set up, signals have their default effect.
     pub fn listen() -> Interrupt {
         let interrupt = Interrupt::default();
         for signal in [SIGINT, SIGTERM] {

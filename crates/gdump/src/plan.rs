@@ -146,7 +146,7 @@ impl Plan {
     /// What options without a verb ask for.
     ///
     /// # Errors
-    /// One line, where they contradict each other or file names are missing.
+    /// One line, if they contradict each other or file names are missing.
     pub fn new(args: &ConvertArgs) -> Result<Plan, String> {
         check_modes(args)?;
         if args.rearrange { rearrangement(args).map(Plan::Rearrange) } else { conversion(args) }

@@ -14,13 +14,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A bar is drawn this often: a capture kernel's terminal is often a serial line that somebody logs.
+/// A bar is drawn this often: a capture kernel's terminal is often a serial line that is logged.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Below 80 columns of ASCII, for the same reason.
 const TEMPLATE: &str = "{msg:15} [{bar:24}] {percent:>3} % {rate:>13} {left:>6} left";
 
-/// Shows how the work goes on, and passes on that somebody asked to stop.
+/// Shows the progress of the work, and passes on a request to stop.
 pub struct Progress {
     shown: bool,
     page_size: PageSize,
@@ -89,7 +89,7 @@ impl Watch for Progress {
             return;
         }
         self.pending.fetch_add(amount, Ordering::Relaxed);
-        // who finds another worker drawing has nothing to add
+        // if another worker is drawing, there is nothing to add
         let Ok(mut bars) = self.bars.try_lock() else { return };
         if let Some(bar) = bars.last_mut().filter(|bar| bar.drawn.elapsed() >= INTERVAL) {
             bar.drawn = Instant::now();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Refuses outputs that cannot be written, before any work.
 ///
 /// # Errors
-/// Where one exists and `-f` is not given, is an input or another output, or has no directory to be in.
+/// If one exists and `-f` is not given, is an input or another output, or has no directory to be in.
 pub fn check(plan: &Conversion) -> Result<()> {
     if plan.to_stdout() && !plan.dry_run && std::io::stdout().is_terminal() {
         return Err(refused("stdout is a terminal").hint("-F is for pipes").within("stdout"));
@@ -77,7 +77,7 @@ impl Target {
     /// Creates all outputs of a conversion.
     ///
     /// # Errors
-    /// Where a file cannot be created, or exists by now.
+    /// If a file cannot be created, or exists by now.
     pub fn create_all(plan: &Conversion) -> Result<Vec<Target>> {
         if plan.dry_run {
             return Ok((0..plan.outputs.len().max(1)).map(|_| Target::Null(NullOutput)).collect());
@@ -103,7 +103,7 @@ impl Target {
     /// Ends a stream, and waits until what was written to a file is on the disk.
     ///
     /// # Errors
-    /// Where an earlier write is only now reported as failed.
+    /// If an earlier write is only now reported as failed.
     pub fn finish(&self) -> Result<()> {
         match self {
             Target::File(file) => file.sync(),
@@ -116,7 +116,7 @@ impl Target {
 /// Creates a file; only its owner may read it, for a dump holds what its machine held.
 ///
 /// # Errors
-/// Where it cannot be created, or exists by now.
+/// If it cannot be created, or exists by now.
 pub fn create(path: &Path, force: bool) -> Result<File> {
     let is_device = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
     let mut options = File::options();

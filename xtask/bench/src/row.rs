@@ -58,7 +58,7 @@ pub enum Input {
 pub enum Output {
     /// A file.
     File,
-    /// Stdout, to /dev/null; how much it is, a run that does not count tells.
+    /// Stdout, to /dev/null; its size is measured in a run that does not count.
     Stdout,
     /// Two files.
     Parts,

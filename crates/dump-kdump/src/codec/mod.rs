@@ -93,7 +93,7 @@ impl Codec {
     /// What makes one for a worker.
     ///
     /// # Errors
-    /// `Unsupported`, with the name of the feature, where this build leaves it out.
+    /// `Unsupported`, with the name of the feature, if this build leaves it out.
     pub fn creator(&self) -> Result<CreateCodec> {
         self.create.ok_or_else(|| {
             let (name, feature) = (self.id.name(), self.feature);
@@ -113,14 +113,14 @@ pub trait PageCodec: Send {
     /// strictly fewer than the page has, which is then to be stored as it is.
     ///
     /// # Errors
-    /// `Unsupported` where the codec itself fails, for want of memory say.
+    /// `Unsupported` if the codec itself fails, for want of memory say.
     fn compress(&mut self, page: &[u8], out: &mut [u8]) -> Result<Option<usize>>;
 
     /// Decompresses `compressed` to exactly as many bytes as `page` has, writing nowhere else whatever `compressed`
     /// claims.
     ///
     /// # Errors
-    /// `Corrupt` where `compressed` is no such page; `page` holds anything then.
+    /// `Corrupt` if `compressed` is no such page; `page` holds anything then.
     fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()>;
 }
 

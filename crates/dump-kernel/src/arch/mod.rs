@@ -24,7 +24,7 @@ use crate::words::Words;
 use crate::xlat::Translate;
 use dump_core::{Error, Machine, PageSize, Result, Segment, VirtAddr};
 
-/// Every architecture that is known, in the order in which [`elf_machine_of`] tries their keys.
+/// Every architecture that is known, in the order in which `elf_machine_of` tries their keys.
 pub const ARCHES: &[&dyn Arch] = &[
     &X86_64,
     &Arm64,
@@ -35,7 +35,7 @@ pub const ARCHES: &[&dyn Arch] = &[
     &Named { name: "arm", elf_machine: 40, keys: &["CONFIG_ARM_LPAE"] },
 ];
 
-/// What a dump says of the machine, for an architecture to work with.
+/// What a dump says about the machine, for an architecture to work with.
 #[derive(Clone, Copy)]
 pub struct MachineFacts<'a> {
     /// The kernel's symbols and numbers.
@@ -85,7 +85,7 @@ pub trait Arch: Send + Sync {
     /// The walk of the kernel's page tables.
     ///
     /// # Errors
-    /// `Unsupported` where this version does not walk them; `MissingInfo`, naming the key, where the dump says too
+    /// `Unsupported` if this version does not walk them; `MissingInfo`, naming the key, if the dump says too
     /// little.
     fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>>;
 }

@@ -82,8 +82,8 @@ pub struct ConvertArgs {
     pub splitblock_size: Option<u64>,
     /// Write only the part of a split dump with page frames A up to, not including, B
     ///
-    /// A is a multiple of 64. Either number may be omitted. Parts written with the same options, by whichever machine,
-    /// can be joined with --reassemble.
+    /// A is a multiple of 64. Either number may be omitted. Parts written with the same options, even on different
+    /// machines, can be joined with --reassemble.
     #[arg(long, value_name = "A..B", value_parser = pfn_range)]
     pub pfn_range: Option<PfnRange>,
     /// Join the parts of a split dump

@@ -102,7 +102,7 @@ pub enum Parsed {
 /// Parses the command line.
 ///
 /// # Errors
-/// One line: what is wrong, and where help is.
+/// One line: what is wrong, and if help is.
 pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
     let mut command = Cli::command();
     let words: Vec<OsString> = words.collect();

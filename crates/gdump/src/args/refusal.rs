@@ -38,7 +38,7 @@ fn expected(e: &Error) -> String {
     }
 }
 
-/// An option that there is not, or one that was abbreviated too much.
+/// An option that does not exist, or one that was abbreviated too much.
 fn unknown(argument: &str, command: &Command) -> String {
     if !argument.starts_with('-') {
         return format!("{argument}: one file name too many");

@@ -2,7 +2,7 @@
 
 use super::number::number;
 
-/// Less than this (bytes) is no size of memory that somebody means.
+/// Nobody means less memory than this (bytes).
 const LEAST: u64 = 1 << 20;
 
 /// A number of KiB above 0, in bytes.
@@ -15,7 +15,7 @@ pub fn kib(text: &str) -> Result<u64, String> {
 }
 
 /// A size of memory: bytes, or with K, M, G or T after it units of 1024 bytes and so on; in bytes. Below 1 MiB it is
-/// refused: the kernel's own `crashkernel=` takes a suffix too, and somebody will forget it.
+/// refused: the kernel's own `crashkernel=` takes a suffix too, and it is easily forgotten.
 ///
 /// # Errors
 /// One line, for the value of an option.

@@ -8,7 +8,7 @@ pub struct Threads(i128);
 
 impl Threads {
     /// As many as make sense on `cpus` CPUs: 0 and below, makedumpfile's way to ask for no further threads, is one; a
-    /// number far above the CPUs is somebody's broken arithmetic, which must not cost the dump, and is lowered.
+    /// number far above the CPUs is a script's mistake, which must not cost the dump, and is lowered.
     pub fn on(self, cpus: usize) -> usize {
         let most = cpus.saturating_mul(4).max(16);
         usize::try_from(self.0.max(1)).map_or(most, |threads| threads.min(most))

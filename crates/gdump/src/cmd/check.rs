@@ -8,7 +8,7 @@ use dump::Result;
 /// Checks the dump; a set of parts is one dump.
 ///
 /// # Errors
-/// Where it cannot even be opened.
+/// If it cannot even be opened.
 pub fn run(plan: &CheckPlan) -> Result<Exit> {
     let dump = super::open(&plan.inputs)?;
     let lines = super::on_threads(plan.threads, || dump.check())?;

@@ -15,7 +15,7 @@ use dump::{
 /// Does what `plan` says, on as many threads.
 ///
 /// # Errors
-/// One line, where nothing was written; what went wrong later was printed, and is in the exit status.
+/// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
 pub fn run(plan: &Plan) -> Result<Exit> {
     target::check(plan)?;
     let interrupt = Interrupt::listen();
@@ -246,7 +246,7 @@ fn finish(targets: &[Target], mut converted: Converted) -> Converted {
     converted
 }
 
-/// Prints what is known of the kernel, in the form of makedumpfile's debug messages where scripts read those.
+/// Prints what is known about the kernel, in the form of makedumpfile's debug messages where scripts read those.
 fn print_debug(messages: Messages, view: Option<&KernelView>, image: &Image) {
     if !messages.has(MessageLevel::DEBUG) {
         return;

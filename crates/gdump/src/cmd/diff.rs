@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// Compares the dumps; exit status 0 if there is no difference, 1 if there is.
 ///
 /// # Errors
-/// Where one cannot be opened.
+/// If one cannot be opened.
 pub fn run(plan: &DiffPlan) -> Result<Exit> {
     let open = |inputs: &crate::plan::Inputs| Dump::open_all(&inputs.paths, &inputs.opening(), &NoWatch);
     let (left, right) = (open(&plan.left)?, open(&plan.right)?);

@@ -65,7 +65,7 @@ struct NoteInfo {
 /// Prints what the dump is; a set of parts is one dump.
 ///
 /// # Errors
-/// Where it cannot be opened.
+/// If it cannot be opened.
 pub fn run(plan: &InfoPlan) -> Result<Exit> {
     let dump = super::open(&plan.inputs)?;
     let files = plan.inputs.paths.iter().map(|path| path.display().to_string()).collect();

@@ -1,4 +1,4 @@
-//! `gdump -R`: a flattened stream becomes the file that it stands for.
+//! `gdump -R`: a flattened stream becomes the file that it describes.
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -14,10 +14,10 @@ use std::sync::OnceLock;
 /// No dump is larger; an offset beyond is damage, and a file of that length helps nobody.
 const MAX_LEN: u64 = 1 << 56;
 
-/// Does what `plan` says. A stream that ends early leaves what came, flagged incomplete if it is a dump.
+/// Does what `plan` says. A stream that ends early leaves what arrived, flagged incomplete if it is a dump.
 ///
 /// # Errors
-/// One line, where nothing was written.
+/// One line, if nothing was written.
 pub fn run(plan: &Rearrangement) -> Result<Exit> {
     let inputs: Vec<PathBuf> = plan.input.iter().cloned().collect();
     target::check_path(&plan.output, &inputs, plan.force)?;
@@ -46,7 +46,7 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
     }
 }
 
-/// Flags what came of a dump as incomplete; what cannot be flagged must not stay, for it would look whole.
+/// Flags what arrived of a dump as incomplete; what cannot be flagged is removed, for it would look complete.
 fn give_up(plan: &Rearrangement, file: File) -> Exit {
     let output = plan.output.display();
     match flag(&file) {
