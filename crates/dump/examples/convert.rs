@@ -1,5 +1,7 @@
 //! Filters a dump: `cargo run -p dump --example convert -- vmcore 31 out.kdump`.
 
+#![allow(clippy::print_stdout)] // an example shows what it found
+
 use dump::{ConvertOptions, Dump, DumpLevel, NoWatch};
 
 fn main() -> dump::Result<()> {

@@ -1,5 +1,7 @@
 //! What a dump is: `cargo run -p dump --example info -- vmcore`.
 
+#![allow(clippy::print_stdout)] // an example shows what it found
+
 fn main() -> dump::Result<()> {
     for path in std::env::args_os().skip(1) {
         let dump = dump::Dump::open(path)?;

@@ -1,6 +1,8 @@
 //! Reads one physical and one kernel virtual address:
 //! `cargo run -p dump --example read -- vmcore 0x100000 init_uts_ns`.
 
+#![allow(clippy::print_stdout)] // an example shows what it found
+
 use dump::{Dump, KernelSymbols, NoWatch, PhysAddr};
 
 fn main() -> dump::Result<()> {

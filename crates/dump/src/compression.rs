@@ -3,12 +3,15 @@
 use dump_core::{Error, ErrorKind, Result};
 use std::io::{BufReader, Read};
 
+/// Bytes in their order.
+type Stream<'a> = Box<dyn Read + 'a>;
+
 /// How a file as a whole is compressed.
 pub(crate) struct Compression {
     /// Its usual name.
     pub name: &'static str,
     magic: &'static [u8],
-    decoder: fn(Box<dyn Read + '_>) -> Result<Box<dyn Read + '_>>,
+    decoder: fn(Stream<'_>) -> Result<Stream<'_>>,
 }
 
 const COMPRESSIONS: &[Compression] = &[
@@ -31,7 +34,7 @@ const COMPRESSIONS: &[Compression] = &[
 /// Memory that an xz decoder may take (bytes): more than xz -9 needs (65 MiB); what asks for more is not decompressed.
 const XZ_MEMORY: u64 = 256 << 20;
 
-fn xz(compressed: Box<dyn Read + '_>) -> Result<Box<dyn Read + '_>> {
+fn xz(compressed: Stream<'_>) -> Result<Stream<'_>> {
     let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED);
     let stream = stream.map_err(|e| Error::new(ErrorKind::Io, format!("xz: {e}")))?;
     Ok(Box::new(liblzma::read::XzDecoder::new_stream(BufReader::new(compressed), stream)))
@@ -47,7 +50,7 @@ impl Compression {
     ///
     /// # Errors
     /// If a decoder cannot be set up.
-    pub fn decoder<'a>(&self, compressed: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
+    pub fn decoder<'a>(&self, compressed: impl Read + 'a) -> Result<Stream<'a>> {
         (self.decoder)(Box::new(compressed))
     }
 }
