@@ -7,7 +7,8 @@ use dump::{ConvertOptions, Dump, DumpLevel, NoWatch};
 fn main() -> dump::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [input, level, output] = words.as_slice() else { return Err(dump::Error::missing("VMCORE LEVEL DUMPFILE")) };
-    let level = level.parse().ok().and_then(DumpLevel::new).unwrap_or_default();
+    let level = level.parse().ok().and_then(DumpLevel::new);
+    let level = level.ok_or_else(|| dump::Error::missing("LEVEL from 0 to 31"))?;
     let image = Dump::open(input)?.into_image(&NoWatch)?;
     let kdump = dump::format("kdump").ok_or_else(|| dump::Error::unsupported("kdump"))?;
     let options = ConvertOptions { codec: dump::codec("zlib"), level, ..ConvertOptions::new(kdump) };

@@ -10,7 +10,8 @@ fn main() -> dump::Result<()> {
     let [path, phys, symbol] = words.as_slice() else { return Err(dump::Error::missing("VMCORE ADDRESS SYMBOL")) };
     let image = Dump::open(path)?.into_image(&NoWatch)?;
     let mut bytes = [0; 32];
-    let phys = u64::from_str_radix(phys.trim_start_matches("0x"), 16).unwrap_or(0);
+    let phys = u64::from_str_radix(phys.trim_start_matches("0x"), 16);
+    let phys = phys.map_err(|e| dump::Error::missing(format!("ADDRESS in hexadecimal: {e}")))?;
     image.read_phys(PhysAddr(phys), &mut bytes)?;
     println!("physical {phys:#x}: {bytes:02x?}");
     let at = image.vmcoreinfo().and_then(|info| info.symbol(symbol));

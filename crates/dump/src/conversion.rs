@@ -67,6 +67,7 @@ pub struct Conversion<'a> {
     ram: Ram<'a>,
     dumpable: Dumpable<'a>,
     pages: PfnRange,
+    files: usize,
     writer: Box<dyn DumpWriter>,
     watch: &'a dyn Watch,
     ram_pages: u64,
@@ -126,7 +127,8 @@ impl<'a> Conversion<'a> {
         let (ram_pages, held_pages) = (ram.count(ram.span())?, ram.count_held()?);
         let all = dumpable.span();
         let pages = options.part.map_or(all, |range| range.intersect(all));
-        Ok(Conversion { image, meta, ram, dumpable, pages, writer, watch, ram_pages, held_pages })
+        let files = options.files.max(1);
+        Ok(Conversion { image, meta, ram, dumpable, pages, files, writer, watch, ram_pages, held_pages })
     }
 
     /// What the output will state about the machine.
@@ -139,7 +141,11 @@ impl<'a> Conversion<'a> {
     /// # Errors
     /// If not even the headers could be written. All that happens after that is in the [`Outcome`].
     pub fn run(self, outputs: &[&dyn WriteAt]) -> Result<Converted> {
-        let Conversion { image, meta, ram, dumpable, pages, writer, watch, ram_pages, held_pages } = self;
+        if outputs.len() != self.files {
+            let text = format!("{} outputs for a dump of {} files", outputs.len(), self.files);
+            return Err(Error::unsupported(text));
+        }
+        let Conversion { image, meta, ram, dumpable, pages, files: _, writer, watch, ram_pages, held_pages } = self;
         let job = Job { source: image.source(), meta: &meta, ram: &ram, dumpable: &dumpable, pages, outputs, watch };
         let mut outcome = convert(&job, writer)?;
         let findings = dumpable.findings();

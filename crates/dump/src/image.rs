@@ -5,7 +5,7 @@ use crate::memory_search;
 use crate::open::Dump;
 use crate::view::KernelView;
 use dump_core::{
-    CodecId, DumpMeta, Error, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
+    CodecId, DumpMeta, Error, ErrorKind, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Kernel, PhysMemory, SourceMemory, Vmcoreinfo, Words};
@@ -135,22 +135,26 @@ impl Image {
     fn complete(&mut self) {
         let Some(info) = &self.info else { return };
         self.meta.crash_time = info.crash_time().or(self.meta.crash_time);
-        let facts = MachineFacts {
-            symbols: info,
-            words: Words::of(self.meta.machine),
-            page_size: self.meta.page_size,
-            segments: &self.meta.segments,
-        };
-        let phys_base = arch_of(self.meta.machine).and_then(|arch| arch.phys_base(facts));
-        self.meta.phys_base = phys_base.or(self.meta.phys_base);
+        self.meta.phys_base = self.phys_base(info).or(self.meta.phys_base);
         let read = self.kernel().and_then(|kernel| kernel.utsname(&self.memory())).ok();
         let read = read.filter(|uts| info.release().is_some_and(|release| uts.release() == release));
         if read.is_some() {
             self.meta.utsname = read;
-        } else if self.meta.utsname.map(|uts| uts.release()).as_deref() != info.release() {
+        } else if Some(self.meta.release().unwrap_or_default().as_str()) != info.release() {
             let machine = self.meta.machine.name().unwrap_or_default();
             self.meta.utsname = Some(UtsName::named(info.release().unwrap_or_default(), machine));
         }
+    }
+
+    /// Physical minus link address of the kernel image, by its architecture. A vmcoreinfo that lacks what the page tables need
+    /// is not believed in this either.
+    fn phys_base(&self, info: &Vmcoreinfo) -> Option<u64> {
+        if self.kernel().err().is_some_and(|e| e.kind() == ErrorKind::MissingInfo) {
+            return None;
+        }
+        let DumpMeta { machine, page_size, segments, .. } = &self.meta;
+        let facts = MachineFacts { symbols: info, words: Words::of(*machine), page_size: *page_size, segments };
+        arch_of(*machine).and_then(|arch| arch.phys_base(facts))
     }
 }
 

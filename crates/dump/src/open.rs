@@ -180,8 +180,9 @@ fn parts(files: Vec<(String, File)>) -> Result<Dump> {
     for (name, file) in files {
         let open = file.format.open_parts.filter(|_| first.is_none_or(|first| first == file.format.name));
         let Some(open) = open else {
-            let text = format!("{} files cannot be read together with others", file.format.name);
-            return Err(Error::unsupported(text).within(name));
+            let text = format!("{} format, and no part of one dump with the other files", file.format.name);
+            let hint = "only the parts of a split dump are read together";
+            return Err(Error::unsupported(text).hint(hint).within(name));
         };
         if first.is_none() {
             layers = file.layers.names;

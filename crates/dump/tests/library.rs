@@ -90,3 +90,29 @@ fn what_is_no_dump_is_named() {
     assert_eq!(e.kind(), ErrorKind::BadMagic);
     assert!(e.to_string().contains("text: a text file, not a dump"), "{e}");
 }
+
+/// A format of the caller's own comes in as a container; here one of the table's, over bytes in memory.
+#[test]
+fn a_container_of_the_callers_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lime");
+    let lime = dump::format("lime").unwrap();
+    dump::convert_to_file(&image(), &ConvertOptions::new(lime), &path).unwrap();
+    let bytes: dump::Bytes = Box::new(std::fs::read(&path).unwrap());
+    let container = (lime.open)(bytes, &dump::OpenOptions::default()).unwrap();
+    let dump = Dump::from_container(container, "memory");
+    assert_eq!((dump.name(), dump.describe().format), ("memory", "lime"));
+    let image = dump.into_image(&NoWatch).unwrap();
+    assert_eq!(image.vmcoreinfo().unwrap().release(), Some("6.1.192-gdump"), "found in memory");
+    assert!(image.vmcoreinfo_found_at().is_some());
+}
+
+#[test]
+fn as_many_outputs_as_files() {
+    let image = image();
+    let memory = image.memory();
+    let options = ConvertOptions { files: 2, ..ConvertOptions::new(dump::format("kdump").unwrap()) };
+    let conversion = dump::Conversion::new(&image, &memory, None, &options, &|_, _| Ok(()), &NoWatch).unwrap();
+    let e = conversion.run(&[&dump::NullOutput]).err().unwrap();
+    assert_eq!(e.to_string(), "1 outputs for a dump of 2 files");
+}

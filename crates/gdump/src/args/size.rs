@@ -11,7 +11,7 @@ const LEAST: u64 = 1 << 20;
 /// One line, for the value of an option.
 pub fn kib(text: &str) -> Result<u64, String> {
     let bytes = number(text).filter(|kib| *kib > 0).and_then(|kib| kib.checked_mul(1024));
-    bytes.ok_or_else(|| "expected a number of KiB above 0".to_owned())
+    bytes.ok_or_else(|| "expected a number of KiB, above 0 and below 2^54".to_owned())
 }
 
 /// A size of memory: bytes, or with K, M, G or T after it units of 1024 bytes and so on; in bytes. Below 1 MiB it is
