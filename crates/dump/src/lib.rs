@@ -18,7 +18,8 @@
 //!
 //! ```no_run
 //! let dump = dump::Dump::open("vmcore")?;
-//! println!("{} with {} CPUs, {:?}", dump.describe().format, dump.meta().cpus(), dump.meta().release());
+//! let (format, producer) = (dump.describe().format, dump.describe().producer);
+//! let (release, cpus) = (dump.meta().release(), dump.meta().cpus());
 //! # Ok::<(), dump::Error>(())
 //! ```
 //!
