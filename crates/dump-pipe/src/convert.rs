@@ -170,7 +170,7 @@ impl<'a> Workers<'a> {
                 let push = &mut |span: Span<'_>| encoder.push(span, &mut block.encoded);
                 reader.visit(pages, *accepts, push)?;
             }
-            check_block(&block.encoded, window, run, self.job.meta.page_size)?;
+            check_block(&block.encoded, window.runs(run), self.job.meta.page_size)?;
             let counts = Counts::of(&block.encoded);
             ordered.give_back(number, block)?;
             self.counts.add(counts);
