@@ -79,18 +79,14 @@ impl<R: ReadAt + ?Sized> ByteReader for Copied<'_, R> {
     }
 }
 
-/// A place to write bytes by offset. `&self`, so that workers write their own parts at once.
+/// A place to write bytes by offset. The page pipeline writes in the order of placement, one call at a time, so that
+/// a stream can be one too.
 pub trait WriteAt: Send + Sync {
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
     /// [`NoSpace`](crate::ErrorKind::NoSpace) if there is no room, `Io` otherwise. A part may have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()>;
-
-    /// Whether bytes must come one call at a time, in the order of placement (a stream), rather than from all workers.
-    fn is_stream(&self) -> bool {
-        false
-    }
 
     /// Makes `len` bytes from `offset` on read as zeros, before anything else is written there: nothing is written
     /// where that is what they do anyway, as in a new file.

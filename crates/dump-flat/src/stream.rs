@@ -92,10 +92,6 @@ impl<W: Write + Send> WriteAt for FlatStream<W> {
         self.lock().records(offset, bytes, MAX_RECORD)
     }
 
-    fn is_stream(&self) -> bool {
-        true
-    }
-
     /// Writes nothing: what no record covers is zeros. Only the image's end is remembered.
     fn zeros(&self, offset: u64, len: u64) -> Result<()> {
         let end = end(offset, len)?;
@@ -237,7 +233,6 @@ mod tests {
     #[test]
     fn a_call_is_a_record() {
         let stream = FlatStream::new(Counting::default());
-        assert!(stream.is_stream());
         stream.write_at(0, &[1; 464]).unwrap();
         stream.write_at(4096, &[2; 104]).unwrap();
         stream.write_at(464, b"").unwrap();

@@ -1,6 +1,6 @@
 //! From a source to a writer.
 
-use crate::ordered::{Block, BlockSizes, Ordered};
+use crate::ordered::{BlockSizes, Ordered, Own};
 use crate::output::{Direct, Outputs};
 use crate::promises::check_block;
 use dump_core::{
@@ -8,14 +8,10 @@ use dump_core::{
     PageReader, PageSet, PageSource, PageWriter, PfnRange, Phase, Result, Span, SpanData, Watch, WriteAt,
 };
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of memory in a block: large enough that a lock and a write a block cost little, small enough that a worker's
 /// buffers (the pages read, and what they become) stay in its cache and in 256 KiB with all else that it takes.
 const BLOCK_BYTES: usize = 48 << 10;
-
-/// Blocks in flight beyond the one that each worker has in hand: they wait for a slower one before them to be placed.
-const WAITING: u64 = 2;
 
 /// What is to be written, and where to.
 pub struct Job<'a> {
@@ -84,7 +80,7 @@ pub fn convert(job: &Job<'_>, writer: Box<dyn DumpWriter>) -> Result<Outcome> {
     let mut writer = writer.prepare(job.meta, job.ram, job.dumpable, &mut Direct(&outputs))?;
     let mut workers = Workers::new(job, writer.as_ref(), &outputs);
     let stopped = workers.run(writer.as_mut()).err();
-    let counts = workers.counts.get();
+    let counts = workers.counts;
     let mut outcome = Outcome { counts, written: 0, lengths: Vec::new(), stopped, unflagged: None };
     if outcome.is_complete() {
         // what comes last may not fit: the pages are all there then, but the file is not what it should be
@@ -103,8 +99,7 @@ struct Workers<'a> {
     job: &'a Job<'a>,
     outputs: &'a Outputs<'a>,
     workers: Vec<Mutex<Worker<'a>>>,
-    spare: Vec<Block>,
-    counts: AtomicCounts,
+    counts: Counts,
 }
 
 /// What belongs to one worker.
@@ -112,13 +107,19 @@ struct Worker<'a> {
     reader: Box<dyn PageReader + 'a>,
     encoder: Box<dyn BlockEncoder>,
     accepts: CodecSet,
+    own: Own,
 }
 
 impl<'a> Workers<'a> {
     fn new(job: &'a Job<'a>, writer: &dyn PageWriter, outputs: &'a Outputs<'a>) -> Workers<'a> {
-        let worker = |_| Worker { reader: job.source.reader(), encoder: writer.encoder(), accepts: writer.accepts() };
+        let worker = |_| Worker {
+            reader: job.source.reader(),
+            encoder: writer.encoder(),
+            accepts: writer.accepts(),
+            own: Own::default(),
+        };
         let workers = (0..rayon::current_num_threads()).map(worker).map(Mutex::new).collect();
-        Workers { job, outputs, workers, spare: Vec::new(), counts: AtomicCounts::default() }
+        Workers { job, outputs, workers, counts: Counts::default() }
     }
 
     /// Writes window after window of the dumpable pages; most often there is one.
@@ -144,9 +145,8 @@ impl<'a> Workers<'a> {
         }
         let size = self.job.meta.page_size.bytes();
         let pages = (BLOCK_BYTES / size).max(1);
-        let in_flight = self.workers.len() as u64 + WAITING;
-        let sizes = BlockSizes { pages: pages as u64, bytes: pages * size, in_flight };
-        let ordered = Ordered::new(window, run, writer, self.outputs, sizes, std::mem::take(&mut self.spare));
+        let sizes = BlockSizes { pages: pages as u64, bytes: pages * size };
+        let ordered = Ordered::new(window, run, writer, self.outputs, sizes);
         rayon::broadcast(|worker| {
             let Some(Ok(mut worker)) = self.workers.get(worker.index()).map(|worker| worker.lock()) else { return };
             let guard = StopOnUnwind(&ordered);
@@ -155,26 +155,24 @@ impl<'a> Workers<'a> {
             }
             std::mem::forget(guard);
         });
-        let (stop, spare) = ordered.into_parts();
-        self.spare = spare;
+        let (counts, stop) = ordered.into_parts();
+        self.counts.add(counts);
         stop.map_or(Ok(()), Err)
     }
 
     fn work(&self, ordered: &Ordered<'_>, window: &PageBitmap, worker: &mut Worker<'_>) -> Result<()> {
-        let Worker { reader, encoder, accepts } = worker;
-        while let Some((number, run, mut block)) = ordered.take() {
+        let Worker { reader, encoder, accepts, own } = worker;
+        while let Some(mut task) = ordered.next(own)? {
             if self.job.watch.stopped() {
                 return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
             }
-            for pages in window.runs(run) {
-                let push = &mut |span: Span<'_>| encoder.push(span, &mut block.encoded);
+            for pages in window.runs(task.run) {
+                let push = &mut |span: Span<'_>| encoder.push(span, &mut task.block);
                 reader.visit(pages, *accepts, push)?;
             }
-            check_block(&block.encoded, window.runs(run), self.job.meta.page_size)?;
-            let counts = Counts::of(&block.encoded);
-            ordered.give_back(number, block)?;
-            self.counts.add(counts);
-            self.job.watch.advance(window.count(run));
+            check_block(&task.block, window.runs(task.run), self.job.meta.page_size)?;
+            self.job.watch.advance(window.count(task.run));
+            own.push(task);
         }
         Ok(())
     }
@@ -190,7 +188,16 @@ impl Drop for StopOnUnwind<'_, '_> {
 }
 
 impl Counts {
-    fn of(block: &EncodedBlock) -> Counts {
+    pub(crate) fn add(&mut self, other: Counts) {
+        self.compressed += other.compressed;
+        self.raw += other.raw;
+        self.zero += other.zero;
+        self.unreadable += other.unreadable;
+        self.lost += other.lost;
+        self.stored_bytes += other.stored_bytes;
+    }
+
+    pub(crate) fn of(block: &EncodedBlock) -> Counts {
         let mut counts = Counts { stored_bytes: block.data.len() as u64, ..Counts::default() };
         for span in &block.spans {
             let count = match span.data {
@@ -203,23 +210,5 @@ impl Counts {
             *count += span.pages.len();
         }
         counts
-    }
-}
-
-#[derive(Default)]
-struct AtomicCounts([AtomicU64; 6]);
-
-impl AtomicCounts {
-    fn add(&self, c: Counts) {
-        let values = [c.compressed, c.raw, c.zero, c.unreadable, c.lost, c.stored_bytes];
-        for (sum, value) in self.0.iter().zip(values) {
-            sum.fetch_add(value, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self) -> Counts {
-        let [compressed, raw, zero, unreadable, lost, stored_bytes] =
-            [0, 1, 2, 3, 4, 5].map(|i| self.0[i].load(Ordering::Relaxed));
-        Counts { compressed, raw, zero, unreadable, lost, stored_bytes }
     }
 }

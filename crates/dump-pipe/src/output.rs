@@ -27,11 +27,6 @@ impl<'a> Outputs<'a> {
         self.reached.iter().map(|reached| reached.load(Ordering::Relaxed)).collect()
     }
 
-    /// Whether bytes must be written in the order of placement.
-    pub fn in_order(&self) -> bool {
-        self.parts.iter().any(|part| part.is_stream())
-    }
-
     fn write(&self, part: usize, offset: u64, bytes: &[u8]) -> Result<()> {
         let output = self.part(part)?;
         output.write_at(offset, bytes)?;
@@ -75,7 +70,7 @@ impl Placer for Direct<'_> {
     }
 }
 
-/// Placements of one block, to be written once the lock is released.
+/// Placements of one block.
 #[derive(Default)]
 pub(crate) struct Placement {
     ops: Vec<Op>,

@@ -120,8 +120,10 @@ impl PageWriter for Words {
         self.last = Some(end);
         out.data(0, self.next, 0..block.data.len())?;
         self.next += block.data.len() as u64;
-        let there: Vec<u8> = block.spans.iter().map(|s| u8::from(matches!(s.data, SpanData::Stored { .. }))).collect();
-        out.index(0, INDEX + start.0, &there)
+        block.spans.iter().try_for_each(|span| {
+            let there = u8::from(matches!(span.data, SpanData::Stored { .. }));
+            out.index(0, INDEX + span.pages.start.0, &vec![there; span.pages.len() as usize])
+        })
     }
 
     fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
@@ -133,15 +135,14 @@ impl PageWriter for Words {
 struct Memory {
     bytes: Mutex<Vec<u8>>,
     room: u64,
-    stream: bool,
     /// Once something did not fit, nothing is taken any more: a pipe that is closed, a disk that is gone.
     breaks: bool,
     broken: AtomicBool,
 }
 
 impl Memory {
-    fn new(room: u64, stream: bool) -> Memory {
-        Memory { bytes: Mutex::default(), room, stream, breaks: false, broken: AtomicBool::new(false) }
+    fn new(room: u64) -> Memory {
+        Memory { bytes: Mutex::default(), room, breaks: false, broken: AtomicBool::new(false) }
     }
 }
 
@@ -161,10 +162,6 @@ impl WriteAt for Memory {
         }
         all[offset as usize..end].copy_from_slice(bytes);
         Ok(())
-    }
-
-    fn is_stream(&self) -> bool {
-        self.stream
     }
 
     fn zeros(&self, _: u64, _: u64) -> Result<()> {
@@ -216,23 +213,23 @@ fn run(threads: usize, output: &Memory, bad: u64, stop_after: u64) -> Outcome {
 }
 
 #[test]
-fn bytes_do_not_depend_on_threads_or_kind_of_output() {
-    let want = Memory::new(u64::MAX, false);
+fn bytes_do_not_depend_on_threads() {
+    let want = Memory::new(u64::MAX);
     let outcome = run(1, &want, END, u64::MAX);
     let counts = outcome.counts;
     assert!(outcome.is_complete());
     assert_eq!((counts.compressed + counts.zero, counts.unreadable), (END - 334, 0));
     let want = want.bytes.into_inner().unwrap();
     assert_eq!(&want[..8], b"complete");
-    for (threads, stream) in [(1, true), (2, false), (3, false), (3, true), (8, false)] {
-        let output = Memory::new(u64::MAX, stream);
+    for threads in [2, 3, 8] {
+        let output = Memory::new(u64::MAX);
         let outcome = run(threads, &output, END, u64::MAX);
         assert!(outcome.is_complete() && outcome.counts == counts);
-        assert!(output.bytes.into_inner().unwrap() == want, "{threads} threads, stream {stream}");
+        assert!(output.bytes.into_inner().unwrap() == want, "{threads} threads");
     }
 }
 
-/// What the index names is there, whatever stopped the work.
+/// Whatever stopped the work, what is in the output is what comes first in it, and the index names just that.
 fn check_part(bytes: &[u8]) -> usize {
     assert_eq!(&bytes[..8], b"in part.");
     let stored = |pfn: &u64| pfn % 7 != 0 && !((5000..6000).contains(pfn) && (pfn - 5000) % 3 == 0);
@@ -242,6 +239,7 @@ fn check_part(bytes: &[u8]) -> usize {
         let flag = bytes.get(INDEX as usize + pfn as usize).copied().unwrap_or(0);
         if flag == 1 {
             assert_eq!(bytes[at..at + 8], pfn.to_le_bytes(), "page {pfn}");
+            assert_eq!(at, 8 + 8 * there, "page {pfn} landed, and one before it did not");
             there += 1;
         }
         at += 8;
@@ -252,7 +250,7 @@ fn check_part(bytes: &[u8]) -> usize {
 #[test]
 fn no_space_leaves_what_landed() {
     for threads in [1, 2, 4] {
-        let output = Memory::new(50_000, false);
+        let output = Memory::new(50_000);
         let outcome = run(threads, &output, END, u64::MAX);
         assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::NoSpace);
         let there = check_part(&output.bytes.into_inner().unwrap());
@@ -263,8 +261,8 @@ fn no_space_leaves_what_landed() {
 /// The first error is the cause; that the output cannot even be flagged comes second, and takes nothing away.
 #[test]
 fn an_output_that_breaks_keeps_its_cause_and_its_pages() {
-    for (threads, stream) in [(1, false), (3, true)] {
-        let output = Memory { breaks: true, ..Memory::new(50_000, stream) };
+    for threads in [1, 3] {
+        let output = Memory { breaks: true, ..Memory::new(50_000) };
         let outcome = run(threads, &output, END, u64::MAX);
         assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::NoSpace);
         assert!(outcome.unflagged.unwrap().to_string().contains("broken earlier"));
@@ -275,7 +273,7 @@ fn an_output_that_breaks_keeps_its_cause_and_its_pages() {
 #[test]
 fn a_request_to_stop_leaves_what_landed() {
     for threads in [1, 3] {
-        let output = Memory::new(u64::MAX, false);
+        let output = Memory::new(u64::MAX);
         let outcome = run(threads, &output, END, 3000);
         assert_eq!(outcome.stopped.unwrap().kind(), ErrorKind::Interrupted);
         assert!(check_part(&output.bytes.into_inner().unwrap()) >= 2000);
@@ -284,7 +282,7 @@ fn a_request_to_stop_leaves_what_landed() {
 
 #[test]
 fn unreadable_pages_are_counted_and_make_the_dump_incomplete() {
-    let output = Memory::new(u64::MAX, false);
+    let output = Memory::new(u64::MAX);
     let outcome = run(2, &output, END - 500, u64::MAX);
     assert!(outcome.stopped.is_none() && !outcome.is_complete());
     assert_eq!(outcome.counts.unreadable, 500);
@@ -317,7 +315,7 @@ fn a_broken_promise_flags_the_dump() {
     let source = Forgetful(Numbers::new(END, END));
     let mut ram = PageBitmap::new(Pfn(END)).unwrap();
     source.mark_ram(&mut ram).unwrap();
-    let output = Memory::new(u64::MAX, false);
+    let output = Memory::new(u64::MAX);
     let outputs: [&dyn WriteAt; 1] = [&output];
     let job = Job {
         source: &source,
@@ -356,7 +354,7 @@ fn progress_counts_the_pages_to_be_dumped() {
     let mut dumpable = PageBitmap::new(Pfn(END)).unwrap();
     dumpable.set(PfnRange::at(Pfn(70), 30));
     dumpable.set(PfnRange::at(Pfn(END - 10), 10));
-    let (output, watch) = (Memory::new(u64::MAX, false), Phases::default());
+    let (output, watch) = (Memory::new(u64::MAX), Phases::default());
     let outputs: [&dyn WriteAt; 1] = [&output];
     let pages = ram.span();
     let job = Job {
