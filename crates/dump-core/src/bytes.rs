@@ -94,6 +94,20 @@ pub trait WriteAt: Send + Sync {
     /// # Errors
     /// As [`write_at`](WriteAt::write_at).
     fn zeros(&self, offset: u64, len: u64) -> Result<()>;
+
+    /// Whether what was written can be written anew, as in a file. Where it can, a dump is flagged incomplete from its
+    /// first byte on until all of it is stored; a stream is cut off where it is, and has an end of its own.
+    fn can_rewrite(&self) -> bool {
+        true
+    }
+
+    /// Waits until all that was written is stored, where that can be known.
+    ///
+    /// # Errors
+    /// As [`write_at`](WriteAt::write_at), for what only now turns out not to be stored.
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes in memory, the content of a small file.

@@ -120,24 +120,23 @@ impl ByteReader for FileReader<'_> {
 /// A file written with `pwrite`.
 pub struct OutputFile {
     file: File,
+    synced: bool,
 }
 
 impl OutputFile {
     /// Takes a file open for writing.
     pub fn new(file: File) -> OutputFile {
-        OutputFile { file }
+        OutputFile { file, synced: true }
     }
 
-    /// Waits until all that was written is stored. Network file systems say only here that there was no room; pipes and
-    /// devices that cannot wait have nothing to say.
-    ///
-    /// # Errors
-    /// As [`WriteAt::write_at`].
-    pub fn sync(&self) -> Result<()> {
-        match self.file.sync_data() {
-            Err(e) if e.kind() != IoKind::InvalidInput && e.raw_os_error() != Some(ROFS) => Err(e.into()),
-            _ => Ok(()),
-        }
+    /// The same, but [`sync`](WriteAt::sync) does not wait: a loss of power may take what was written.
+    pub fn unsynced(file: File) -> OutputFile {
+        OutputFile { file, synced: false }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 }
 
@@ -145,6 +144,20 @@ impl OutputFile {
 const ROFS: i32 = 30;
 
 impl WriteAt for OutputFile {
+    /// Network file systems say only here that there was no room; pipes and devices that cannot wait have nothing to
+    /// say.
+    fn sync(&self) -> Result<()> {
+        if !self.synced {
+            return Ok(());
+        }
+        match self.file.sync_data() {
+            Err(e) if e.kind() != IoKind::InvalidInput && e.raw_os_error() != Some(ROFS) => {
+                Err(Error::from(e).within("syncing"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         self.file.write_all_at(bytes, offset).map_err(|e| located(e, offset))
     }

@@ -83,7 +83,9 @@ pub enum Ending {
 /// A dump yet to be written: knows its options, and nothing of what it will hold.
 pub trait DumpWriter: Send {
     /// Lays the output out and places all that comes before the pages. `ram` are the page frames that are RAM,
-    /// `dumpable` those whose pages will come.
+    /// `dumpable` those whose pages will come. Where the output can be rewritten and the format has a flag for
+    /// incomplete dumps, it is set from here on until [`PageWriter::finish`] clears it: nothing, not even a loss of
+    /// power, leaves a part that passes for a whole.
     ///
     /// # Errors
     /// If the container cannot hold the dump; what `out` returns.
@@ -116,8 +118,9 @@ pub trait PageWriter: Send {
     /// What `out` returns.
     fn place(&mut self, block: &EncodedBlock, out: &mut dyn Placer) -> Result<()>;
 
-    /// Places what comes last; where the dump is incomplete, what flags it so and keeps it readable. It may be called
-    /// once more with [`Ending::Incomplete`] where what it placed could not be written.
+    /// Places what comes last and says whether the dump is complete; where it is not, keeps it readable. All before it
+    /// is stored by then. It may be called once more with [`Ending::Incomplete`] where what it placed could not be
+    /// written.
     ///
     /// # Errors
     /// What `out` returns.
@@ -144,4 +147,7 @@ pub trait Placer {
     /// # Errors
     /// As [`data`](Placer::data).
     fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()>;
+
+    /// Whether what is placed can be placed anew, as [`WriteAt::can_rewrite`](crate::WriteAt::can_rewrite) says.
+    fn can_rewrite(&self) -> bool;
 }

@@ -48,7 +48,7 @@ impl DumpWriter for ElfWriter {
     ) -> Result<Box<dyn PageWriter>> {
         let notes = meta.notes.with_erase_info(&meta.erase_info)?;
         let notes = notes.as_bytes();
-        let file = ElfFile::new(meta, notes.len() as u64, ram, dumpable, self.exact)?;
+        let mut file = ElfFile::new(meta, notes.len() as u64, ram, dumpable, self.exact)?;
         file.place_head(notes, out)?;
         Ok(Box::new(file))
     }
@@ -60,6 +60,8 @@ struct ElfFile {
     page_size: PageSize,
     /// The source says that it is incomplete itself, and so is what comes of it.
     incomplete: bool,
+    /// Whether the file is flagged incomplete as it stands.
+    flagged: bool,
     layout: Layout,
     /// Length of the notes (bytes).
     notes: u64,
@@ -82,6 +84,7 @@ impl ElfFile {
             machine: meta.machine,
             page_size: meta.page_size,
             incomplete: meta.incomplete,
+            flagged: false,
             notes,
             dumpable: dumpable.count(dumpable.span())?,
             area: 0,
@@ -92,7 +95,8 @@ impl ElfFile {
         })
     }
 
-    fn place_head(&self, notes: &[u8], out: &mut dyn Placer) -> Result<()> {
+    fn place_head(&mut self, notes: &[u8], out: &mut dyn Placer) -> Result<()> {
+        self.flagged = self.incomplete || out.can_rewrite();
         let layout = &self.layout;
         out.index(0, 0, &self.headers())?;
         if !notes.is_empty() {
@@ -109,7 +113,7 @@ impl ElfFile {
     fn headers(&self) -> Vec<u8> {
         let Machine { order, word, .. } = self.machine;
         let mut f = FieldsMut::new(order, word);
-        f.bytes(&self.file_header(if self.incomplete { INCOMPLETE } else { 0 }).encode());
+        f.bytes(&self.file_header().encode());
         let (offset, filesz) = (self.layout.notes_at, self.notes);
         ProgramHeader { kind: PT_NOTE, offset, filesz, memsz: filesz, ..ProgramHeader::default() }.encode(word, &mut f);
         for load in &self.layout.loads {
@@ -121,14 +125,14 @@ impl ElfFile {
         f.into_bytes()
     }
 
-    fn file_header(&self, flags: u32) -> FileHeader {
+    fn file_header(&self) -> FileHeader {
         let sizes = Sizes::of(self.machine.word);
         let extended = self.layout.is_extended();
         FileHeader {
             machine: self.machine,
             phoff: u64::from(sizes.file),
             shoff: if extended { self.layout.section_at(sizes) } else { 0 },
-            flags,
+            flags: if self.flagged { INCOMPLETE } else { 0 },
             ehsize: sizes.file,
             phentsize: sizes.program,
             phnum: if extended { PN_XNUM } else { self.layout.program_headers() as u16 },
@@ -202,14 +206,17 @@ impl PageWriter for ElfFile {
     }
 
     fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
-        if ending == Ending::Incomplete || self.lost != 0 {
-            out.index(0, 0, &self.file_header(INCOMPLETE).encode())?;
+        // Where pages did not come, the file ends where it was cut off: readers fail there rather than take what is
+        // missing for zeros.
+        if self.placed == self.dumpable {
+            self.settle_all(ending, out)?;
         }
-        match self.placed == self.dumpable {
-            true => self.settle_all(ending, out),
-            // The file ends where it was cut off: readers fail there rather than take what is missing for zeros.
-            false => Ok(()),
+        let flagged = self.incomplete || ending == Ending::Incomplete || self.lost != 0;
+        if flagged != self.flagged {
+            self.flagged = flagged;
+            out.index(0, 0, &self.file_header().encode())?;
         }
+        Ok(())
     }
 }
 

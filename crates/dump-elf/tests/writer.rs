@@ -134,9 +134,10 @@ fn runs_are_placed_whole() {
     let at = |page: u64| 0x400 + 4096 * page;
     let data = |page, pages: u64| Placement::Data { part: 0, offset: at(page), len: 4096 * pages };
     let zeros = |page, pages: u64| Placement::Zeros { part: 0, offset: at(page), len: 4096 * pages };
+    let flag = Placement::Index { part: 0, offset: 0, len: 64 }; // cleared last
     assert_eq!(
         writing.outputs.placements[head..],
-        [data(1, 3), zeros(0, 1), data(5, 3), zeros(4, 1), data(9, 3), zeros(8, 1), data(13, 1), zeros(12, 1),]
+        [data(1, 3), zeros(0, 1), data(5, 3), zeros(4, 1), data(9, 3), zeros(8, 1), data(13, 1), zeros(12, 1), flag]
     );
     assert_eq!(writing.outputs.bytes(0).len() as u64, at(14));
 }
@@ -220,6 +221,10 @@ impl Placer for Beginning {
         self.len = self.len.max(offset + len);
         Ok(())
     }
+
+    fn can_rewrite(&self) -> bool {
+        true
+    }
 }
 
 impl ReadAt for Beginning {
@@ -298,7 +303,7 @@ fn what_is_cut_off_reads_as_cut_off() {
     let toy = Toy::usual(SHAPES[0], 4096);
     let mut writing = toy.prepare(Outputs::default());
     (0..4).for_each(|_| assert!(writing.place_next(16, &mut toy.pages()).unwrap()));
-    assert_eq!(writing.outputs.bytes(0)[FLAGS_AT], 0);
+    assert_eq!(writing.outputs.bytes(0)[FLAGS_AT], 1, "flagged until all is there");
     writing.finish(Ending::Incomplete).unwrap();
     let bytes = writing.outputs.bytes(0);
     assert_eq!(bytes[FLAGS_AT], 1);

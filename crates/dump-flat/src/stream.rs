@@ -92,6 +92,10 @@ impl<W: Write + Send> WriteAt for FlatStream<W> {
         self.lock().records(offset, bytes, MAX_RECORD)
     }
 
+    fn can_rewrite(&self) -> bool {
+        false
+    }
+
     /// Writes nothing: what no record covers is zeros. Only the image's end is remembered.
     fn zeros(&self, offset: u64, len: u64) -> Result<()> {
         let end = end(offset, len)?;

@@ -139,6 +139,11 @@ pub struct MainHeader {
 }
 
 impl MainHeader {
+    /// Sets or clears the flag of an incomplete dump.
+    pub fn flag_incomplete(&mut self, incomplete: bool) {
+        self.status = self.status & !STATUS_INCOMPLETE | if incomplete { STATUS_INCOMPLETE } else { 0 };
+    }
+
     /// Decodes the main header, in the order on disk; the signature is the caller's to look at.
     ///
     /// # Errors

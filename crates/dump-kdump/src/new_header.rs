@@ -4,7 +4,7 @@ use dump_core::{DumpMeta, Error, Result};
 
 use crate::codec::Codec;
 use crate::header::{
-    Abi, FileRange, Header, MainHeader, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE, SubHeader, VERSION,
+    Abi, FileRange, Header, MainHeader, STATUS_EXCLUDED_VMEMMAP, SubHeader, VERSION,
 };
 use crate::layout::Layout;
 use crate::utsname;
@@ -27,13 +27,12 @@ impl Header {
 fn main_header(codec: Option<&Codec>, meta: &DumpMeta, layout: &Layout) -> Result<MainHeader> {
     let too_large = |what: &str| Error::unsupported(format!("{what} does not fit a kdump header"));
     let vmemmap = if meta.excluded_vmemmap { STATUS_EXCLUDED_VMEMMAP } else { 0 };
-    let incomplete = if meta.incomplete { STATUS_INCOMPLETE } else { 0 };
     Ok(MainHeader {
         version: VERSION,
         utsname: utsname::completed(meta),
         tv_sec: meta.crash_time.unwrap_or(0),
         tv_usec: 0,
-        status: codec.map_or(0, |codec| codec.status_bit) | vmemmap | incomplete,
+        status: codec.map_or(0, |codec| codec.status_bit) | vmemmap,
         block_size: meta.page_size.bytes() as i32, // 256 KiB at most
         sub_hdr_size: i32::try_from(layout.sub_blocks()).map_err(|_| too_large("the notes' length"))?,
         bitmap_blocks: u32::try_from(layout.bitmap_blocks()).map_err(|_| too_large("the bitmaps' length"))?,

@@ -101,9 +101,6 @@ impl PageWriter for KdumpPageWriter {
     }
 
     fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
-        match ending == Ending::Incomplete || self.lost {
-            true => self.preamble.flag_incomplete(out),
-            false => Ok(()),
-        }
+        self.preamble.place_ending(if self.lost { Ending::Incomplete } else { ending }, out)
     }
 }

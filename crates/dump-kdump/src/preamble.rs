@@ -3,10 +3,10 @@
 //! The text that names erased data stands behind the notes rather than at the end of the file, where makedumpfile puts
 //! it. Readers go by its offset; and a dump that runs out of space still says what was erased from it.
 
-use dump_core::{DumpMeta, Error, PageSet, PageSize, Pfn, PfnRange, Placer, Result, is_zero};
+use dump_core::{DumpMeta, Ending, Error, PageSet, PageSize, Pfn, PfnRange, Placer, Result, is_zero};
 
 use crate::codec::Codec;
-use crate::header::{Header, STATUS_INCOMPLETE, SubHeader};
+use crate::header::{Header, SubHeader};
 use crate::layout::Layout;
 
 /// Bytes of a bitmap that are written at once, 2 GiB of 4 KiB pages; where no bit is set, nothing is written.
@@ -19,6 +19,8 @@ pub(crate) struct Preamble {
     /// The page frames of each file.
     parts: Vec<PfnRange>,
     split: bool,
+    /// Whether the source is incomplete, and with it what comes of it.
+    incomplete: bool,
 }
 
 impl Preamble {
@@ -34,7 +36,7 @@ impl Preamble {
             true => parts.iter().map(|part| part.intersect(all)).collect(),
             false => vec![all],
         };
-        Ok(Preamble { header, layout, parts, split })
+        Ok(Preamble { header, layout, parts, split, incomplete: meta.incomplete })
     }
 
     /// Headers of the dump, but for the range of a part.
@@ -58,7 +60,8 @@ impl Preamble {
     }
 
     /// Places headers, notes and erase text.
-    pub(crate) fn place_heads(&self, meta: &DumpMeta, out: &mut dyn Placer) -> Result<()> {
+    pub(crate) fn place_heads(&mut self, meta: &DumpMeta, out: &mut dyn Placer) -> Result<()> {
+        self.header.main.flag_incomplete(self.incomplete || out.can_rewrite());
         for part in 0..self.parts.len() {
             out.zeros(part, 0, self.layout.descriptors())?; // bitmaps have holes
             self.place_main(part, out)?;
@@ -128,10 +131,15 @@ impl Preamble {
         Ok(())
     }
 
-    /// Flags the dump as incomplete, in all parts: makedumpfile puts together only parts whose main headers are equal.
-    pub(crate) fn flag_incomplete(&mut self, out: &mut dyn Placer) -> Result<()> {
-        self.header.main.status |= STATUS_INCOMPLETE;
-        (0..self.parts.len()).try_for_each(|part| self.place_main(part, out))
+    /// Says whether the dump is complete, in all parts: makedumpfile puts together only parts whose main headers are
+    /// equal.
+    pub(crate) fn place_ending(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
+        let before = self.header.main.status;
+        self.header.main.flag_incomplete(self.incomplete || ending == Ending::Incomplete);
+        match self.header.main.status == before {
+            true => Ok(()),
+            false => (0..self.parts.len()).try_for_each(|part| self.place_main(part, out)),
+        }
     }
 
     fn end(&self) -> Pfn {

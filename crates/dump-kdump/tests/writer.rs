@@ -376,6 +376,10 @@ impl Placer for Count {
     fn zeros(&mut self, _: usize, _: u64, _: u64) -> Result<()> {
         Ok(())
     }
+
+    fn can_rewrite(&self) -> bool {
+        true
+    }
 }
 
 #[test]

@@ -68,4 +68,8 @@ impl Placer for Outputs {
         self.placements.push(Placement::Zeros { part, offset, len });
         self.part(part).zeros(offset, len)
     }
+
+    fn can_rewrite(&self) -> bool {
+        true
+    }
 }

@@ -83,15 +83,23 @@ pub fn convert(job: &Job<'_>, writer: Box<dyn DumpWriter>) -> Result<Outcome> {
     let counts = workers.counts;
     let mut outcome = Outcome { counts, written: 0, lengths: Vec::new(), stopped, unflagged: None };
     if outcome.is_complete() {
-        // what comes last may not fit: the pages are all there then, but the file is not what it should be
-        outcome.stopped = writer.finish(Ending::Complete, &mut Direct(&outputs)).err();
+        outcome.stopped = complete(writer.as_mut(), &outputs).err();
     }
     if !outcome.is_complete() {
         outcome.unflagged = writer.finish(Ending::Incomplete, &mut Direct(&outputs)).err();
+        outcome.unflagged = outcome.unflagged.or(outputs.sync().err());
     }
     outcome.written = outputs.written();
     outcome.lengths = outputs.lengths();
     Ok(outcome)
+}
+
+/// Says that the output is complete, once all of it is stored.
+fn complete(writer: &mut dyn PageWriter, outputs: &Outputs<'_>) -> Result<()> {
+    outputs.sync()?;
+    // what comes last may not fit: the pages are all there then, but the file is not what it should be
+    writer.finish(Ending::Complete, &mut Direct(outputs))?;
+    outputs.sync()
 }
 
 /// All workers, with what they keep from window to window.

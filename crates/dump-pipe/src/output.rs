@@ -27,6 +27,16 @@ impl<'a> Outputs<'a> {
         self.reached.iter().map(|reached| reached.load(Ordering::Relaxed)).collect()
     }
 
+    /// Whether all of them can be rewritten.
+    fn can_rewrite(&self) -> bool {
+        self.parts.iter().all(|part| part.can_rewrite())
+    }
+
+    /// Waits until all that was written is stored.
+    pub fn sync(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|part| part.sync())
+    }
+
     fn write(&self, part: usize, offset: u64, bytes: &[u8]) -> Result<()> {
         let output = self.part(part)?;
         output.write_at(offset, bytes)?;
@@ -67,6 +77,10 @@ impl Placer for Direct<'_> {
 
     fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()> {
         self.0.zeros(part, offset, len)
+    }
+
+    fn can_rewrite(&self) -> bool {
+        self.0.can_rewrite()
     }
 }
 
@@ -121,6 +135,11 @@ impl Placer for Placement {
     fn zeros(&mut self, part: usize, offset: u64, len: u64) -> Result<()> {
         self.ops.push(Op { part, offset, what: What::Zeros(len) });
         Ok(())
+    }
+
+    /// What is said of an output comes before its pages and after them.
+    fn can_rewrite(&self) -> bool {
+        false
     }
 }
 

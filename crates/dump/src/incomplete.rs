@@ -1,7 +1,7 @@
 //! The flag of an incomplete dump.
 
 use crate::formats::FORMATS;
-use dump_core::{Error, OpenOptions, PROBE_BYTES, ReadAt, Result, WriteAt};
+use dump_core::{Error, OpenOptions, PROBE_BYTES, Patch, ReadAt, Result, WriteAt};
 
 /// Flags the dump that `input` begins with as incomplete, by writing to `output`, the same file, which is made long
 /// enough for what the header refers to.
@@ -12,12 +12,77 @@ pub fn flag_incomplete(input: &dyn ReadAt, output: &dyn WriteAt) -> Result<()> {
     let len = usize::try_from(input.len()?).unwrap_or(PROBE_BYTES).min(PROBE_BYTES);
     let mut prefix = vec![0; len];
     input.read_exact_at(0, &mut prefix)?;
-    let format = FORMATS.iter().find(|format| (format.probe)(&prefix, &OpenOptions::default()));
-    let flag = format.and_then(|format| format.incomplete_flag);
-    let flag = flag.ok_or_else(|| Error::unsupported("no dump of a format with an incomplete flag"))?;
-    let patch = flag(input)?;
+    let patch = patch_of(&prefix, input)?;
     if patch.min_len > input.len()? {
         output.zeros(0, patch.min_len)?;
     }
     output.write_at(patch.offset, &patch.bytes)
+}
+
+fn patch_of(prefix: &[u8], input: &dyn ReadAt) -> Result<Patch> {
+    let format = FORMATS.iter().find(|format| (format.probe)(prefix, &OpenOptions::default()));
+    let flag = format.and_then(|format| format.incomplete_flag);
+    flag.ok_or_else(|| Error::unsupported("no dump of a format with an incomplete flag"))?(input)
+}
+
+/// The flag of a dump that is copied byte by byte: set in what is written until all of it is there.
+pub struct EarlyFlag {
+    offset: u64,
+    /// The flag's field as the dump has it.
+    plain: Vec<u8>,
+    /// The bits of it that say "incomplete".
+    bits: Vec<u8>,
+}
+
+impl EarlyFlag {
+    /// Of the dump that begins with `beginning`, if that is enough to find the flag.
+    pub fn of(beginning: &[u8]) -> Option<EarlyFlag> {
+        let patch = patch_of(beginning, &beginning).ok()?;
+        let plain = beginning.get(usize::try_from(patch.offset).ok()?..)?.get(..patch.bytes.len())?.to_vec();
+        let bits = plain.iter().zip(&patch.bytes).map(|(plain, set)| plain ^ set).collect();
+        Some(EarlyFlag { offset: patch.offset, plain, bits })
+    }
+
+    /// `bytes`, which go to `offset`, with the flag set where they hold it; `None` where they do not.
+    pub fn set_in(&mut self, offset: u64, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut flagged = None;
+        for (i, (plain, bit)) in self.plain.iter_mut().zip(&self.bits).enumerate() {
+            let at = (self.offset + i as u64).checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+            let Some((at, byte)) = at.and_then(|at| bytes.get(at).map(|byte| (at, *byte))) else { continue };
+            *plain = byte;
+            flagged.get_or_insert_with(|| bytes.to_vec())[at] = byte | bit;
+        }
+        flagged
+    }
+
+    /// Makes the flag what it is in the dump.
+    ///
+    /// # Errors
+    /// What `output` returns.
+    pub fn clear(&self, output: &dyn WriteAt) -> Result<()> {
+        output.write_at(self.offset, &self.plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_set_in_whatever_pieces_it_comes() {
+        let mut header = vec![0; 64];
+        header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        header[16] = 4; // ET_CORE
+        header[18] = 62; // x86_64
+        header[48] = 6; // flags of its own
+        let mut flag = EarlyFlag::of(&header).unwrap();
+        assert_eq!(flag.set_in(0, &header).unwrap()[48], 7);
+        assert_eq!(flag.set_in(48, &[2]).unwrap(), [3]);
+        assert_eq!(flag.set_in(47, &[8]), None);
+        assert_eq!(flag.set_in(52, &[8]), None);
+        let output = dump_kit::MemoryOutput::default();
+        flag.clear(&output).unwrap();
+        assert_eq!(output.bytes()[48..], [2, 0, 0, 0]);
+        assert!(EarlyFlag::of(&header[..20]).is_none() && EarlyFlag::of(b"EMiL").is_none());
+    }
 }

@@ -116,7 +116,7 @@ pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use image::Image;
-pub use incomplete::flag_incomplete;
+pub use incomplete::{EarlyFlag, flag_incomplete};
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
 pub use view::KernelView;

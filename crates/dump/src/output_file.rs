@@ -25,8 +25,7 @@ pub fn convert_to_file(image: &Image, options: &ConvertOptions, path: impl AsRef
     let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
     let output = OutputFile::new(file.map_err(|e| Error::from(e).within(path.display()))?);
     let mut converted = conversion.run(&[&output])?;
-    let synced = output.sync().err();
-    match converted.outcome.stopped.take().or(synced) {
+    match converted.outcome.stopped.take() {
         Some(e) => Err(e.within(path.display())),
         None => Ok(converted),
     }

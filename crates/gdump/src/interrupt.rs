@@ -1,9 +1,21 @@
-//! SIGINT and SIGTERM: the dump ends where it is, flagged incomplete. A second one ends the program at once.
+//! Signals that ask to stop: the dump ends where it is, flagged incomplete.
+//!
+//! A dump carries its flag from the first byte on, so that nothing has to be done at the end. Whatever the work waits
+//! for, an input that is idle or a disk, the program is gone a moment after the signal.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long the work may take to end by itself, with a report of what was done. A second signal ends it at once.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Exit status of a run that was stopped.
+const FAILED: c_int = 1;
 
 /// Whether a signal asked to stop.
 #[derive(Clone, Default)]
@@ -15,10 +27,18 @@ impl Interrupt {
     /// Listens from now on. If that cannot be set up, signals have their default effect.
     pub fn listen() -> Interrupt {
         let interrupt = Interrupt::default();
-        for signal in [SIGINT, SIGTERM] {
+        // a file that grows too large for the process is a failed write, not the end of the process
+        let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+        let ignored = ignored();
+        let heeded = [SIGINT, SIGTERM, SIGHUP, SIGXCPU].into_iter().filter(|signal| !is_in(ignored, *signal));
+        for signal in heeded.clone() {
             // the order matters: the first signal finds the flag down and only raises it, the second ends the program
-            let _ = flag::register_conditional_shutdown(signal, 1, Arc::clone(&interrupt.asked));
+            let _ = flag::register_conditional_shutdown(signal, FAILED, Arc::clone(&interrupt.asked));
             let _ = flag::register(signal, Arc::clone(&interrupt.asked));
+        }
+        if let Ok(signals) = Signals::new(heeded) {
+            // without the thread, only work that waits for nothing ends by itself
+            let _ = std::thread::Builder::new().spawn(move || end_after(signals));
         }
         interrupt
     }
@@ -27,4 +47,24 @@ impl Interrupt {
     pub fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+/// Waits for a signal, and ends the program when the time of grace is over.
+fn end_after(mut signals: Signals) {
+    if signals.forever().next().is_some() {
+        std::thread::sleep(GRACE);
+        eprintln!("gdump: interrupted");
+        std::process::exit(FAILED);
+    }
+}
+
+/// The signals that this process was started to ignore, as by nohup.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn is_in(mask: u64, signal: c_int) -> bool {
+    mask >> (signal - 1) & 1 == 1
 }

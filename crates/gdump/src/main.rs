@@ -11,6 +11,7 @@ mod cmd;
 mod exit;
 mod interrupt;
 mod messages;
+mod output_path;
 mod plan;
 mod progress;
 mod report;

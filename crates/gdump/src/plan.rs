@@ -59,6 +59,10 @@ pub struct Conversion {
     pub pfn_range: Option<PfnRange>,
     /// Whether an existing output is overwritten.
     pub force: bool,
+    /// Whether an output appears under its name only when it is whole.
+    pub atomic: bool,
+    /// Whether nothing waits until the output is stored.
+    pub unsynced: bool,
     /// Whether nothing is written.
     pub dry_run: bool,
     /// Whether a class of pages that cannot be identified is an error.
@@ -104,6 +108,10 @@ pub struct Rearrangement {
     pub output: PathBuf,
     /// Whether it is overwritten.
     pub force: bool,
+    /// Whether it appears under its name only when it is whole.
+    pub atomic: bool,
+    /// Whether nothing waits until it is stored.
+    pub unsynced: bool,
     /// Which messages are printed, and where.
     pub messages: Messages,
 }
@@ -243,6 +251,8 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
         split_block: args.splitblock_size.unwrap_or(SPLIT_BLOCK),
         pfn_range: args.pfn_range,
         force: args.force,
+        atomic: args.atomic,
+        unsynced: args.no_sync,
         dry_run: args.dry_run,
         strict: args.strict,
         threads: threads(args.num_threads, messages),
@@ -250,8 +260,14 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
         bitmap_bytes: args.cyclic_buffer,
         messages,
     };
+    if conversion.outputs.iter().any(|path| path.as_os_str() == STDIO) {
+        return Err("-F writes a dump to stdout".to_owned());
+    }
     conversion.check().map(|()| Plan::Convert(Box::new(conversion)))
 }
+
+/// What stands for stdin or stdout.
+const STDIO: &str = "-";
 
 /// Inputs and outputs.
 fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
@@ -259,6 +275,9 @@ fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
     match args.files.as_slice() {
         [input, outputs @ ..] if args.split && outputs.len() > 1 => Ok((vec![input.clone()], outputs.to_vec())),
         _ if args.split => Err(format!("--split: expected file names VMCORE and 2 or more DUMPFILEs, found {found}")),
+        [inputs @ .., last] if args.flattened && !inputs.is_empty() && last.as_os_str() == STDIO => {
+            Ok((inputs.to_vec(), Vec::new()))
+        }
         inputs @ [_, ..] if args.flattened => Ok((inputs.to_vec(), Vec::new())),
         _ if args.flattened => Err("-F: expected file name VMCORE, found none".to_owned()),
         [inputs @ .., output] if !inputs.is_empty() => Ok((inputs.to_vec(), vec![output.clone()])),
@@ -276,9 +295,10 @@ fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
         let others = "-c, -l, -p, -z, --codec, -E, --format or -d";
         return Err(format!("-R changes no page of a dump and cannot be combined with {others}"));
     }
-    let input = input.filter(|path| path.as_os_str() != "-");
+    let input = input.filter(|path| path.as_os_str() != STDIO);
     let messages = Messages::new(args.messages(), false);
-    Ok(Rearrangement { input, output: output.clone(), force: args.force, messages })
+    let (force, atomic, unsynced) = (args.force, args.atomic, args.no_sync);
+    Ok(Rearrangement { input, output: output.clone(), force, atomic, unsynced, messages })
 }
 
 /// Name of the format without an option, and of the one that `-E` means.

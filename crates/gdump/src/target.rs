@@ -1,14 +1,16 @@
-//! Where the dump goes.
+//! Where the dump goes: files, or a stream to stdout.
 
+use crate::output_path::{Identity, OutputOptions, OutputPath, parent};
 use crate::plan::Conversion;
-use dump::{Error, ErrorKind, FlatStream, NullOutput, OutputFile, Result, WriteAt};
+use dump::{Abilities, Error, ErrorKind, FlatStream, NullOutput, OutputFile, Result, WriteAt};
 use std::fs::{self, File, Metadata};
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// Refuses outputs that cannot be written, before any work.
+/// Refuses outputs that cannot be written, before any work. What can change until they are opened is checked again
+/// then.
 ///
 /// # Errors
 /// If one exists and `-f` is not given, is an input or another output, or has no directory to be in.
@@ -20,7 +22,7 @@ pub fn check(plan: &Conversion) -> Result<()> {
         if plan.outputs[..i].contains(path) {
             return Err(refused("given as output twice").within(path.display()));
         }
-        check_path(path, &plan.inputs.paths, plan.force)?;
+        check_path(path, &identities(&plan.inputs.paths), plan.force)?;
     }
     Ok(())
 }
@@ -29,7 +31,7 @@ pub fn check(plan: &Conversion) -> Result<()> {
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_path(path: &Path, inputs: &[PathBuf], force: bool) -> Result<()> {
+pub fn check_path(path: &Path, inputs: &[Identity], force: bool) -> Result<()> {
     match fs::metadata(path) {
         Ok(meta) => check_existing(&meta, inputs, force),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => check_parent(path),
@@ -38,24 +40,31 @@ pub fn check_path(path: &Path, inputs: &[PathBuf], force: bool) -> Result<()> {
     .map_err(|e| e.within(path.display()))
 }
 
-fn check_existing(output: &Metadata, inputs: &[PathBuf], force: bool) -> Result<()> {
-    if output.is_dir() {
+/// What the files at `paths` are, those that can be told.
+pub fn identities(paths: &[PathBuf]) -> Vec<Identity> {
+    paths.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| Identity::of(&meta)).collect()
+}
+
+fn check_existing(output: &Metadata, inputs: &[Identity], force: bool) -> Result<()> {
+    let kind = output.file_type();
+    if kind.is_dir() {
         return Err(refused("Is a directory"));
     }
-    let same = |path: &PathBuf| fs::metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == (output.dev(), output.ino()));
-    let kind = output.file_type();
-    // nothing on a character device (/dev/null) or in a pipe can be overwritten
-    if kind.is_char_device() || kind.is_fifo() {
+    if kind.is_fifo() || kind.is_socket() {
+        return Err(refused("is a pipe").hint("-F writes a dump to stdout in a form that pipes can take"));
+    }
+    // nothing on a character device (/dev/null) can be overwritten
+    if kind.is_char_device() {
         return Ok(());
     }
-    if inputs.iter().any(same) {
+    if inputs.contains(&Identity::of(output)) {
         return Err(refused("input and output are the same file"));
     }
     if force { Ok(()) } else { Err(refused("File exists").hint("-f overwrites it")) }
 }
 
 fn check_parent(path: &Path) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent(path);
     fs::metadata(parent).map(drop).map_err(|e| Error::from(e).within(parent.display()))
 }
 
@@ -63,75 +72,130 @@ fn refused(what: &str) -> Error {
     Error::new(ErrorKind::Io, what)
 }
 
-/// An output, open for writing.
-pub enum Target {
-    /// A file or a device.
-    File(OutputFile),
+/// The outputs of a conversion.
+pub enum Targets {
+    /// Files or devices.
+    Files(Vec<OutputPath>),
     /// The flattened form, to stdout.
-    Stream(FlatStream<File>),
+    Stream(FlatStream<File>, OutputFile),
     /// Nothing: a dry run.
-    Null(NullOutput),
+    Null(Vec<NullOutput>),
 }
 
-impl Target {
-    /// Creates all outputs of a conversion.
+impl Targets {
+    /// Opens all outputs of a conversion, and changes nothing in any before all are known to be possible.
     ///
     /// # Errors
-    /// If a file cannot be created, or exists by now.
-    pub fn create_all(plan: &Conversion) -> Result<Vec<Target>> {
+    /// If one cannot be opened or made, exists by now, is an input or another output, or another process writes it.
+    pub fn open(plan: &Conversion) -> Result<Targets> {
         if plan.dry_run {
-            return Ok((0..plan.outputs.len().max(1)).map(|_| Target::Null(NullOutput)).collect());
+            return Ok(Targets::Null((0..plan.outputs.len().max(1)).map(|_| NullOutput).collect()));
         }
         if plan.to_stdout() {
             // the descriptor itself: Stdout would look for the ends of lines
-            let stdout = std::io::stdout().as_fd().try_clone_to_owned()?;
-            return Ok(vec![Target::Stream(FlatStream::new(File::from(stdout)))]);
+            let stdout = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+            let file = stdout.try_clone()?;
+            let file = if plan.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
+            return Ok(Targets::Stream(FlatStream::new(stdout), file));
         }
-        let create = |path: &PathBuf| create(path, plan.force).map(OutputFile::new).map(Target::File);
-        plan.outputs.iter().map(create).collect()
+        let flagged = plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
+        let own_name = plan.atomic || !flagged;
+        let options = OutputOptions { force: plan.force, own_name, unsynced: plan.unsynced };
+        open_all(&plan.outputs, &identities(&plan.inputs.paths), options).map(Targets::Files)
     }
 
-    /// The output, as the pipeline writes to it.
-    pub fn output(&self) -> &dyn WriteAt {
+    /// The outputs, as the pipeline writes to them.
+    pub fn outputs(&self) -> Vec<&dyn WriteAt> {
         match self {
-            Target::File(file) => file,
-            Target::Stream(stream) => stream,
-            Target::Null(null) => null,
+            Targets::Files(files) => files.iter().map(|file| file.output() as &dyn WriteAt).collect(),
+            Targets::Stream(stream, _) => vec![stream],
+            Targets::Null(nulls) => nulls.iter().map(|null| null as &dyn WriteAt).collect(),
         }
     }
 
-    /// Ends a stream, and waits until what was written to a file is on the disk.
+    /// Empties files that hold something.
     ///
     /// # Errors
-    /// If an earlier write is only now reported as failed.
-    pub fn finish(&self) -> Result<()> {
+    /// If that is impossible.
+    pub fn begin(&self) -> Result<()> {
         match self {
-            Target::File(file) => file.sync(),
-            Target::Stream(stream) => stream.finish(),
-            Target::Null(_) => Ok(()),
+            Targets::Files(files) => files.iter().try_for_each(OutputPath::begin),
+            Targets::Stream(..) | Targets::Null(_) => Ok(()),
         }
+    }
+
+    /// Ends the outputs: gives files that are `whole` their names, a stream its end, whose dump says itself whether it
+    /// is whole, and waits until that is stored.
+    ///
+    /// # Errors
+    /// If a file was removed or replaced meanwhile, or something cannot be written.
+    pub fn finish(&self, whole: bool) -> Result<()> {
+        match self {
+            Targets::Files(files) if whole => files.iter().try_for_each(OutputPath::finish),
+            Targets::Files(_) => Ok(()),
+            Targets::Stream(stream, file) => stream.finish().and_then(|()| file.sync()),
+            Targets::Null(_) => Ok(()),
+        }
+    }
+
+    /// Removes outputs of which nothing can be read.
+    pub fn discard(&self) {
+        if let Targets::Files(files) = self {
+            files.iter().for_each(OutputPath::discard);
+        }
+    }
+
+    /// The names of the outputs as they are now.
+    pub fn names(&self) -> String {
+        match self {
+            Targets::Files(files) => {
+                files.iter().map(|file| file.current().display().to_string()).collect::<Vec<_>>().join(", ")
+            }
+            Targets::Stream(..) => "STDOUT".to_owned(),
+            Targets::Null(_) => "nowhere".to_owned(),
+        }
+    }
+
+    /// Whether what is incomplete can be told by its name.
+    pub fn have_own_names(&self) -> bool {
+        matches!(self, Targets::Files(files) if files.iter().all(OutputPath::has_own_name))
     }
 }
 
-/// Creates a file; only its owner may read it, for a dump holds what its machine held.
+/// Opens an output that is no input.
 ///
 /// # Errors
-/// If it cannot be created, or exists by now.
-pub fn create(path: &Path, force: bool) -> Result<File> {
-    let is_device = fs::metadata(path).is_ok_and(|meta| !meta.is_file());
-    let mut options = File::options();
-    options.read(!is_device).write(true).mode(0o600);
-    match (is_device, force) {
-        (true, _) => &mut options,
-        (false, true) => options.create(true).truncate(true),
-        (false, false) => options.create_new(true),
-    };
-    options.open(path).map_err(|e| Error::from(e).within(path.display()))
+/// As [`Targets::open`].
+pub fn open_one(path: &Path, inputs: &[Identity], options: OutputOptions) -> Result<OutputPath> {
+    let file = OutputPath::open(path, options)?;
+    let distinct = distinct(&file, &[], inputs).map_err(|e| e.within(path.display()));
+    if distinct.is_err() {
+        file.discard_if_made();
+    }
+    distinct.map(|()| file)
 }
 
-/// Removes outputs of which nothing can be read. A device stays, of course.
-pub fn remove(paths: &[PathBuf]) {
-    for path in paths.iter().filter(|path| fs::metadata(path).is_ok_and(|meta| meta.is_file())) {
-        let _ = fs::remove_file(path); // if this fails too, the message that follows names the file
+/// Opens outputs that are neither an input nor each other. If one cannot be opened, none is left behind.
+fn open_all(paths: &[PathBuf], inputs: &[Identity], options: OutputOptions) -> Result<Vec<OutputPath>> {
+    let mut files = Vec::new();
+    let done = paths.iter().try_for_each(|path| {
+        let file = OutputPath::open(path, options)?;
+        let refusal = distinct(&file, &files, inputs).map_err(|e| e.within(path.display()));
+        files.push(file);
+        refusal
+    });
+    if done.is_err() {
+        files.iter().for_each(OutputPath::discard_if_made);
+    }
+    done.map(|()| files)
+}
+
+fn distinct(file: &OutputPath, others: &[OutputPath], inputs: &[Identity]) -> Result<()> {
+    let identity = file.identity();
+    match identity {
+        _ if file.is_character_device() => Ok(()),
+        _ if inputs.contains(&identity) => Err(refused("input and output are the same file")),
+        _ if others.iter().any(|other| other.identity() == identity) => Err(refused("given as output twice")),
+        _ => Ok(()),
     }
 }

@@ -104,6 +104,17 @@ pub struct ConvertArgs {
     /// Overwrite DUMPFILE
     #[arg(short = 'f')]
     pub force: bool,
+    /// Give DUMPFILE its name only when it is whole
+    ///
+    /// It is DUMPFILE.incomplete until then, and stays so if anything goes wrong. With -f, the file that is overwritten
+    /// is there until then. Raw and LiME dumps, which have no flag for incomplete ones, are always written so.
+    #[arg(long)]
+    pub atomic: bool,
+    /// Do not wait until the dump is stored on its disk
+    ///
+    /// Without this option, success is reported only when even a loss of power would not take the dump.
+    #[arg(long)]
+    pub no_sync: bool,
     /// Print debug messages about the crashed kernel (adds 8 to the message level)
     #[arg(short = 'D')]
     pub debug: bool,

@@ -6,7 +6,7 @@ use crate::messages::{MessageLevel, Messages};
 use crate::plan::Conversion as Plan;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::target::{self, Target};
+use crate::target::{self, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
     Outcome, PageSize, Result, SourceMemory,
@@ -51,8 +51,9 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     print_debug(plan.messages, view.as_ref(), image);
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
     let mut levels = plan.levels.iter().peekable();
+    let mut targets = None;
     while let Some(level) = levels.next() {
-        match attempt.run(*level, levels.peek().copied())? {
+        match attempt.run(*level, levels.peek().copied(), &mut targets)? {
             Next::Done(exit) => return Ok(exit),
             Next::TryNext => {}
         }
@@ -104,28 +105,40 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn run(&self, level: DumpLevel, next: Option<&DumpLevel>) -> Result<Next> {
+    /// Writes the dump at `level` to `targets`, which are opened once it is known that there is something to write.
+    fn run(&self, level: DumpLevel, next: Option<&DumpLevel>, targets: &mut Option<Targets>) -> Result<Next> {
         let progress = Progress::new(self.plan.messages, self.image.meta().page_size, self.interrupt.clone());
         let unknown = |class: &str, why: &str| self.unknown(class, why);
         self.announce(level);
         let conversion = Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
             .map_err(|e| e.within(self.image.name()))?;
-        let targets = Target::create_all(self.plan)?;
-        let outputs: Vec<_> = targets.iter().map(Target::output).collect();
+        let targets = match targets {
+            Some(targets) => targets,
+            None => targets.insert(Targets::open(self.plan)?),
+        };
+        targets.begin()?;
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
-        let converted = match conversion.run(&outputs) {
-            Ok(converted) => finish(&targets, converted),
-            Err(e) => return self.nothing_written(e, retry),
+        let converted = match conversion.run(&targets.outputs()) {
+            Ok(converted) => self.finish(targets, converted),
+            Err(e) => return self.nothing_written(e, retry, targets),
         };
         let no_space = converted.outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace);
         if let (Some(e), Some(_)) = (no_space, retry) {
-            self.plan.messages.error(&format!("{}: {e}", self.output_name()));
-            target::remove(&self.plan.outputs);
+            self.plan.messages.error(&format!("{}: {e}", targets.names()));
             return Ok(self.retry(retry));
         }
-        let exit = self.conclude(&converted.outcome, &Report::new(&converted));
+        let exit = self.conclude(&converted.outcome, &Report::new(&converted), targets);
         self.print_memory(converted.window);
         Ok(Next::Done(exit))
+    }
+
+    /// Ends the outputs; what they only say now stops the conversion after all.
+    fn finish(&self, targets: &Targets, mut converted: Converted) -> Converted {
+        let whole = converted.outcome.is_complete() && self.image.damage().is_none();
+        if let Err(e) = targets.finish(whole) {
+            converted.outcome.stopped.get_or_insert(e);
+        }
+        converted
     }
 
     fn options(&self, level: DumpLevel) -> ConvertOptions {
@@ -154,14 +167,12 @@ impl Attempt<'_> {
     }
 
     /// Not even the headers were written: tries the next level, where there is one and room is what was missing.
-    fn nothing_written(&self, e: Error, retry: Option<&DumpLevel>) -> Result<Next> {
-        target::remove(&self.plan.outputs);
-        let e = e.within(self.output_name());
-        if e.kind() != ErrorKind::NoSpace {
-            return Err(e);
-        }
-        if retry.is_none() {
-            return Err(e.hint("not even the headers fit, so the file was removed"));
+    fn nothing_written(&self, e: Error, retry: Option<&DumpLevel>, targets: &Targets) -> Result<Next> {
+        let e = e.within(targets.names());
+        let full = e.kind() == ErrorKind::NoSpace;
+        if !full || retry.is_none() {
+            targets.discard();
+            return Err(if full { e.hint("not even the headers fit, so the file was removed") } else { e });
         }
         self.plan.messages.error(&e.to_string());
         Ok(self.retry(retry))
@@ -172,11 +183,6 @@ impl Attempt<'_> {
             self.plan.messages.common(&format!("Retry to create a dumpfile by dump_level({}).\n", level.bits()));
         }
         Next::TryNext
-    }
-
-    fn output_name(&self) -> String {
-        let names: Vec<String> = self.plan.outputs.iter().map(|path| path.display().to_string()).collect();
-        if names.is_empty() { "STDOUT".to_owned() } else { names.join(", ") }
     }
 
     /// A class that cannot be identified: its pages are kept, unless that is an error.
@@ -203,9 +209,9 @@ impl Attempt<'_> {
     }
 
     /// Says how it went.
-    fn conclude(&self, outcome: &Outcome, report: &Report<'_>) -> Exit {
+    fn conclude(&self, outcome: &Outcome, report: &Report<'_>, targets: &Targets) -> Exit {
         let messages = self.plan.messages;
-        let (input, output) = (self.image.name(), self.output_name());
+        let (input, output) = (self.image.name(), targets.names());
         if let Some(e) = &outcome.stopped {
             messages.error(&format!("{output}: {e}"));
         }
@@ -224,26 +230,17 @@ impl Attempt<'_> {
             None if outcome.is_complete() || self.plan.dry_run => {}
             None if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
                 let name = self.plan.format.name;
-                messages.error(&format!("{output}: incomplete, but {name} dumps have no flag for that"));
+                let hint = if targets.have_own_names() { ", which its name says instead" } else { "" };
+                messages.error(&format!("{output}: incomplete; {name} dumps have no flag for that{hint}"));
             }
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
-        if !self.plan.dry_run {
+        if !self.plan.dry_run && complete {
             let plural = if self.plan.outputs.len() > 1 { "dumpfiles are" } else { "dumpfile is" };
             messages.common(&format!("The {plural} saved to {output}.\n"));
         }
         if complete { Exit::Completed } else { Exit::Failed }
     }
-}
-
-/// Ends all outputs; what they only say now stops the conversion after all.
-fn finish(targets: &[Target], mut converted: Converted) -> Converted {
-    for target in targets {
-        if let Err(e) = target.finish() {
-            converted.outcome.stopped.get_or_insert(e);
-        }
-    }
-    converted
 }
 
 /// Prints what is known about the kernel, in the form of makedumpfile's debug messages where scripts read those.

@@ -2,14 +2,14 @@
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
+use crate::output_path::{Identity, OutputOptions, OutputPath};
 use crate::plan::Rearrangement;
 use crate::progress::Progress;
 use crate::target;
-use dump::{Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt, rearrange};
+use dump::{EarlyFlag, Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt, rearrange};
 use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::os::fd::AsFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// No dump is larger; an offset beyond is damage, and a file of that length helps nobody.
 const MAX_LEN: u64 = 1 << 56;
@@ -19,40 +19,50 @@ const MAX_LEN: u64 = 1 << 56;
 /// # Errors
 /// One line, if nothing was written.
 pub fn run(plan: &Rearrangement) -> Result<Exit> {
-    let inputs: Vec<PathBuf> = plan.input.iter().cloned().collect();
-    target::check_path(&plan.output, &inputs, plan.force)?;
     let name = plan.input.as_ref().map_or("stdin".to_owned(), |path| path.display().to_string());
-    let mut input: Box<dyn Read> = match &plan.input {
-        Some(path) => Box::new(File::open(path).map_err(|e| Error::from(e).within(&name))?),
-        None => Box::new(std::io::stdin()),
-    };
+    let input = open(plan).map_err(|e| e.within(&name))?;
+    let inputs: Vec<Identity> = input.metadata().iter().map(Identity::of).collect();
+    target::check_path(&plan.output, &inputs, plan.force)?;
     let progress = Progress::new(plan.messages, PageSize::K4, Interrupt::listen());
-    let output = Lazy { plan, file: OnceLock::new() };
-    let done = rearrange(input.as_mut(), &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
+    let output = Lazy { plan, inputs: &inputs, state: Mutex::new(None) };
+    let done = rearrange(&mut &input, &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
         ErrorKind::NoSpace => e.within(plan.output.display()),
         _ => e.within(&name),
     });
-    match (done, output.file.into_inner()) {
+    let opened = output.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match (done, opened) {
         (Err(e), None) => Err(e),
-        (Err(e), Some(file)) => {
+        (Ok(_), None) => Err(Error::missing("flattened dump: holds no data").within(&name)),
+        (Err(e), Some(opened)) => {
             plan.messages.error(&e.to_string());
-            Ok(give_up(plan, file))
+            Ok(give_up(plan, &opened.file))
         }
-        (Ok(_), file) => {
-            file.map_or(Ok(()), |file| OutputFile::new(file).sync()).map_err(|e| e.within(plan.output.display()))?;
+        (Ok(_), Some(opened)) => {
+            if let Err(e) = opened.complete() {
+                plan.messages.error(&e.to_string());
+                return Ok(give_up(plan, &opened.file));
+            }
             plan.messages.common(&format!("The dumpfile is saved to {}.\n", plan.output.display()));
             Ok(Exit::Completed)
         }
     }
 }
 
+fn open(plan: &Rearrangement) -> Result<File> {
+    match &plan.input {
+        Some(path) => Ok(File::open(path)?),
+        // the descriptor itself, which can say what file it is
+        None => Ok(File::from(std::io::stdin().as_fd().try_clone_to_owned()?)),
+    }
+}
+
 /// Flags what arrived of a dump as incomplete; what cannot be flagged is removed, for it would look complete.
-fn give_up(plan: &Rearrangement, file: File) -> Exit {
-    let output = plan.output.display();
-    match flag(&file) {
+fn give_up(plan: &Rearrangement, file: &OutputPath) -> Exit {
+    let output = file.current().display();
+    match flag(file.output().file()) {
         Ok(()) => plan.messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         Err(e) => {
-            target::remove(std::slice::from_ref(&plan.output));
+            file.discard();
             plan.messages.error(&format!("{output}: removed, because it could not be flagged incomplete: {e}"));
         }
     }
@@ -62,31 +72,66 @@ fn give_up(plan: &Rearrangement, file: File) -> Exit {
 /// Flags the dump that `file` begins with.
 fn flag(file: &File) -> Result<()> {
     let input = InputFile::new(file.try_clone()?, file.metadata()?.len());
-    dump::flag_incomplete(&input, &OutputFile::new(file.try_clone()?))
+    let output = OutputFile::new(file.try_clone()?);
+    dump::flag_incomplete(&input, &output)?;
+    output.sync()
 }
 
-/// The output file, made when the first byte is to be written: what is no stream leaves nothing behind.
+/// The output file, opened when the first byte is to be written: what is no stream leaves nothing behind.
 struct Lazy<'a> {
     plan: &'a Rearrangement,
-    file: OnceLock<File>,
+    /// Files that it must not be.
+    inputs: &'a [Identity],
+    state: Mutex<Option<Opened>>,
+}
+
+struct Opened {
+    file: OutputPath,
+    /// Set until all is there; `None` if the first bytes do not say where it is: the file has a name of its own then.
+    flag: Option<EarlyFlag>,
 }
 
 impl Lazy<'_> {
-    fn output(&self) -> Result<OutputFile> {
-        if self.file.get().is_none() {
-            let _ = self.file.set(target::create(&self.plan.output, self.plan.force)?);
+    /// The file, which begins with `bytes` if they are the first.
+    fn opened(&self, offset: u64, bytes: &[u8]) -> Result<MutexGuard<'_, Option<Opened>>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_none() {
+            let flag = if offset == 0 { EarlyFlag::of(bytes) } else { None };
+            let Rearrangement { force, unsynced, .. } = *self.plan;
+            let options = OutputOptions { force, own_name: self.plan.atomic || flag.is_none(), unsynced };
+            let file = target::open_one(&self.plan.output, self.inputs, options)?;
+            file.begin()?;
+            *state = Some(Opened { file, flag });
         }
-        let file = self.file.get().ok_or_else(|| Error::bug("no output"))?;
-        Ok(OutputFile::new(file.try_clone()?))
+        Ok(state)
     }
 }
 
 impl WriteAt for Lazy<'_> {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.output()?.write_at(offset, bytes)
+        let mut state = self.opened(offset, bytes)?;
+        let Opened { file, flag } = state.as_mut().ok_or_else(|| Error::bug("no output"))?;
+        match flag.as_mut().and_then(|flag| flag.set_in(offset, bytes)) {
+            Some(flagged) => file.output().write_at(offset, &flagged),
+            None => file.output().write_at(offset, bytes),
+        }
     }
 
     fn zeros(&self, offset: u64, len: u64) -> Result<()> {
-        self.output()?.zeros(offset, len)
+        let state = self.opened(offset, &[])?;
+        state.as_ref().ok_or_else(|| Error::bug("no output"))?.file.output().zeros(offset, len)
+    }
+}
+
+impl Opened {
+    /// Says that the dump is complete, once all of it is stored.
+    fn complete(&self) -> Result<()> {
+        let output = self.file.output();
+        output.sync()?;
+        if let Some(flag) = &self.flag {
+            flag.clear(output)?;
+            output.sync()?;
+        }
+        self.file.finish()
     }
 }

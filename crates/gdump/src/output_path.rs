@@ -1,0 +1,235 @@
+//! A file or a device to be written, by its path.
+
+use dump::{Error, ErrorKind, OutputFile, Result, WriteAt};
+use rustix::fs::{FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// What a file is called until it is whole, where its format has no flag for incomplete dumps, or with `--atomic`.
+const SUFFIX: &str = ".incomplete";
+
+/// How outputs are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputOptions {
+    /// Whether what exists is overwritten.
+    pub force: bool,
+    /// Whether the file has a name of its own until it is whole.
+    pub own_name: bool,
+    /// Whether nothing waits until it is stored.
+    pub unsynced: bool,
+}
+
+/// What two names of one file have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(u64, u64);
+
+impl Identity {
+    /// Of the file that `meta` describes; a device's is that of the device, whatever its node is called.
+    pub fn of(meta: &Metadata) -> Identity {
+        match meta.rdev() {
+            0 => Identity(meta.dev(), meta.ino()),
+            device => Identity(u64::MAX, device),
+        }
+    }
+}
+
+/// An output, open and locked; nothing in it is changed before [`begin`](OutputPath::begin).
+pub struct OutputPath {
+    /// Where it is to be.
+    path: PathBuf,
+    /// Where it is until it is whole.
+    current: PathBuf,
+    output: OutputFile,
+    meta: Metadata,
+    options: OutputOptions,
+    /// Whether this run made it.
+    created: bool,
+}
+
+impl OutputPath {
+    /// Opens or makes it. Only its owner may read a new file, for a dump holds what its machine held; what is
+    /// overwritten keeps its mode.
+    ///
+    /// # Errors
+    /// If it cannot be opened, exists although it must not, or another process is writing it.
+    pub fn open(path: &Path, options: OutputOptions) -> Result<OutputPath> {
+        let own_name = options.own_name && fs::metadata(path).map_or(true, |meta| meta.is_file());
+        let options = OutputOptions { own_name, ..options };
+        if own_name && !options.force && path.symlink_metadata().is_ok() {
+            return Err(exists().within(path.display()));
+        }
+        // the file that a link leads to is replaced, not the link
+        let path = if own_name { fs::canonicalize(path).unwrap_or(path.to_owned()) } else { path.to_owned() };
+        let current = if own_name { with_suffix(&path) } else { path.clone() };
+        OutputPath::open_at(path, current, options)
+    }
+
+    fn open_at(path: PathBuf, current: PathBuf, options: OutputOptions) -> Result<OutputPath> {
+        let named = |e: Error| e.within(current.display());
+        let (file, created) = open_or_create(&current, options).map_err(named)?;
+        let meta = file.metadata().map_err(|e| named(e.into()))?;
+        if meta.is_file() {
+            lock(&file).and_then(|()| check_place(&current, &meta)).map_err(named)?;
+        }
+        let output = if options.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
+        Ok(OutputPath { path, current, output, meta, options, created })
+    }
+
+    /// The file itself.
+    pub fn identity(&self) -> Identity {
+        Identity::of(&self.meta)
+    }
+
+    /// Whether it can only be written once, and what other names have is the same: `/dev/null`.
+    pub fn is_character_device(&self) -> bool {
+        !self.meta.is_file() && self.meta.rdev() != 0 && !is_block_device(&self.meta)
+    }
+
+    /// The name under which it is now.
+    pub fn current(&self) -> &Path {
+        &self.current
+    }
+
+    /// Whether it keeps a name of its own until it is whole.
+    pub fn has_own_name(&self) -> bool {
+        self.options.own_name
+    }
+
+    /// Where bytes are written.
+    pub fn output(&self) -> &OutputFile {
+        &self.output
+    }
+
+    /// Empties a file.
+    ///
+    /// # Errors
+    /// If that is impossible.
+    pub fn begin(&self) -> Result<()> {
+        match self.meta.is_file() {
+            true => self.output.file().set_len(0).map_err(|e| Error::from(e).within(self.current.display())),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives a whole file its name, and waits until the name is stored too.
+    ///
+    /// # Errors
+    /// If it was removed or replaced meanwhile, or cannot have the name.
+    pub fn finish(&self) -> Result<()> {
+        if !self.meta.is_file() {
+            return Ok(());
+        }
+        self.take_name().map_err(|e| e.within(self.current.display()))
+    }
+
+    fn take_name(&self) -> Result<()> {
+        check_place(&self.current, &self.meta)?;
+        if self.options.own_name {
+            self.rename()?;
+        }
+        if self.options.unsynced {
+            return Ok(());
+        }
+        // a directory that cannot be opened cannot be synced either
+        let Ok(parent) = File::open(parent(&self.path)) else { return Ok(()) };
+        OutputFile::new(parent).sync()
+    }
+
+    fn rename(&self) -> Result<()> {
+        if let Ok(old) = fs::metadata(&self.path) {
+            if !self.options.force {
+                return Err(exists());
+            }
+            let mode = Permissions::from_mode(old.mode() & 0o7777);
+            self.output.file().set_permissions(mode)?;
+            return Ok(fs::rename(&self.current, &self.path)?);
+        }
+        let here = rustix::fs::CWD;
+        match renameat_with(here, &self.current, here, &self.path, RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::EXIST) => Err(exists()),
+            // not every file system can look and rename in one step
+            Err(_) => Ok(fs::rename(&self.current, &self.path)?),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Removes a file that this run made and wrote nothing to.
+    pub fn discard_if_made(&self) {
+        if self.created {
+            self.discard();
+        }
+    }
+
+    /// Removes a file of which nothing can be read, if this run made it; empties one that was there before.
+    pub fn discard(&self) {
+        if !self.meta.is_file() || check_place(&self.current, &self.meta).is_err() {
+            return;
+        }
+        // if this fails, the message that follows names the file all the same
+        let _ = match self.created {
+            true => fs::remove_file(&self.current),
+            false => self.output.file().set_len(0),
+        };
+    }
+}
+
+/// Opens what is there, if that is allowed, or makes it; and whether it was made.
+fn open_or_create(path: &Path, options: OutputOptions) -> Result<(File, bool)> {
+    let mut open = File::options();
+    // what an attacker may have put where a name is made up is not followed
+    let flags = if options.own_name { OFlags::NOFOLLOW } else { OFlags::empty() };
+    open.write(true).mode(0o600).custom_flags(flags.bits() as i32);
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Ok((open.open(path)?, false));
+    }
+    open.read(true);
+    let create = |open: &mut OpenOptions| open.create_new(true).open(path);
+    match create(&mut open.clone()) {
+        Ok(file) => Ok((file, true)),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && options.force => {
+            Ok((open.create(true).truncate(false).open(path)?, false))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(exists()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Two runs that write one file would make neither dump of it. File systems without locks are none of gdump's business.
+fn lock(file: &File) -> Result<()> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Io, "another process is writing it")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether `path` is still the name of the open file that `meta` describes.
+fn check_place(path: &Path, meta: &Metadata) -> Result<()> {
+    let gone = |what: &str| Error::new(ErrorKind::Io, format!("{what} while it was being written"));
+    match fs::metadata(path) {
+        Ok(now) if Identity::of(&now) == Identity::of(meta) => Ok(()),
+        Ok(_) => Err(gone("was replaced by another file")),
+        Err(_) => Err(gone("was removed")),
+    }
+}
+
+fn with_suffix(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(SUFFIX);
+    name.into()
+}
+
+/// The directory that `path` is in.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn is_block_device(meta: &Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    meta.file_type().is_block_device()
+}
+
+fn exists() -> Error {
+    Error::new(ErrorKind::Io, "File exists").hint("-f overwrites it")
+}
