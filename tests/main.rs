@@ -10,6 +10,7 @@ mod eras;
 mod layering;
 mod matrix;
 mod memory;
+mod outputs;
 mod readers;
 mod rearrange;
 mod support;

@@ -3,9 +3,7 @@
 use dump_core::{DumpMeta, Error, Result};
 
 use crate::codec::Codec;
-use crate::header::{
-    Abi, FileRange, Header, MainHeader, STATUS_EXCLUDED_VMEMMAP, SubHeader, VERSION,
-};
+use crate::header::{Abi, FileRange, Header, MainHeader, STATUS_EXCLUDED_VMEMMAP, SubHeader, VERSION};
 use crate::layout::Layout;
 use crate::utsname;
 

@@ -35,7 +35,7 @@ impl Identity {
     }
 }
 
-/// An output, open and locked; nothing in it is changed before [`begin`](OutputPath::begin).
+/// An output, open; nothing in it is changed before [`begin`](OutputPath::begin).
 pub struct OutputPath {
     /// Where it is to be.
     path: PathBuf,
@@ -70,11 +70,24 @@ impl OutputPath {
         let named = |e: Error| e.within(current.display());
         let (file, created) = open_or_create(&current, options).map_err(named)?;
         let meta = file.metadata().map_err(|e| named(e.into()))?;
-        if meta.is_file() {
-            lock(&file).and_then(|()| check_place(&current, &meta)).map_err(named)?;
-        }
         let output = if options.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
         Ok(OutputPath { path, current, output, meta, options, created })
+    }
+
+    /// Keeps other runs away: two that write one file would make neither dump of it.
+    ///
+    /// # Errors
+    /// If another process writes it, or it was replaced meanwhile.
+    pub fn lock(&self) -> Result<()> {
+        if !self.meta.is_file() {
+            return Ok(());
+        }
+        let locked = match flock(self.output.file(), FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Io, "another process is writing it")),
+            // file systems without locks can be written all the same
+            _ => check_place(&self.current, &self.meta),
+        };
+        locked.map_err(|e| e.within(self.current.display()))
     }
 
     /// The file itself.
@@ -193,14 +206,6 @@ fn open_or_create(path: &Path, options: OutputOptions) -> Result<(File, bool)> {
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(exists()),
         Err(e) => Err(e.into()),
-    }
-}
-
-/// Two runs that write one file would make neither dump of it. File systems without locks are none of gdump's business.
-fn lock(file: &File) -> Result<()> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Io, "another process is writing it")),
-        _ => Ok(()),
     }
 }
 

@@ -167,27 +167,33 @@ impl Targets {
 /// # Errors
 /// As [`Targets::open`].
 pub fn open_one(path: &Path, inputs: &[Identity], options: OutputOptions) -> Result<OutputPath> {
-    let file = OutputPath::open(path, options)?;
-    let distinct = distinct(&file, &[], inputs).map_err(|e| e.within(path.display()));
-    if distinct.is_err() {
-        file.discard_if_made();
-    }
-    distinct.map(|()| file)
+    let files = open_all(&[path.to_owned()], inputs, options)?;
+    files.into_iter().next().ok_or_else(|| Error::bug("no output"))
 }
 
 /// Opens outputs that are neither an input nor each other. If one cannot be opened, none is left behind.
 fn open_all(paths: &[PathBuf], inputs: &[Identity], options: OutputOptions) -> Result<Vec<OutputPath>> {
     let mut files = Vec::new();
-    let done = paths.iter().try_for_each(|path| {
-        let file = OutputPath::open(path, options)?;
-        let refusal = distinct(&file, &files, inputs).map_err(|e| e.within(path.display()));
-        files.push(file);
-        refusal
-    });
-    if done.is_err() {
-        files.iter().for_each(OutputPath::discard_if_made);
+    let opened = paths.iter().try_for_each(|path| open_next(path, &mut files, inputs, options));
+    match opened {
+        Ok(()) => Ok(files),
+        Err(e) => {
+            files.iter().for_each(OutputPath::discard_if_made);
+            Err(e)
+        }
     }
-    done.map(|()| files)
+}
+
+/// Opens one more output and locks it; one that another process writes is not for us to remove.
+fn open_next(path: &Path, files: &mut Vec<OutputPath>, inputs: &[Identity], options: OutputOptions) -> Result<()> {
+    let file = OutputPath::open(path, options)?;
+    if let Err(e) = distinct(&file, files, inputs) {
+        file.discard_if_made();
+        return Err(e.within(path.display()));
+    }
+    file.lock()?;
+    files.push(file);
+    Ok(())
 }
 
 fn distinct(file: &OutputPath, others: &[OutputPath], inputs: &[Identity]) -> Result<()> {

@@ -226,13 +226,13 @@ impl Attempt<'_> {
         messages.common(&report.table());
         let complete = outcome.is_complete() && self.image.damage().is_none();
         match &outcome.unflagged {
-            Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
-            None if outcome.is_complete() || self.plan.dry_run => {}
-            None if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
+            _ if outcome.is_complete() || self.plan.dry_run => {}
+            _ if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
                 let name = self.plan.format.name;
                 let hint = if targets.have_own_names() { ", which its name says instead" } else { "" };
                 messages.error(&format!("{output}: incomplete; {name} dumps have no flag for that{hint}"));
             }
+            Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run && complete {

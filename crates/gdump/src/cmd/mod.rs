@@ -11,6 +11,7 @@ use crate::messages::{MessageLevel, Messages};
 use crate::plan::Inputs;
 use crate::progress::Progress;
 use dump::{Dump, Error, ErrorKind, PageSize, Result};
+use rayon::ThreadPoolBuilder;
 
 /// Opens a dump to look at it; progress is shown while it is decompressed.
 fn open(inputs: &Inputs) -> Result<Dump> {
@@ -19,9 +20,15 @@ fn open(inputs: &Inputs) -> Result<Dump> {
     Dump::open_all(&inputs.paths, &inputs.opening(), &progress)
 }
 
-/// Runs `work` on `threads` workers.
+/// Runs `work` on `threads` workers, or on as many as can be started: where threads are short, that costs time and not
+/// the dump.
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start {threads} threads: {e}")))?;
-    pool.install(work)
+    let numbers = std::iter::successors(Some(threads), |n| (*n > 1).then_some(n / 2));
+    match numbers.map(|n| ThreadPoolBuilder::new().num_threads(n)).find_map(|pool| pool.build().ok()) {
+        Some(pool) => pool.install(work),
+        None => {
+            let alone = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+            alone.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}")))?.install(work)
+        }
+    }
 }
