@@ -8,6 +8,7 @@ use crate::machine::{ByteOrder, WordSize};
 use crate::wire::{Fields, FieldsMut};
 use crate::zero::is_zero;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One note, as places in the stream that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +21,13 @@ pub struct Note<'a> {
     pub desc: Range<usize>,
 }
 
-/// A stream of notes, kept byte for byte.
+/// A stream of notes, kept byte for byte. Copies share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notes {
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     order: ByteOrder,
-    /// Where the text of VMCOREINFO lies (bytes). A note that was appended counts though a walk from the start may not come to
-    /// it, past what is no note.
+    /// Where the text of VMCOREINFO lies (bytes), of the one note that is believed. A note that was appended counts though
+    /// a walk from the start may not come to it, past what is no note.
     vmcoreinfo: Option<Range<usize>>,
 }
 
@@ -39,11 +40,11 @@ const NT_PRSTATUS: u32 = 1;
 const MAX_NAME: u32 = 64;
 
 impl Notes {
-    /// The notes of `bytes`, whose integers are of `order`.
+    /// The notes of `bytes`, whose integers are of `order`. The first note VMCOREINFO that holds text is believed, until
+    /// somebody knows better.
     pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Notes {
-        let mut notes = Notes { bytes, order, vmcoreinfo: None };
-        let vmcoreinfo = notes.iter().find(|note| note.name == VMCOREINFO).map(|note| note.desc);
-        notes.vmcoreinfo = vmcoreinfo;
+        let mut notes = Notes { bytes: Arc::new(bytes), order, vmcoreinfo: None };
+        notes.vmcoreinfo = notes.vmcoreinfo_texts().into_iter().next();
         notes
     }
 
@@ -89,6 +90,65 @@ impl Notes {
         self.vmcoreinfo.clone()
     }
 
+    /// Where the texts of all notes VMCOREINFO lie (bytes): several, where tools or guests added theirs. A note of that
+    /// name that holds no text is none.
+    pub fn vmcoreinfo_texts(&self) -> Vec<Range<usize>> {
+        let named = self.iter().filter(|note| note.name == VMCOREINFO).map(|note| note.desc);
+        let mut texts: Vec<_> = named.filter(|at| self.bytes.get(at.clone()).is_some_and(is_keys)).collect();
+        texts.extend(self.vmcoreinfo.clone().filter(|at| !texts.contains(at)));
+        texts
+    }
+
+    /// What the notes VMCOREINFO hold that hold no text: nothing, or what Windows leaves there.
+    pub fn vmcoreinfo_without_text(&self) -> impl Iterator<Item = &[u8]> {
+        let named = self.iter().filter(|note| note.name == VMCOREINFO);
+        named.filter_map(|note| self.bytes.get(note.desc)).filter(|desc| !is_keys(desc))
+    }
+
+    /// Believes no note VMCOREINFO; their bytes stay.
+    pub fn disbelieve_vmcoreinfo(&mut self) {
+        self.vmcoreinfo = None;
+    }
+
+    /// The stream with `text` as its only VMCOREINFO: the note that holds it, where there is one, or else a new one.
+    /// Others of the name are left out, for some readers take the first of them and some the last. A new one takes their
+    /// place, ahead of zeros, which end a walk.
+    ///
+    /// # Errors
+    /// `Unsupported` if `text` is longer than a note can be.
+    pub fn with_vmcoreinfo(&self, text: &[u8]) -> Result<Notes> {
+        let (mut named, mut held, mut out) = (false, false, Vec::new());
+        let end = self.copy_notes(&mut out, |note, desc| {
+            let is_first = note.name == VMCOREINFO && !held && desc == text;
+            (named, held) = (named | (note.name == VMCOREINFO), held | is_first);
+            note.name != VMCOREINFO || is_first
+        });
+        let rest = &self.bytes[end..];
+        let replaces = named && !held && is_zero(rest);
+        if replaces {
+            out.extend(encode(VMCOREINFO, text, self.order)?);
+        }
+        out.extend_from_slice(rest);
+        let mut notes = Notes::new(out, self.order);
+        if !held && !replaces {
+            notes.push(VMCOREINFO, text)?;
+        }
+        Ok(notes)
+    }
+
+    /// Copies the notes that `keeps` to `out`, with their padding; returns where the rest begins, which is no note.
+    fn copy_notes(&self, out: &mut Vec<u8>, mut keeps: impl FnMut(&Note<'_>, &[u8]) -> bool) -> usize {
+        let mut at = 0;
+        for note in self.iter() {
+            let end = note.desc.end.next_multiple_of(4).min(self.bytes.len());
+            if keeps(&note, &self.bytes[note.desc.clone()]) {
+                out.extend_from_slice(&self.bytes[at..end]);
+            }
+            at = end;
+        }
+        at
+    }
+
     /// The text of VMCOREINFO, where there is one.
     pub fn vmcoreinfo(&self) -> Option<&[u8]> {
         self.bytes.get(self.vmcoreinfo.clone()?)
@@ -116,12 +176,13 @@ impl Notes {
     /// `Unsupported` if name or descriptor is longer than a note can be.
     pub fn push(&mut self, name: &[u8], desc: &[u8]) -> Result<()> {
         let note = encode(name, desc, self.order)?;
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        let bytes = Arc::make_mut(&mut self.bytes);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
         if name == VMCOREINFO && self.vmcoreinfo.is_none() {
-            let from = self.bytes.len() + NAME_AT + (name.len() + 1).next_multiple_of(4);
+            let from = bytes.len() + NAME_AT + (name.len() + 1).next_multiple_of(4);
             self.vmcoreinfo = Some(from..from + desc.len());
         }
-        self.bytes.extend_from_slice(&note);
+        bytes.extend_from_slice(&note);
         Ok(())
     }
 
@@ -147,24 +208,25 @@ impl Notes {
             return Ok(self.clone());
         }
         let replaces = old.is_some_and(|old| text.starts_with(old));
-        let (mut out, mut at) = (Notes::empty(self.order), 0);
-        for note in self.iter() {
-            let end = note.desc.end.next_multiple_of(4).min(self.bytes.len());
-            if !(replaces && note.name == ERASE_INFO) {
-                out.bytes.extend_from_slice(&self.bytes[at..end]);
-            }
-            at = end;
-        }
-        let rest = &self.bytes[at..];
+        let mut out = Vec::new();
+        let end = self.copy_notes(&mut out, |note, _| !(replaces && note.name == ERASE_INFO));
+        let rest = &self.bytes[end..];
         if !is_zero(rest) {
-            out.bytes.extend_from_slice(rest);
+            out.extend_from_slice(rest);
         }
-        out.push(ERASE_INFO, text)?;
+        let mut notes = Notes::new(out, self.order);
+        notes.push(ERASE_INFO, text)?;
         if is_zero(rest) {
-            out.bytes.extend_from_slice(rest);
+            Arc::make_mut(&mut notes.bytes).extend_from_slice(rest);
         }
-        Ok(Notes::new(out.bytes, self.order))
+        Ok(Notes::new(Arc::unwrap_or_clone(notes.bytes), self.order))
     }
+}
+
+/// Whether a descriptor begins as vmcoreinfo does: with a key and a value, as text.
+fn is_keys(desc: &[u8]) -> bool {
+    let key = desc.split(|byte| *byte == b'=').next().unwrap_or_default();
+    key.len() < desc.len() && !key.is_empty() && key.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
 const ERASE_INFO: &[u8] = b"ERASEINFO";
@@ -238,6 +300,27 @@ mod tests {
             assert!(notes(&stream[..cut]).iter().count() < 4, "{cut}");
         }
         assert_eq!(Notes::new(stream, ByteOrder::Big).iter().count(), 0);
+    }
+
+    #[test]
+    fn one_of_several_texts_is_believed() {
+        let cpu = note(b"CORE\0", 1, &[7; 8]);
+        let texts = [&b""[..], b"PAGEDU64\x0f\0", b"A=old\n", b"A=new\n"];
+        let mut stream = cpu.clone();
+        texts.iter().for_each(|text| stream.extend(note(b"VMCOREINFO\0", 0, text)));
+        stream.extend([0; 40]);
+        let mut all = notes(&stream);
+        assert_eq!(all.vmcoreinfo(), Some(texts[2]), "the first that holds text");
+        let found: Vec<_> = all.vmcoreinfo_texts().into_iter().map(|at| &all.as_bytes()[at]).collect();
+        assert_eq!(found, texts[2..]);
+        assert_eq!(all.vmcoreinfo_without_text().collect::<Vec<_>>(), texts[..2]);
+        for text in [texts[3], b"A=other\n"] {
+            let one = all.with_vmcoreinfo(text).unwrap();
+            let want = [cpu.clone(), note(b"VMCOREINFO\0", 0, text), vec![0; 40]].concat();
+            assert_eq!((one.vmcoreinfo(), one.as_bytes()), (Some(text), &want[..]));
+        }
+        all.disbelieve_vmcoreinfo();
+        assert_eq!((all.vmcoreinfo(), all.as_bytes()), (None, &stream[..]));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Inconsistencies of a dump's headers, which may be why another tool does not open it.
 
+use crate::identity::windows_guest;
 use crate::open::Dump;
 use dump_core::DumpMeta;
 use dump_kernel::{KernelSymbols, Vmcoreinfo};
@@ -7,6 +8,9 @@ use dump_kernel::{KernelSymbols, Vmcoreinfo};
 impl Dump {
     /// Where the container's headers contradict vmcoreinfo, a line each.
     pub fn oddities(&self) -> Vec<String> {
+        if let Some(windows) = windows_guest(&self.meta().notes) {
+            return vec![windows.to_owned()];
+        }
         let Some(info) = self.vmcoreinfo() else {
             return vec![
                 "no VMCOREINFO: drgn cannot open it; gdump searches memory for it when it converts".to_owned(),
