@@ -44,7 +44,8 @@ impl Notes {
     /// somebody knows better.
     pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Notes {
         let mut notes = Notes { bytes: Arc::new(bytes), order, vmcoreinfo: None };
-        notes.vmcoreinfo = notes.vmcoreinfo_texts().into_iter().next();
+        let believed = notes.named_vmcoreinfo().find(|at| notes.is_text(at));
+        notes.vmcoreinfo = believed;
         notes
     }
 
@@ -90,19 +91,33 @@ impl Notes {
         self.vmcoreinfo.clone()
     }
 
-    /// Where the texts of all notes VMCOREINFO lie (bytes): several, where tools or guests added theirs. A note of that
-    /// name that holds no text is none.
+    /// Where the texts of the notes VMCOREINFO lie (bytes): several, where tools or guests added theirs. A note of that
+    /// name that holds no text is none. No more than 64 are looked at.
     pub fn vmcoreinfo_texts(&self) -> Vec<Range<usize>> {
-        let named = self.iter().filter(|note| note.name == VMCOREINFO).map(|note| note.desc);
-        let mut texts: Vec<_> = named.filter(|at| self.bytes.get(at.clone()).is_some_and(is_keys)).collect();
+        let mut texts: Vec<_> = self.named_vmcoreinfo().take(MAX_TEXTS).filter(|at| self.is_text(at)).collect();
         texts.extend(self.vmcoreinfo.clone().filter(|at| !texts.contains(at)));
         texts
     }
 
-    /// What the notes VMCOREINFO hold that hold no text: nothing, or what Windows leaves there.
+    /// What the notes VMCOREINFO hold that hold no text: nothing, what Windows leaves there, or more than any kernel
+    /// writes.
     pub fn vmcoreinfo_without_text(&self) -> impl Iterator<Item = &[u8]> {
-        let named = self.iter().filter(|note| note.name == VMCOREINFO);
-        named.filter_map(|note| self.bytes.get(note.desc)).filter(|desc| !is_keys(desc))
+        let named = self.named_vmcoreinfo().take(MAX_TEXTS).filter(|at| !self.is_text(at));
+        named.filter_map(|at| self.bytes.get(at))
+    }
+
+    /// Whether `text` is believed and no note VMCOREINFO holds anything else.
+    pub fn has_only_vmcoreinfo(&self, text: &[u8]) -> bool {
+        self.vmcoreinfo() == Some(text) && self.named_vmcoreinfo().all(|at| self.bytes.get(at) == Some(text))
+    }
+
+    /// Descriptors of the notes VMCOREINFO that a walk comes to.
+    fn named_vmcoreinfo(&self) -> impl Iterator<Item = Range<usize>> {
+        self.iter().filter(|note| note.name == VMCOREINFO).map(|note| note.desc)
+    }
+
+    fn is_text(&self, at: &Range<usize>) -> bool {
+        self.bytes.get(at.clone()).is_some_and(is_keys)
     }
 
     /// Believes no note VMCOREINFO; their bytes stay.
@@ -223,8 +238,18 @@ impl Notes {
     }
 }
 
-/// Whether a descriptor begins as vmcoreinfo does: with a key and a value, as text.
+/// Notes of one name that are looked at, where one is the rule and two are rare.
+const MAX_TEXTS: usize = 64;
+
+/// The longest text that is believed to be a vmcoreinfo (bytes): the kernel's buffer is one page, and no page has more
+/// than 256 KiB.
+const MAX_VMCOREINFO: usize = 1 << 20;
+
+/// Whether a descriptor is as long as vmcoreinfo may be and begins as it does: with a key and a value, as text.
 fn is_keys(desc: &[u8]) -> bool {
+    if desc.len() > MAX_VMCOREINFO {
+        return false;
+    }
     let key = desc.split(|byte| *byte == b'=').next().unwrap_or_default();
     key.len() < desc.len() && !key.is_empty() && key.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
@@ -305,7 +330,8 @@ mod tests {
     #[test]
     fn one_of_several_texts_is_believed() {
         let cpu = note(b"CORE\0", 1, &[7; 8]);
-        let texts = [&b""[..], b"PAGEDU64\x0f\0", b"A=old\n", b"A=new\n"];
+        let long = b"A=1\n".repeat(MAX_VMCOREINFO / 4 + 1);
+        let texts = [&long[..], b"PAGEDU64\x0f\0", b"A=old\n", b"A=new\n"];
         let mut stream = cpu.clone();
         texts.iter().for_each(|text| stream.extend(note(b"VMCOREINFO\0", 0, text)));
         stream.extend([0; 40]);

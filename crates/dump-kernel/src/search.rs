@@ -33,13 +33,9 @@ pub fn vmcoreinfo_at(page: &[u8]) -> Option<&[u8]> {
     let text = &text[..text.len().min(MAX_TEXT)];
     let end = text.iter().position(|b| !matches!(b, b'\n' | 0x20..=0x7e)).unwrap_or(text.len());
     let text = &text[..end];
-    // memory may be full of such texts: what cannot be one is told without parsing it
-    (value_of(text, b"PAGESIZE=").is_some() && Vmcoreinfo::parse(text).page_size().is_some()).then_some(text)
-}
-
-/// The rest of the first line that begins with `key`.
-fn value_of<'t>(text: &'t [u8], key: &[u8]) -> Option<&'t [u8]> {
-    text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(key))
+    // memory may be full of such texts, so only the line that counts is parsed
+    let page_size = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"PAGESIZE="))?;
+    Vmcoreinfo::parse(page_size).page_size().map(|_| text)
 }
 
 /// The descriptor of a VMCOREINFO note: sizes in the kernel's byte order, whichever it is.

@@ -44,14 +44,16 @@ impl Identity {
         }
         let mut notes = note_texts(source);
         if is_xen_host(&meta.notes) {
-            let text = "a Xen host's dump: its memory is the machine's, dom0's struct pages count page frames of its own";
+            let text =
+                "a Xen host's dump: its memory is the machine's, dom0's struct pages count page frames of its own";
             let chosen = notes.drain(..).next();
             return Ok(Identity { chosen, doubt: Some(Error::unsupported(text)), ..Identity::default() });
         }
         let evidence = Evidence::of(source);
         let mut identity = Identity::default();
-        for _ in meta.notes.vmcoreinfo_without_text() {
-            identity.passed_over.push(Error::corrupt("a note VMCOREINFO holds no text"));
+        for desc in meta.notes.vmcoreinfo_without_text() {
+            let text = format!("a note VMCOREINFO of {} bytes holds no text of a kernel", desc.len());
+            identity.passed_over.push(Error::corrupt(text));
         }
         let (mut holding, mut open) = (Vec::new(), Vec::new());
         for note in notes {
@@ -91,8 +93,8 @@ impl Identity {
             self.doubt = Some(Error::missing(text));
         } else if finds.unwalked.is_some() {
             self.chosen = finds.unwalked;
-        } else if let Some(e) = self.passed_over.first() {
-            self.doubt = Some(e.clone());
+        } else if !self.passed_over.is_empty() {
+            self.doubt = Some(self.passed_over.remove(0));
         }
     }
 
@@ -286,7 +288,8 @@ impl<'a> Evidence<'a> {
     fn gives_away(&self, by: &Contender, frames: &[Frames]) -> Option<Vec<bool>> {
         let (meta, size) = (self.source.meta(), by.kernel.info().page_size()?);
         let end = end_in_pages_of(meta.end_pfn, meta.page_size, size);
-        let all: Vec<Pfn> = frames.iter().flat_map(|f| f.own.iter().chain(&f.text)).map(|at| size.pfn_of(*at)).collect();
+        let all: Vec<Pfn> =
+            frames.iter().flat_map(|f| f.own.iter().chain(&f.text)).map(|at| size.pfn_of(*at)).collect();
         let mut given = by.kernel.given_away(&self.memory, end, &all).ok()?.into_iter();
         let verdicts = frames.iter().map(|f| {
             let own = given.by_ref().take(f.own.len()).fold(false, |any, given| any | given);

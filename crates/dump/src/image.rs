@@ -5,7 +5,8 @@ use crate::identity::Identity;
 use crate::open::Dump;
 use crate::view::KernelView;
 use dump_core::{
-    CodecId, Container, DumpMeta, Error, ErrorKind, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
+    CodecId, Container, DumpMeta, Error, ErrorKind, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result,
+    UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Kernel, PhysMemory, SourceMemory, Vmcoreinfo, Words};
@@ -37,7 +38,7 @@ impl Image {
         match chosen {
             Some(chosen) => {
                 meta.machine = chosen.machine;
-                if meta.vmcoreinfo() != Some(&chosen.text) || meta.notes.vmcoreinfo_texts().len() > 1 {
+                if !meta.notes.has_only_vmcoreinfo(&chosen.text) {
                     meta.notes = meta.notes.with_vmcoreinfo(&chosen.text)?;
                 }
             }

@@ -82,7 +82,14 @@ pub(crate) fn search(
     let (finds, hasher) = (Mutex::new(Finds::default()), RandomState::new());
     let done = share_out(
         turns,
-        || Worker { reader: source.reader(), meta: source.meta(), judge, finds: &finds, hasher: &hasher, known: HashMap::new() },
+        || Worker {
+            reader: source.reader(),
+            meta: source.meta(),
+            judge,
+            finds: &finds,
+            hasher: &hasher,
+            known: HashMap::new(),
+        },
         |worker, turn| {
             for run in held.runs(turn) {
                 let mut at = run.start;

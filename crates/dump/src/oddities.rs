@@ -16,11 +16,20 @@ impl Dump {
                 "no VMCOREINFO: drgn cannot open it; gdump searches memory for it when it converts".to_owned(),
             ];
         };
+        let mut odd = Vec::new();
         // containers without headers of their own state nothing that could be wrong
-        match self.container().states_page_size() {
-            true => contradictions(self.meta(), &info),
-            false => Vec::new(),
+        if self.container().states_page_size() {
+            odd = contradictions(self.meta(), &info);
         }
+        let notes = &self.meta().notes;
+        let texts: Vec<_> = notes.vmcoreinfo_texts().into_iter().map(|at| notes.as_bytes().get(at)).collect();
+        if texts.iter().any(|text| *text != texts[0]) {
+            let n = texts.len();
+            odd.push(format!(
+                "{n} different notes VMCOREINFO, this is the first: a conversion takes what holds in memory"
+            ));
+        }
+        odd
     }
 }
 
