@@ -1,7 +1,7 @@
 //! Which kernel a dump holds: notes and texts in memory are checked on the kernel that they describe.
 
 use crate::support::{gdump, gdump_ok, gdump_refuses, open, scratch, text};
-use dump_synth::{ElfCore, Endian, Era, FakeKernel, FakeMemory, KernelBuilder, Load, Notes};
+use dump_synth::{ElfCore, Endian, Era, FakeKernel, FakeMemory, KernelBuilder, Load, Notes, Width};
 use std::path::{Path, PathBuf};
 
 /// An ELF core of `memory` as QEMU writes it, without virtual addresses.
@@ -254,6 +254,27 @@ fn a_xen_host_is_not_filtered_by_the_struct_pages_of_dom0() {
         assert!(line.contains("a Xen host's dump"), "{line}");
         let (_, kept, said) = dumps.convert_warned("1", &vmcore);
         assert!(!kept.is_empty() && said.contains("a Xen host's dump"), "{said}");
+    }
+}
+
+/// QEMU states big endian for every PowerPC guest that took its interrupts so; the kernel's own note in memory has its
+/// order.
+#[test]
+fn power_is_as_its_kernel_says() {
+    let text_of = "OSRELEASE=6.1.0-power\nPAGESIZE=65536\nSYMBOL(mmu_vmemmap_psize)=c000000001234567\n";
+    for (endian, name) in [(Endian::Little, "ppc64le"), (Endian::Big, "ppc64")] {
+        let mut memory = vec![0x55; 4 << 16];
+        let note = Notes::new(endian).vmcoreinfo(text_of).into_bytes();
+        memory[2 << 16..][..note.len()].copy_from_slice(&note);
+        let registers = Notes::new(Endian::Big).prstatus(Width::W64, 504, 0, &[0x1122; 48]);
+        let core = ElfCore::new(Width::W64, Endian::Big, 21).note(registers.into_bytes()).load(Load::new(0, 0, memory));
+        let dumps = Dumps::new();
+        dumps.convert("0", &dumps.put("vmcore", &core.to_bytes()));
+        let info: serde_json::Value = serde_json::from_str(&gdump_ok(&["info", "--json", text(&dumps.out())])).unwrap();
+        assert_eq!(info["machine"]["name"], name);
+        assert_eq!((&info["kernel"]["release"], &info["cpus"]), (&"6.1.0-power".into(), &1.into()), "{name}");
+        let header = std::fs::read(dumps.out()).unwrap()[8..12].to_vec();
+        assert_eq!(header[0] == 6, endian == Endian::Little, "{header:?}");
     }
 }
 

@@ -38,6 +38,9 @@ impl Image {
         match chosen {
             Some(chosen) => {
                 meta.machine = chosen.machine;
+                if meta.notes.order() != chosen.machine.order && found_at.is_some() {
+                    meta.notes = meta.notes.in_order(chosen.machine.order);
+                }
                 if !meta.notes.has_only_vmcoreinfo(&chosen.text) {
                     meta.notes = meta.notes.with_vmcoreinfo(&chosen.text)?;
                 }
