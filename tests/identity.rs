@@ -290,7 +290,7 @@ fn what_a_dump_says_of_itself_is_shown_not_obeyed() {
     let info = format!("OSRELEASE={evil}\nBUILD-ID=\x1b[5m\nPAGESIZE=4096\nX\x1b[1m=\x1b[2J\n");
     let notes = notes().vmcoreinfo(&info).note("\x1b[41mOWNER", 5, b"abcd").note("ERASEINFO", 0, b"erased \x1b[7m\nb");
     let dumps = Dumps::new();
-    let vmcore = dumps.put("vmcore\x1b[2J", &core(&FakeMemory::new(&[0..4]), notes));
+    let vmcore = dumps.put("vmcore\x1b[2J", &core(&FakeMemory::new(&[0..2, 2..4]), notes));
     for args in [
         vec!["info", text(&vmcore)],
         vec!["info", "--json", text(&vmcore)],
