@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The dump lacks something that was asked for (a vmcoreinfo key, say).
     MissingInfo,
+    /// There is no memory at an address: the dumped kernel maps nothing there, or the machine has no RAM there.
+    NoMemory,
     /// The output has no room left: the device is full, or a size limit was reached.
     NoSpace,
     /// The operating system refused a read or a write.

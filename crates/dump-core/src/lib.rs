@@ -26,6 +26,7 @@ mod machine;
 mod map;
 mod meta;
 mod note_names;
+mod note_order;
 mod notes;
 mod page_runs;
 mod plain_encoder;

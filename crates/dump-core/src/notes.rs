@@ -8,6 +8,7 @@ use crate::machine::{ByteOrder, WordSize};
 use crate::wire::{Fields, FieldsMut};
 use crate::zero::is_zero;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One note, as places in the stream that holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +21,13 @@ pub struct Note<'a> {
     pub desc: Range<usize>,
 }
 
-/// A stream of notes, kept byte for byte.
+/// A stream of notes, kept byte for byte. Copies share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notes {
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
     order: ByteOrder,
-    /// Where the text of VMCOREINFO lies (bytes). A note that was appended counts though a walk from the start may not come to
-    /// it, past what is no note.
+    /// Where the text of VMCOREINFO lies (bytes), of the one note that is believed. A note that was appended counts though
+    /// a walk from the start may not come to it, past what is no note.
     vmcoreinfo: Option<Range<usize>>,
 }
 
@@ -39,11 +40,12 @@ const NT_PRSTATUS: u32 = 1;
 const MAX_NAME: u32 = 64;
 
 impl Notes {
-    /// The notes of `bytes`, whose integers are of `order`.
+    /// The notes of `bytes`, whose integers are of `order`. The first note VMCOREINFO that holds text is believed, until
+    /// somebody knows better.
     pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Notes {
-        let mut notes = Notes { bytes, order, vmcoreinfo: None };
-        let vmcoreinfo = notes.iter().find(|note| note.name == VMCOREINFO).map(|note| note.desc);
-        notes.vmcoreinfo = vmcoreinfo;
+        let mut notes = Notes { bytes: Arc::new(bytes), order, vmcoreinfo: None };
+        let believed = notes.named_vmcoreinfo().find(|at| notes.is_text(at));
+        notes.vmcoreinfo = believed;
         notes
     }
 
@@ -89,6 +91,79 @@ impl Notes {
         self.vmcoreinfo.clone()
     }
 
+    /// Where the texts of the notes VMCOREINFO lie (bytes): several, where tools or guests added theirs. A note of that
+    /// name that holds no text is none. No more than 64 are looked at.
+    pub fn vmcoreinfo_texts(&self) -> Vec<Range<usize>> {
+        let mut texts: Vec<_> = self.named_vmcoreinfo().take(MAX_TEXTS).filter(|at| self.is_text(at)).collect();
+        texts.extend(self.vmcoreinfo.clone().filter(|at| !texts.contains(at)));
+        texts
+    }
+
+    /// What the notes VMCOREINFO hold that hold no text: nothing, what Windows leaves there, or more than any kernel
+    /// writes.
+    pub fn vmcoreinfo_without_text(&self) -> impl Iterator<Item = &[u8]> {
+        let named = self.named_vmcoreinfo().take(MAX_TEXTS).filter(|at| !self.is_text(at));
+        named.filter_map(|at| self.bytes.get(at))
+    }
+
+    /// Whether `text` is believed and no note VMCOREINFO holds anything else.
+    pub fn has_only_vmcoreinfo(&self, text: &[u8]) -> bool {
+        self.vmcoreinfo() == Some(text) && self.named_vmcoreinfo().all(|at| self.bytes.get(at) == Some(text))
+    }
+
+    /// Descriptors of the notes VMCOREINFO that a walk comes to.
+    fn named_vmcoreinfo(&self) -> impl Iterator<Item = Range<usize>> {
+        self.iter().filter(|note| note.name == VMCOREINFO).map(|note| note.desc)
+    }
+
+    fn is_text(&self, at: &Range<usize>) -> bool {
+        self.bytes.get(at.clone()).is_some_and(is_keys)
+    }
+
+    /// Believes no note VMCOREINFO; their bytes stay.
+    pub fn disbelieve_vmcoreinfo(&mut self) {
+        self.vmcoreinfo = None;
+    }
+
+    /// The stream with `text` as its only VMCOREINFO: the note that holds it, where there is one, or else a new one.
+    /// Others of the name are left out, for some readers take the first of them and some the last. A new one takes their
+    /// place, ahead of zeros, which end a walk.
+    ///
+    /// # Errors
+    /// `Unsupported` if `text` is longer than a note can be.
+    pub fn with_vmcoreinfo(&self, text: &[u8]) -> Result<Notes> {
+        let (mut named, mut held, mut out) = (false, false, Vec::new());
+        let end = self.copy_notes(&mut out, |note, desc| {
+            let is_first = note.name == VMCOREINFO && !held && desc == text;
+            (named, held) = (named | (note.name == VMCOREINFO), held | is_first);
+            note.name != VMCOREINFO || is_first
+        });
+        let rest = &self.bytes[end..];
+        let replaces = named && !held && is_zero(rest);
+        if replaces {
+            out.extend(encode(VMCOREINFO, text, self.order)?);
+        }
+        out.extend_from_slice(rest);
+        let mut notes = Notes::new(out, self.order);
+        if !held && !replaces {
+            notes.push(VMCOREINFO, text)?;
+        }
+        Ok(notes)
+    }
+
+    /// Copies the notes that `keeps` to `out`, with their padding; returns where the rest begins, which is no note.
+    fn copy_notes(&self, out: &mut Vec<u8>, mut keeps: impl FnMut(&Note<'_>, &[u8]) -> bool) -> usize {
+        let mut at = 0;
+        for note in self.iter() {
+            let end = note.desc.end.next_multiple_of(4).min(self.bytes.len());
+            if keeps(&note, &self.bytes[note.desc.clone()]) {
+                out.extend_from_slice(&self.bytes[at..end]);
+            }
+            at = end;
+        }
+        at
+    }
+
     /// The text of VMCOREINFO, where there is one.
     pub fn vmcoreinfo(&self) -> Option<&[u8]> {
         self.bytes.get(self.vmcoreinfo.clone()?)
@@ -116,12 +191,13 @@ impl Notes {
     /// `Unsupported` if name or descriptor is longer than a note can be.
     pub fn push(&mut self, name: &[u8], desc: &[u8]) -> Result<()> {
         let note = encode(name, desc, self.order)?;
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        let bytes = Arc::make_mut(&mut self.bytes);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
         if name == VMCOREINFO && self.vmcoreinfo.is_none() {
-            let from = self.bytes.len() + NAME_AT + (name.len() + 1).next_multiple_of(4);
+            let from = bytes.len() + NAME_AT + (name.len() + 1).next_multiple_of(4);
             self.vmcoreinfo = Some(from..from + desc.len());
         }
-        self.bytes.extend_from_slice(&note);
+        bytes.extend_from_slice(&note);
         Ok(())
     }
 
@@ -147,24 +223,35 @@ impl Notes {
             return Ok(self.clone());
         }
         let replaces = old.is_some_and(|old| text.starts_with(old));
-        let (mut out, mut at) = (Notes::empty(self.order), 0);
-        for note in self.iter() {
-            let end = note.desc.end.next_multiple_of(4).min(self.bytes.len());
-            if !(replaces && note.name == ERASE_INFO) {
-                out.bytes.extend_from_slice(&self.bytes[at..end]);
-            }
-            at = end;
-        }
-        let rest = &self.bytes[at..];
+        let mut out = Vec::new();
+        let end = self.copy_notes(&mut out, |note, _| !(replaces && note.name == ERASE_INFO));
+        let rest = &self.bytes[end..];
         if !is_zero(rest) {
-            out.bytes.extend_from_slice(rest);
+            out.extend_from_slice(rest);
         }
-        out.push(ERASE_INFO, text)?;
+        let mut notes = Notes::new(out, self.order);
+        notes.push(ERASE_INFO, text)?;
         if is_zero(rest) {
-            out.bytes.extend_from_slice(rest);
+            Arc::make_mut(&mut notes.bytes).extend_from_slice(rest);
         }
-        Ok(Notes::new(out.bytes, self.order))
+        Ok(Notes::new(Arc::unwrap_or_clone(notes.bytes), self.order))
     }
+}
+
+/// Notes of one name that are looked at, where one is the rule and two are rare.
+const MAX_TEXTS: usize = 64;
+
+/// The longest text that is believed to be a vmcoreinfo (bytes): the kernel's buffer is one page, and no page has more
+/// than 256 KiB.
+const MAX_VMCOREINFO: usize = 1 << 20;
+
+/// Whether a descriptor is as long as vmcoreinfo may be and begins as it does: with a key and a value, as text.
+fn is_keys(desc: &[u8]) -> bool {
+    if desc.len() > MAX_VMCOREINFO {
+        return false;
+    }
+    let key = desc.split(|byte| *byte == b'=').next().unwrap_or_default();
+    key.len() < desc.len() && !key.is_empty() && key.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
 const ERASE_INFO: &[u8] = b"ERASEINFO";
@@ -238,6 +325,28 @@ mod tests {
             assert!(notes(&stream[..cut]).iter().count() < 4, "{cut}");
         }
         assert_eq!(Notes::new(stream, ByteOrder::Big).iter().count(), 0);
+    }
+
+    #[test]
+    fn one_of_several_texts_is_believed() {
+        let cpu = note(b"CORE\0", 1, &[7; 8]);
+        let long = b"A=1\n".repeat(MAX_VMCOREINFO / 4 + 1);
+        let texts = [&long[..], b"PAGEDU64\x0f\0", b"A=old\n", b"A=new\n"];
+        let mut stream = cpu.clone();
+        texts.iter().for_each(|text| stream.extend(note(b"VMCOREINFO\0", 0, text)));
+        stream.extend([0; 40]);
+        let mut all = notes(&stream);
+        assert_eq!(all.vmcoreinfo(), Some(texts[2]), "the first that holds text");
+        let found: Vec<_> = all.vmcoreinfo_texts().into_iter().map(|at| &all.as_bytes()[at]).collect();
+        assert_eq!(found, texts[2..]);
+        assert_eq!(all.vmcoreinfo_without_text().collect::<Vec<_>>(), texts[..2]);
+        for text in [texts[3], b"A=other\n"] {
+            let one = all.with_vmcoreinfo(text).unwrap();
+            let want = [cpu.clone(), note(b"VMCOREINFO\0", 0, text), vec![0; 40]].concat();
+            assert_eq!((one.vmcoreinfo(), one.as_bytes()), (Some(text), &want[..]));
+        }
+        all.disbelieve_vmcoreinfo();
+        assert_eq!((all.vmcoreinfo(), all.as_bytes()), (None, &stream[..]));
     }
 
     #[test]

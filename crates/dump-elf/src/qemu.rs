@@ -98,6 +98,11 @@ impl QemuCpu {
         self.segments[9].base
     }
 
+    /// Whether page tables have five levels (cr4 bit 12).
+    pub fn has_five_levels(&self) -> bool {
+        self.control[4] >> 12 & 1 != 0
+    }
+
     /// Whether paging is on (cr0 bit 31); before that, addresses are physical.
     pub fn is_paging(&self) -> bool {
         self.control[0] >> 31 & 1 != 0

@@ -10,7 +10,7 @@ use crate::virt::KernelMemory;
 use crate::vmcoreinfo::Vmcoreinfo;
 use crate::words::Words;
 use crate::xlat::Translate;
-use dump_core::{Error, Machine, PageSize, Pfn, Result, Segment, UtsName};
+use dump_core::{Error, Machine, PageSize, Pfn, Result, Segment, UtsName, VirtAddr};
 
 /// A kernel whose memory can be read by virtual address.
 pub struct Kernel {
@@ -80,15 +80,20 @@ impl Kernel {
     /// # Errors
     /// If vmcoreinfo lacks their place, or they cannot be read.
     pub fn utsname(&self, phys: &dyn PhysMemory) -> Result<UtsName> {
+        let at = self.names_at()?;
+        let mut bytes = [0; UtsName::SIZE];
+        self.memory(phys).read(at, &mut bytes).map_err(|e| e.within("init_uts_ns"))?;
+        Ok(UtsName::from_bytes(&bytes))
+    }
+
+    /// Where `init_uts_ns` has the system's names.
+    pub(crate) fn names_at(&self) -> Result<VirtAddr> {
         let symbol =
             self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_uts_ns)"))?;
         // exported since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood
         // there
         let at = symbol.checked_add(self.info.offset_of("uts_namespace.name").unwrap_or(4));
-        let mut bytes = [0; UtsName::SIZE];
-        let at = at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) exceeds 2^64"))?;
-        self.memory(phys).read(at, &mut bytes).map_err(|e| e.within("init_uts_ns"))?;
-        Ok(UtsName::from_bytes(&bytes))
+        at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) exceeds 2^64"))
     }
 
     /// Where the struct pages of the page frames below `end` are.

@@ -1,7 +1,7 @@
 //! Physical memory of the dumped machine.
 
 use dump_core::{
-    CodecSet, Content, Error, ErrorKind, PageReader, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Result,
+    Absence, CodecSet, Content, Error, ErrorKind, PageReader, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Result,
 };
 
 /// Physical memory by address, shared by all workers.
@@ -77,11 +77,12 @@ impl SourceReader<'_> {
                     out.copy_from_slice(&bytes[from - start..to - start])
                 }
                 Content::Zero => out.fill(0),
-                _ => absent = absent.or(Some(span.pages.start)),
+                Content::Absent(why) => absent = absent.or(Some((span.pages.start, why))),
+                _ => absent = absent.or(Some((span.pages.start, Absence::Unreadable))),
             }
             Ok(())
         })?;
-        absent.map_or(Ok(()), |pfn| Err(not_there(pfn)))
+        absent.map_or(Ok(()), |(pfn, why)| Err(not_there(pfn, why)))
     }
 
     /// Shows bytes that the source hands over in one piece; whether it did.
@@ -107,8 +108,9 @@ impl SourceReader<'_> {
     }
 }
 
-fn not_there(pfn: Pfn) -> Error {
-    Error::new(ErrorKind::MissingInfo, format!("page frame {pfn} is not in the dump or cannot be read"))
+fn not_there(pfn: Pfn, why: Absence) -> Error {
+    let kind = if why == Absence::Hole { ErrorKind::NoMemory } else { ErrorKind::MissingInfo };
+    Error::new(kind, format!("page frame {pfn} is not in the dump or cannot be read"))
 }
 
 impl PhysReader for SourceReader<'_> {

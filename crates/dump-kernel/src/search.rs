@@ -7,6 +7,7 @@
 //! the candidates on the kernel itself.
 
 use crate::vmcoreinfo::Vmcoreinfo;
+use dump_core::ByteOrder;
 
 /// The note's header before its text: name and descriptor size, type, name.
 const NOTE_HEADER: usize = 24;
@@ -17,17 +18,24 @@ const MAX_TEXT: usize = 4096;
 /// What the text begins with, in every kernel since 2.6.24.
 const FIRST_KEY: &[u8] = b"OSRELEASE=";
 
+/// The byte order of the note VMCOREINFO at the start of `page`, the kernel's own; `None` where there is none.
+pub fn note_order(page: &[u8]) -> Option<ByteOrder> {
+    note_text(page)?;
+    Some(if page.starts_with(&11u32.to_le_bytes()) { ByteOrder::Little } else { ByteOrder::Big })
+}
+
 /// The VMCOREINFO text at the start of `page`, as a note or bare; `None` where there is none.
 ///
-/// What is found is parsed and has a release and a page size; `page` may be longer than a page, since a note may pass
+/// What is found has a release and a page size; `page` may be longer than a page, since a note may pass
 /// its end.
 pub fn vmcoreinfo_at(page: &[u8]) -> Option<&[u8]> {
     let text = note_text(page).or_else(|| page.starts_with(FIRST_KEY).then_some(page))?;
     let text = &text[..text.len().min(MAX_TEXT)];
     let end = text.iter().position(|b| !matches!(b, b'\n' | 0x20..=0x7e)).unwrap_or(text.len());
     let text = &text[..end];
-    let info = Vmcoreinfo::parse(text);
-    (info.release().is_some() && info.page_size().is_some()).then_some(text)
+    // memory may be full of such texts, so only the line that counts is parsed
+    let page_size = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"PAGESIZE="))?;
+    Vmcoreinfo::parse(page_size).page_size().map(|_| text)
 }
 
 /// The descriptor of a VMCOREINFO note: sizes in the kernel's byte order, whichever it is.
@@ -53,6 +61,8 @@ mod tests {
             let mut note = [&size[..], &[0x40, 0, 0, 0, 0, 0, 0, 0], b"VMCOREINFO\0\0"].concat();
             note.extend(&bare);
             assert_eq!(vmcoreinfo_at(&note), Some(&text[..]));
+            let order = if size[0] == 11 { ByteOrder::Little } else { ByteOrder::Big };
+            assert_eq!((note_order(&note), note_order(&bare)), (Some(order), None));
         }
     }
 

@@ -16,12 +16,19 @@ pub struct Vmcoreinfo {
     index: HashMap<String, usize>,
 }
 
+/// What is believed of a text, at most (bytes, lines). The kernel's buffer is one page, 256 KiB where those are largest,
+/// and it prints some hundred lines; a note claims what it likes.
+const MAX_TEXT: usize = 1 << 20;
+const MAX_LINES: usize = 1 << 14;
+
 impl Vmcoreinfo {
-    /// Parses the text. Nothing in it is an error; what it does not hold is lacking.
+    /// Parses the text. Nothing in it is an error; what it does not hold is lacking, and so is what it holds past its
+    /// first MiB or 16384 lines.
     pub fn parse(text: &[u8]) -> Vmcoreinfo {
+        let text = &text[..text.len().min(MAX_TEXT)];
         let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
         let mut info = Vmcoreinfo::default();
-        for line in text[..end].split(|b| *b == b'\n') {
+        for line in text[..end].split(|b| *b == b'\n').take(MAX_LINES) {
             let line = String::from_utf8_lossy(line);
             if let Some((key, value)) = line.split_once('=') {
                 info.index.entry(key.to_owned()).or_insert(info.lines.len());
@@ -148,6 +155,15 @@ mod tests {
         ];
         for (key, machine) in cases {
             assert_eq!(Vmcoreinfo::parse(key.as_bytes()).elf_machine(), machine, "{key}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_believed_than_a_kernel_writes() {
+        let (long, many) = ("x".repeat(MAX_TEXT), "=\n".repeat(MAX_LINES));
+        for before in [format!("a={long}\n"), many] {
+            let info = Vmcoreinfo::parse(format!("OSRELEASE=6.1\n{before}SIZE(late)=1\n").as_bytes());
+            assert_eq!((info.release(), info.size_of("late")), (Some("6.1"), None));
         }
     }
 

@@ -22,6 +22,11 @@ pub trait Translate: Send + Sync {
     /// # Errors
     /// If `at` is not mapped, or a page table on the way cannot be read.
     fn translate(&self, memory: &mut dyn PhysReader, cache: &mut TableCache, at: VirtAddr) -> Result<Mapping>;
+
+    /// Where the top page table lies; `None` where addresses are not translated by tables.
+    fn root(&self) -> Option<PhysAddr> {
+        None
+    }
 }
 
 /// How the entries of a page table lie. Apart from the machine's words: i386 with PAE has entries of 8 bytes.

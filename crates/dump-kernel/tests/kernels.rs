@@ -181,3 +181,32 @@ fn without_the_number_of_pg_private_all_page_cache_may_have_private_data() {
     let states = states(&fake, &kernel, &rules);
     assert!([0x10, 0x11].iter().all(|pfn| states[*pfn].1.facts == PageFacts::CACHE | PageFacts::PRIVATE));
 }
+
+/// A kernel never gives its own page frames away; those that are free or a process's it has given.
+#[test]
+fn what_a_kernel_has_given_away() {
+    for (era, machine, model) in every_era_and_machine() {
+        let fake = builder(era, machine, model).build();
+        let (kernel, memory) = (kernel(&fake, machine), Memory(fake.memory()));
+        let frames: Vec<u64> = fake.ram().iter().cloned().flatten().filter(|pfn| pfn % 31 == 0).collect();
+        let pfns: Vec<Pfn> = frames.iter().map(|pfn| Pfn(*pfn)).collect();
+        let given = kernel.given_away(&memory, Pfn(fake.max_pfn()), &pfns).unwrap();
+        let (mut free, mut user) = (0, 0);
+        for (pfn, given) in frames.into_iter().zip(given) {
+            match fake.class(pfn) {
+                _ if fake.own_pages().contains(&pfn) => assert!(!given, "{era} {}: {pfn:#x}", machine.name),
+                Class::Free => {
+                    assert!(given, "{era} {}: {pfn:#x}", machine.name);
+                    free += 1;
+                }
+                Class::User => user += u32::from(given),
+                _ => {}
+            }
+        }
+        assert!(free > 10 && user > 0, "{era} {}: {free} free, {user} user", machine.name);
+        let names = kernel.landmarks(&memory).unwrap();
+        let size = machine.page_size;
+        assert!(names.iter().all(|at| fake.own_pages().contains(&(at.0 / size))), "{names:?}");
+        assert!(matches!(kernel.standing(&memory), dump_kernel::Standing::Holds));
+    }
+}

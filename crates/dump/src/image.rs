@@ -1,11 +1,12 @@
 //! The memory of a dumped machine, with what is known about its kernel: from the notes, or from vmcoreinfo found in
 //! memory, which corrects what QEMU omits or gets wrong.
 
-use crate::memory_search;
+use crate::identity::Identity;
 use crate::open::Dump;
 use crate::view::KernelView;
 use dump_core::{
-    CodecId, DumpMeta, Error, ErrorKind, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
+    CodecId, Container, DumpMeta, Error, ErrorKind, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result,
+    UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Kernel, PhysMemory, SourceMemory, Vmcoreinfo, Words};
@@ -16,6 +17,8 @@ pub struct Image {
     meta: DumpMeta,
     info: Option<Vmcoreinfo>,
     found_at: Option<Pfn>,
+    passed_over: Vec<Error>,
+    doubt: Option<Error>,
     damage: Option<Error>,
     codec: Option<CodecId>,
     part: Option<PfnRange>,
@@ -26,25 +29,27 @@ impl Image {
     pub(crate) fn new(dump: Dump, watch: &dyn Watch) -> Result<Image> {
         let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
         let mut container = dump.into_container();
-        let found = match container.meta().vmcoreinfo() {
-            Some(_) => None,
-            None => memory_search::vmcoreinfo(&container, watch)?,
-        };
-        if let Some(size) = found.as_ref().and_then(|found| Vmcoreinfo::parse(&found.text).page_size()) {
-            container.set_page_size(size);
-        }
+        let Identity { chosen, passed_over, doubt } = Identity::of(&container, watch)?;
+        let info = chosen.as_ref().map(|chosen| Vmcoreinfo::parse(&chosen.text));
+        set_page_size(container.as_mut(), info.as_ref());
         let source: Box<dyn PageSource> = Box::new(container);
         let mut meta = source.meta().clone();
-        let found_at = found.as_ref().map(|found| found.pfn);
-        if let Some(found) = found {
-            meta.machine = found.machine;
-            meta.notes.push(b"VMCOREINFO", &found.text)?;
+        let found_at = chosen.as_ref().and_then(|chosen| chosen.places.first().copied());
+        match chosen {
+            Some(chosen) => {
+                meta.machine = chosen.machine;
+                if meta.notes.order() != chosen.machine.order && found_at.is_some() {
+                    meta.notes = meta.notes.in_order(chosen.machine.order);
+                }
+                if !meta.notes.has_only_vmcoreinfo(&chosen.text) {
+                    meta.notes = meta.notes.with_vmcoreinfo(&chosen.text)?;
+                }
+            }
+            None => meta.notes.disbelieve_vmcoreinfo(),
         }
-        let info = meta.vmcoreinfo().map(Vmcoreinfo::parse);
-        meta.machine.elf_machine = meta.machine.elf_machine.or_else(|| info.as_ref().and_then(Vmcoreinfo::elf_machine));
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let (codec, part) = (description.codec, description.part);
-        let mut image = Image { source, meta, info, found_at, damage, codec, part, name };
+        let mut image = Image { source, meta, info, found_at, passed_over, doubt, damage, codec, part, name };
         image.complete();
         Ok(image)
     }
@@ -67,6 +72,18 @@ impl Image {
     /// The page frame in which vmcoreinfo was found, if memory had to be searched for it.
     pub fn vmcoreinfo_found_at(&self) -> Option<Pfn> {
         self.found_at
+    }
+
+    /// Notes VMCOREINFO that are not believed, because memory holds something else where they have their kernel: a line
+    /// each.
+    pub fn passed_over(&self) -> &[Error] {
+        &self.passed_over
+    }
+
+    /// Why no kernel is believed to be the one that ran although there are signs of one: two that nothing decides
+    /// between, a Windows guest, a Xen host.
+    pub fn doubt(&self) -> Option<&Error> {
+        self.doubt.as_ref()
     }
 
     /// Why the dump ends early, if it does.
@@ -115,8 +132,11 @@ impl Image {
     ///
     /// # Errors
     /// `MissingInfo` if there is no vmcoreinfo, or it lacks a key; `Unsupported` if the page tables of the architecture
-    /// are not supported.
+    /// are not supported; the [doubt](Image::doubt) that there is.
     pub fn kernel(&self) -> Result<Kernel> {
+        if let Some(doubt) = &self.doubt {
+            return Err(doubt.clone());
+        }
         let info = self.info.as_ref().ok_or_else(|| Error::missing("the dump has no VMCOREINFO"))?;
         Kernel::new(info.clone(), self.meta.machine, self.meta.page_size, &self.meta.segments)
     }
@@ -155,6 +175,15 @@ impl Image {
         let DumpMeta { machine, page_size, segments, .. } = &self.meta;
         let facts = MachineFacts { symbols: info, words: Words::of(*machine), page_size: *page_size, segments };
         arch_of(*machine).and_then(|arch| arch.phys_base(facts))
+    }
+}
+
+/// Pages as the kernel has them, where the container does not state what they are; it was opened with those of the first
+/// note.
+fn set_page_size(container: &mut dyn Container, info: Option<&Vmcoreinfo>) {
+    let size = info.and_then(Vmcoreinfo::page_size).unwrap_or(PageSize::K4);
+    if size != container.meta().page_size {
+        container.set_page_size(size);
     }
 }
 

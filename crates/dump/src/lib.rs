@@ -98,6 +98,7 @@ mod compression;
 mod conversion;
 mod dumpable;
 mod formats;
+mod identity;
 mod image;
 mod incomplete;
 mod layers;

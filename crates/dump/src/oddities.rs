@@ -1,5 +1,6 @@
 //! Inconsistencies of a dump's headers, which may be why another tool does not open it.
 
+use crate::identity::windows_guest;
 use crate::open::Dump;
 use dump_core::DumpMeta;
 use dump_kernel::{KernelSymbols, Vmcoreinfo};
@@ -7,16 +8,28 @@ use dump_kernel::{KernelSymbols, Vmcoreinfo};
 impl Dump {
     /// Where the container's headers contradict vmcoreinfo, a line each.
     pub fn oddities(&self) -> Vec<String> {
+        if let Some(windows) = windows_guest(&self.meta().notes) {
+            return vec![windows.to_owned()];
+        }
         let Some(info) = self.vmcoreinfo() else {
             return vec![
                 "no VMCOREINFO: drgn cannot open it; gdump searches memory for it when it converts".to_owned(),
             ];
         };
+        let mut odd = Vec::new();
         // containers without headers of their own state nothing that could be wrong
-        match self.container().states_page_size() {
-            true => contradictions(self.meta(), &info),
-            false => Vec::new(),
+        if self.container().states_page_size() {
+            odd = contradictions(self.meta(), &info);
         }
+        let notes = &self.meta().notes;
+        let texts: Vec<_> = notes.vmcoreinfo_texts().into_iter().map(|at| notes.as_bytes().get(at)).collect();
+        if texts.iter().any(|text| *text != texts[0]) {
+            let n = texts.len();
+            odd.push(format!(
+                "{n} different notes VMCOREINFO, this is the first: a conversion takes what holds in memory"
+            ));
+        }
+        odd
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod args;
 mod cmd;
+mod escape;
 mod exit;
 mod interrupt;
 mod messages;

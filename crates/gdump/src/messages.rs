@@ -1,5 +1,7 @@
-//! What is printed, and where: makedumpfile's message levels.
+//! What is printed, and where: makedumpfile's message levels. All that is printed comes through here, so that nothing
+//! that a dump says of itself is obeyed by a terminal.
 
+use crate::escape::{escaped, escaped_line};
 use crate::exit::Exit;
 use std::io::{ErrorKind, Write};
 
@@ -48,12 +50,12 @@ impl Messages {
 
     /// Prints an error.
     pub fn error(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("gdump: {text}\n"));
+        self.stderr(MessageLevel::ERROR, &format!("gdump: {}\n", escaped_line(text)));
     }
 
     /// Prints what deserves attention although the work goes on.
     pub fn warning(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("gdump: warning: {text}\n"));
+        self.stderr(MessageLevel::ERROR, &format!("gdump: warning: {}\n", escaped_line(text)));
     }
 
     /// Prints what was done.
@@ -74,7 +76,7 @@ impl Messages {
     fn stderr(self, kind: MessageLevel, text: &str) {
         if self.has(kind) {
             // if stderr is gone, the exit status is all that is left to report with
-            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            let _ = std::io::stderr().lock().write_all(escaped(text).as_bytes());
         }
     }
 
@@ -87,10 +89,10 @@ impl Messages {
     }
 }
 
-/// Prints to stdout. A reader that went away is no failure; anything else is.
+/// Prints to stdout, control characters [escaped]. A reader that went away is no failure; anything else is.
 pub fn print(text: &str) -> Exit {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(escaped(text).as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Exit::Failed,
         _ => Exit::Completed,
     }

@@ -1,5 +1,6 @@
 //! What was left out, what was kept, and what that saved.
 
+use crate::escape::escaped_line;
 use dump::{Converted, Counts, DumpLevel, DumpMeta, PageSize, Reason, Tally};
 use std::fmt::Write;
 
@@ -89,7 +90,8 @@ impl<'a> Report<'a> {
         let saved = memory.saturating_sub(self.file_len);
         let percent = if memory == 0 { 0.0 } else { self.file_len as f64 * 100.0 / memory as f64 };
         format!(
-            "{kernel}, {}\n{out}  dump file {} ({percent:.1} % of memory), {} saved\n",
+            "{}, {}\n{out}  dump file {} ({percent:.1} % of memory), {} saved\n",
+            escaped_line(&kernel),
             page_text(size),
             bytes(self.file_len),
             bytes(saved)

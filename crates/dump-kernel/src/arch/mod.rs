@@ -22,7 +22,7 @@ pub use x86_64::X86_64;
 use crate::symbols::KernelSymbols;
 use crate::words::Words;
 use crate::xlat::Translate;
-use dump_core::{Error, Machine, PageSize, Result, Segment, VirtAddr};
+use dump_core::{Error, Machine, PageSize, PhysAddr, Result, Segment, VirtAddr};
 
 /// Every architecture that is known, in the order in which `elf_machine_of` tries their keys.
 pub const ARCHES: &[&dyn Arch] = &[
@@ -88,6 +88,16 @@ pub trait Arch: Send + Sync {
     /// `Unsupported` if this version does not walk them; `MissingInfo`, naming the key, if the dump says too
     /// little.
     fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>>;
+
+    /// The walk of page tables whose top one is at `root`, as a CPU's register has it; `None` where that says nothing.
+    fn page_tables_at(&self, _symbols: &dyn KernelSymbols, _root: PhysAddr) -> Option<Box<dyn Translate>> {
+        None
+    }
+
+    /// Addresses of kernel code and kernel stacks among the registers of one CPU, the descriptor of an NT_PRSTATUS.
+    fn kernel_pointers(&self, _prstatus: &[u8]) -> Vec<VirtAddr> {
+        Vec::new()
+    }
 }
 
 /// The architecture of a machine; `None` where it is not known.

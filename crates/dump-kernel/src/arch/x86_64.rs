@@ -13,7 +13,7 @@ use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
 use crate::words::{Le64, WordLayout, Words};
 use crate::xlat::{Mapping, TableCache, TableShape, Translate};
-use dump_core::{ByteOrder, Error, PhysAddr, Result, Segment, VirtAddr};
+use dump_core::{ByteOrder, Error, ErrorKind, PhysAddr, Result, Segment, VirtAddr};
 
 /// Where the kernel image is linked (`__START_KERNEL_map`, Linux arch/x86/include/asm/page_64_types.h).
 const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
@@ -69,6 +69,18 @@ impl Arch for X86_64 {
             .ok_or_else(|| Error::missing("vmcoreinfo lacks NUMBER(phys_base), and no PT_LOAD maps the kernel text"));
         Ok(Box::new(PageTables::new(facts.symbols, phys_base)?))
     }
+
+    fn page_tables_at(&self, symbols: &dyn KernelSymbols, root: PhysAddr) -> Option<Box<dyn Translate>> {
+        let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
+        let root = PhysAddr(root.0 & ADDRESS_BITS & !sme_mask);
+        Some(Box::new(PageTables { root, levels: levels(symbols), sme_mask }))
+    }
+
+    /// `user_regs_struct` begins at 112 (Linux, include/linux/elfcore.h): rip is its 17th word, rsp its 20th.
+    fn kernel_pointers(&self, prstatus: &[u8]) -> Vec<VirtAddr> {
+        let words = [16, 19].into_iter().filter_map(|i| prstatus.get(112 + 8 * i..)?.first_chunk());
+        words.map(|word| VirtAddr(u64::from_le_bytes(*word))).filter(|at| self.is_kernel(*at)).collect()
+    }
 }
 
 /// Page tables of an x86_64 kernel.
@@ -103,6 +115,10 @@ fn phys_base_of(segments: &[Segment]) -> Option<u64> {
 }
 
 impl Translate for PageTables {
+    fn root(&self) -> Option<PhysAddr> {
+        Some(self.root)
+    }
+
     fn translate(&self, memory: &mut dyn PhysReader, cache: &mut TableCache, at: VirtAddr) -> Result<Mapping> {
         let mut table = self.root;
         for level in (0..self.levels).rev() {
@@ -110,7 +126,8 @@ impl Translate for PageTables {
             let index = (at.0 >> shift & 511) as usize;
             let entry = cache.entry(memory, level as usize, table, TABLE, index)?;
             if entry & PRESENT == 0 {
-                return Err(Error::missing(format!("virtual address {at} is not mapped (page table level {level})")));
+                let text = format!("virtual address {at} is not mapped (page table level {level})");
+                return Err(Error::new(ErrorKind::NoMemory, text));
             }
             let next = entry & ADDRESS_BITS & !self.sme_mask;
             // bit 7 of a PGD or P4D entry is reserved, of a PTE the PAT bit

@@ -1,5 +1,6 @@
 //! `gdump check FILE`: reads everything and prints what is wrong with it, a line for each kind of damage.
 
+use crate::escape::escaped_line;
 use crate::exit::Exit;
 use crate::messages::print;
 use crate::plan::CheckPlan;
@@ -16,6 +17,6 @@ pub fn run(plan: &CheckPlan) -> Result<Exit> {
     if lines.is_empty() {
         return Ok(print(&format!("{name}: no damage found\n")));
     }
-    print(&lines.iter().map(|line| format!("{name}: {line}\n")).collect::<String>());
+    print(&lines.iter().map(|line| format!("{name}: {}\n", escaped_line(line))).collect::<String>());
     Ok(Exit::Failed)
 }

@@ -40,6 +40,9 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
         }
         plan.messages.warning(&format!("{}: {text}", image.name()));
     }
+    for note in image.passed_over() {
+        plan.messages.warning(&format!("{}: {note}", image.name()));
+    }
     let view = view(plan, image).map_err(|e| match image.damage() {
         Some(damage) => e.within(damage).within(image.name()),
         None => e.within(image.name()),
@@ -67,7 +70,13 @@ fn view(plan: &Plan, image: &Image) -> Result<Option<KernelView>> {
     let done = DumpLevel::new(image.meta().dump_level).unwrap_or_default() | DumpLevel::ZERO;
     let needed = plan.levels.iter().copied().find(|level| !done.contains(*level));
     match (image.vmcoreinfo(), needed) {
-        (None, None) => return Ok(None),
+        (None, None) => {
+            if let Some(doubt) = image.doubt() {
+                plan.messages.warning(&format!("{}: {doubt}", image.name()));
+            }
+            return Ok(None);
+        }
+        (None, Some(_)) if image.doubt().is_some() => {}
         (None, Some(level)) => {
             let text = format!("no VMCOREINFO note, which dump level {} needs to identify pages", level.bits());
             return Err(Error::missing(text).hint(WITHOUT_KERNEL));

@@ -1,5 +1,6 @@
 //! `gdump info FILE`: what a dump is, from its headers alone.
 
+use crate::escape::escaped_line;
 use crate::exit::Exit;
 use crate::messages::print;
 use crate::plan::InfoPlan;
@@ -114,7 +115,7 @@ impl Info {
         let mut out = String::new();
         let mut line = |label: &str, text: String| {
             if !text.is_empty() {
-                let _ = writeln!(out, "{label:<12} {text}");
+                let _ = writeln!(out, "{label:<12} {}", escaped_line(&text));
             }
         };
         line("file", self.files.join(", "));
