@@ -17,10 +17,11 @@ use dump_core::{
 /// Bytes of the set of pages copied at a time; each is eight pages.
 const BYTES_PER_COPY: usize = 4096;
 
-/// Zeros placed at a time.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-
 /// Writes a LiME image of version 1 to one output.
+///
+/// Pages of zeros, and those that could not be read, are holes of the file: an image takes no more room than what is
+/// known of its memory. They are made one after the other as their turn comes, for an image that stops early must not be
+/// followed by zeros that nobody asked for.
 ///
 /// An image that stopped early has its last range cut to the pages that came, which is the one time that something is
 /// placed again; nothing else says that there should be more. A header stands before its pages, so unlike a kdump
@@ -88,7 +89,7 @@ impl LimeFile {
                     let from = data.start + self.size.bytes_of(here.start - span.pages.start) as usize;
                     out.data(0, at, from..from + len as usize)?;
                 }
-                SpanData::Zero | SpanData::Absent(_) => place_zeros(at, len, out)?,
+                SpanData::Zero | SpanData::Absent(_) => out.zeros(0, at, len)?,
             }
             rest.start = here.end;
             self.next = here.end;
@@ -128,18 +129,6 @@ impl PageWriter for LimeFile {
             Ending::Incomplete => self.cut(out),
         }
     }
-}
-
-/// Places zeros as bytes. They are not promised ([`Placer::zeros`]) all at once beforehand: an image that stops early
-/// would be followed by zeros, of which readers say that they are no range.
-fn place_zeros(at: u64, len: u64, out: &mut dyn Placer) -> Result<()> {
-    let mut done = 0;
-    while done < len {
-        let piece = (len - done).min(ZEROS.len() as u64);
-        out.index(0, at + done, &ZEROS[..piece as usize])?;
-        done += piece;
-    }
-    Ok(())
 }
 
 /// A set of pages that outlives the call.
