@@ -10,6 +10,7 @@ mod eras;
 mod layering;
 mod matrix;
 mod memory;
+mod packed;
 mod readers;
 mod rearrange;
 mod support;

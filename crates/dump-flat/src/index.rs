@@ -1,8 +1,8 @@
 //! A flattened file, read as the image that it stands for.
 
-use crate::pieces::Pieces;
+use crate::pieces::{Fragment, Pieces};
 use crate::scan::{End, Scan};
-use dump_core::{Buffer, ByteReader, Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Watch};
+use dump_core::{Buffer, ByteReader, Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Stretch, Watch};
 
 /// How often the watch hears of progress (bytes of the file).
 const BYTES_PER_REPORT: u64 = 16 << 20;
@@ -55,6 +55,11 @@ impl<R: ReadAt> FlatIndex<R> {
     /// How many records there are, those included that later ones hide.
     pub fn records(&self) -> u64 {
         self.records
+    }
+
+    /// How many bytes of the image are in a record; the others are zeros.
+    pub fn covered(&self) -> u64 {
+        self.pieces.covered()
     }
 
     /// Where and how the file was cut off, if it was: it ends without an end marker. What its records say can be read
@@ -111,6 +116,15 @@ impl<R: ReadAt> ReadAt for FlatIndex<R> {
             rest = later;
         }
         Ok(())
+    }
+
+    /// What no record covers is a hole.
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        match self.pieces.fragments(offset..self.pieces.end()).next() {
+            Some(Fragment { pos: None, len }) => Stretch::Hole(len),
+            Some(Fragment { len, .. }) => Stretch::Data(len),
+            None => Stretch::Data(u64::MAX - offset), // whoever reads there learns that it ends
+        }
     }
 
     fn reader(&self) -> Box<dyn ByteReader + '_> {

@@ -4,13 +4,11 @@
 //! that several threads compressed, have many. What stands behind the last one is either padding, zeros as on a block
 //! device, or something that nobody compressed, which is said.
 
-use crate::decoder::{Bzip2, Decoder, Flate, Step, Xz, Zstd};
+use crate::decoder::{Bzip2, Decoder, Flate, Lz4, Xz, Zstd};
 use crate::unpack::Input;
 use dump_core::Result;
-use std::io;
 
 /// How a file as a whole is compressed.
-#[derive(Debug)]
 pub(crate) struct Compression {
     /// Its usual name.
     pub name: &'static str,
@@ -22,11 +20,8 @@ pub(crate) struct Compression {
     /// Whether zeros may stand between frames, not only behind the last.
     pub padded: bool,
     /// What decodes a frame.
-    pub decoder: fn() -> Result<Decoder>,
+    pub decoder: for<'a> fn(Input<'a>) -> Result<Box<dyn Decoder<'a> + 'a>>,
 }
-
-/// Bytes that decide how a frame is compressed.
-pub(crate) const MAGIC_BYTES: usize = 10;
 
 const COMPRESSIONS: &[Compression] = &[
     // the window is bounded by the decoder's own limit, 128 MiB (--long=27)
@@ -35,21 +30,21 @@ const COMPRESSIONS: &[Compression] = &[
         begins: |prefix| prefix.starts_with(b"\x28\xb5\x2f\xfd"),
         skippable: true,
         padded: false,
-        decoder: || Ok(Decoder::Step(Box::new(Zstd::new()?))),
+        decoder: |input| Ok(Box::new(Zstd::new(input)?)),
     },
     Compression {
         name: "gzip",
         begins: |prefix| prefix.starts_with(b"\x1f\x8b"),
         skippable: false,
         padded: false,
-        decoder: || Ok(Decoder::Step(Box::new(Flate::gzip()))),
+        decoder: |input| Ok(Box::new(Flate::gzip(input))),
     },
     Compression {
         name: "xz",
         begins: |prefix| prefix.starts_with(b"\xfd7zXZ\0"),
         skippable: false,
         padded: true,
-        decoder: || Ok(Decoder::Step(Box::new(Xz::new()?))),
+        decoder: |input| Ok(Box::new(Xz::new(input)?)),
     },
     // "BZh", the size of blocks, and the start of a block or the end of an empty stream
     Compression {
@@ -61,23 +56,23 @@ const COMPRESSIONS: &[Compression] = &[
         },
         skippable: false,
         padded: false,
-        decoder: || Ok(Decoder::Step(Box::new(Bzip2::new()))),
+        decoder: |input| Ok(Box::new(Bzip2::new(input))),
     },
     Compression {
         name: "lz4",
         begins: |prefix| prefix.starts_with(b"\x04\x22\x4d\x18"),
         skippable: true,
         padded: false,
-        decoder: || Ok(Decoder::Lz4),
+        decoder: |input| Ok(Box::new(Lz4::new(input))),
     },
-    // Deflate with a window of 32 KiB, no dictionary, and a check of these two bytes: 0x78 and 01, 5e, 9c or da. LiME
-    // can write through the kernel's zlib.
+    // LiME can write through the kernel's zlib. Two bytes are little to go by: deflate, a window of 32 KiB, no dictionary
+    // and a check of them. So what follows has to be deflated as well.
     Compression {
         name: "zlib",
-        begins: |prefix| matches!(prefix, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]),
+        begins: |prefix| matches!(prefix, [0x78, 0x01 | 0x5e | 0x9c | 0xda, ..]) && Flate::is_zlib(prefix),
         skippable: false,
         padded: false,
-        decoder: || Ok(Decoder::Step(Box::new(Flate::zlib()))),
+        decoder: |input| Ok(Box::new(Flate::zlib(input))),
     },
 ];
 
@@ -109,17 +104,6 @@ impl Compression {
     }
 }
 
-impl Step for Box<dyn Step> {
-    fn step(&mut self, input: &[u8], out: &mut [u8]) -> (usize, usize, io::Result<bool>) {
-        (**self).step(input, out)
-    }
-}
-
-/// A stream of what was compressed in `input`; the bytes themselves where nothing was.
-pub(crate) fn probe_input(input: &mut Input<'_>, bytes: usize) -> io::Result<Option<&'static Compression>> {
-    Ok(Compression::probe(input.peek(bytes)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,8 +119,8 @@ mod tests {
             (b"\x50\x2a\x4d\x18\xff\xff\xff\xffabcd", None),
             (b"BZh91AY&SY", Some("bzip2")),
             (b"BZhello", None),
-            (b"\x78\x5e\xed", Some("zlib")),
-            (b"x^ text", Some("zlib")),
+            (b"\x78\x5e\xed\x9b\xe1\x67", Some("zlib")),
+            (b"x^ what is this?", None),
             (b"KDUMP", None),
             (b"", None),
         ] {

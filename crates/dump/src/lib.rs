@@ -96,6 +96,7 @@ mod check;
 mod compare;
 mod compression;
 mod conversion;
+mod decoder;
 mod dumpable;
 mod formats;
 mod image;
@@ -107,6 +108,7 @@ mod open;
 mod output_file;
 mod ram;
 mod spool;
+mod unpack;
 mod view;
 
 pub use bitmaps::bitmaps;
@@ -119,6 +121,7 @@ pub use image::Image;
 pub use incomplete::flag_incomplete;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
+pub use unpack::unpacked;
 pub use view::KernelView;
 
 pub use dump_core::{

@@ -5,7 +5,7 @@ use crate::interrupt::Interrupt;
 use crate::plan::Rearrangement;
 use crate::progress::Progress;
 use crate::target;
-use dump::{Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt, rearrange};
+use dump::{Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt, rearrange, unpacked};
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -22,10 +22,11 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
     let inputs: Vec<PathBuf> = plan.input.iter().cloned().collect();
     target::check_path(&plan.output, &inputs, plan.force)?;
     let name = plan.input.as_ref().map_or("stdin".to_owned(), |path| path.display().to_string());
-    let mut input: Box<dyn Read> = match &plan.input {
+    let packed: Box<dyn Read> = match &plan.input {
         Some(path) => Box::new(File::open(path).map_err(|e| Error::from(e).within(&name))?),
         None => Box::new(std::io::stdin()),
     };
+    let mut input = unpacked(packed).map_err(|e| e.within(&name))?;
     let progress = Progress::new(plan.messages, PageSize::K4, Interrupt::listen());
     let output = Lazy { plan, file: OnceLock::new() };
     let done = rearrange(input.as_mut(), &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
