@@ -22,10 +22,11 @@ pub struct FlatIndex<R> {
 impl<R: ReadAt> FlatIndex<R> {
     /// Reads the headers of all records.
     ///
-    /// A file that was cut off can be read as far as it goes: see [`truncation`](FlatIndex::truncation).
+    /// A file that was cut off, or in which a record makes no sense, can be read as far as it goes: see
+    /// [`truncation`](FlatIndex::truncation).
     ///
     /// # Errors
-    /// `BadMagic` if it is not flattened, `Corrupt` if a record makes no sense, `Truncated` if there is no
+    /// `BadMagic` if it is not flattened, `Corrupt` if its first record makes no sense, `Truncated` if there is no
     /// byte of any record, `Unsupported` if it has more records than can be indexed or is of another type or
     /// version.
     pub fn read(input: R) -> Result<FlatIndex<R>> {
@@ -62,8 +63,8 @@ impl<R: ReadAt> FlatIndex<R> {
         self.pieces.covered()
     }
 
-    /// Where and how the file was cut off, if it was: it ends without an end marker. What its records say can be read
-    /// all the same; whatever they would have said further on is not in the image, or reads as zeros.
+    /// Where and how the file was cut off, if it was: it ends without an end marker, or goes on with what is no record.
+    /// What its records say can be read all the same; whatever they would have said further on is not in the image, or reads as zeros.
     pub fn truncation(&self) -> Option<Error> {
         self.end.damage()
     }

@@ -116,12 +116,10 @@ impl<R: ReadAt> ReadAt for Payload<R> {
 
     fn stretch_at(&self, offset: u64) -> Stretch {
         match self.piece(offset) {
-            Some((piece, end)) if !piece.compressed => {
-                match self.input.stretch_at(piece.at + (offset - piece.start)) {
-                    Stretch::Hole(bytes) => Stretch::Hole(bytes.min(end - offset)),
-                    Stretch::Data(bytes) => Stretch::Data(bytes.min(end - offset)),
-                }
-            }
+            Some((piece, end)) if !piece.compressed => match self.input.stretch_at(piece.at + (offset - piece.start)) {
+                Stretch::Hole(bytes) => Stretch::Hole(bytes.min(end - offset)),
+                Stretch::Data(bytes) => Stretch::Data(bytes.min(end - offset)),
+            },
             Some((_, end)) => Stretch::Data(end - offset),
             None => Stretch::Data(u64::MAX - offset), // whoever reads there learns that it ends
         }

@@ -156,7 +156,8 @@ fn ranges_that_overlap() {
 #[test]
 fn ranges_that_contradict_each_other() {
     let first = [header(b"EMiL", 1, 0x2000, 0x4fff), vec![1; 0x3000]].concat();
-    for (start, len, at) in [(0, 0x8000, 0x2000), (0x3000, 0x1000, 0x3000), (0x4fff, 1, 0x4fff), (0x4000, 0x9000, 0x4000)]
+    for (start, len, at) in
+        [(0, 0x8000, 0x2000), (0x3000, 0x1000, 0x3000), (0x4fff, 1, 0x4fff), (0x4000, 0x9000, 0x4000)]
     {
         for packed in [false, true] {
             let second = match packed {
@@ -201,7 +202,8 @@ fn zeros_behind_the_last_range() {
 #[test]
 fn blocks_of_both_kinds() {
     let [a, b, c] = <[_; 3]>::try_from(ranges()).unwrap();
-    let (plain, packed) = (|r: &Range<u64>| lime(std::slice::from_ref(r)), |r: &Range<u64>| avml(std::slice::from_ref(r)));
+    let (plain, packed) =
+        (|r: &Range<u64>| lime(std::slice::from_ref(r)), |r: &Range<u64>| avml(std::slice::from_ref(r)));
     let want = (expected(&ranges(), PageSize::K4, END), None);
     assert!(read("lime", &[plain(&a), packed(&b), plain(&c)].concat()).unwrap() == want);
     assert!(read("avml", &[packed(&c), packed(&b), plain(&a)].concat()).unwrap() == want);

@@ -111,12 +111,7 @@ impl<'a> Conversion<'a> {
         let format = options.format;
         let output = format.output.as_ref();
         let output = output.ok_or_else(|| Error::unsupported(format!("{} dumps cannot be written", format.name)))?;
-        let meta = DumpMeta {
-            dump_level: image.meta().dump_level | options.level.bits(),
-            // damage that was known when the source was opened stays known: whoever opens the output knows no other way
-            incomplete: image.meta().incomplete || image.damage().is_some(),
-            ..image.meta().clone()
-        };
+        let meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
         let ram = plausible_ram(image)?;
         let threads = rayon::current_num_threads();
         let (taken, most, end) = (budget::taken(), options.bitmap_bytes, meta.end_pfn);

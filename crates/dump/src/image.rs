@@ -44,6 +44,7 @@ impl Image {
         meta.machine.elf_machine = meta.machine.elf_machine.or_else(|| info.as_ref().and_then(Vmcoreinfo::elf_machine));
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let (codec, part) = (description.codec, description.part);
+        meta.incomplete |= damage.is_some(); // what comes of it must say so, for nobody will see it otherwise
         let mut image = Image { source, meta, info, found_at, damage, codec, part, name };
         image.complete();
         Ok(image)

@@ -80,8 +80,10 @@ impl Room {
     fn new(file: &File, max_len: Option<u64>) -> Room {
         match (max_len, fstatvfs(file)) {
             (Some(max_len), _) => Room::Said(max_len),
-            (None, Ok(there)) => Room::Free(there.f_bavail.saturating_mul(there.f_frsize) / 8 * 7),
-            (None, Err(_)) => Room::Unknown,
+            (None, Ok(there)) if there.f_blocks != 0 => {
+                Room::Free(there.f_bavail.saturating_mul(there.f_frsize) / 8 * 7)
+            }
+            (None, _) => Room::Unknown,
         }
     }
 

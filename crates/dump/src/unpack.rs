@@ -14,6 +14,7 @@ const PADDING_LOOKED_AT: u64 = 1 << 30;
 
 /// The bytes that `stream` holds, without its compression if it is compressed. Of damage, [`Read::read`] says what and
 /// where once all that could be decoded was read; bytes behind the last frame count as such, unless they are zeros.
+/// Of a stream that is not compressed no more is taken than is read.
 ///
 /// # Errors
 /// If the start cannot be read, or a decoder cannot be set up.
@@ -21,7 +22,16 @@ pub fn unpacked<'a>(stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
     let mut input = Input::new(stream);
     match Compression::probe(input.peek(PROBE_BYTES)?) {
         Some(row) => Ok(Box::new(Unpacked::new(input, row))),
-        None => Ok(Box::new(input)),
+        None => Ok(Box::new(Plain(input))),
+    }
+}
+
+/// A stream as it is.
+struct Plain<'a>(Input<'a>);
+
+impl Read for Plain<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.0.start < self.0.buffer.len() { self.0.read(out) } else { self.0.stream.read(out) }
     }
 }
 
@@ -48,7 +58,7 @@ impl<'a> Input<'a> {
     /// As reading.
     pub fn peek(&mut self, len: usize) -> io::Result<&[u8]> {
         while self.buffer.len() - self.start < len && !self.ended {
-            self.more()?;
+            self.more(len - (self.buffer.len() - self.start))?;
         }
         let rest = &self.buffer[self.start..];
         Ok(&rest[..rest.len().min(len)])
@@ -60,7 +70,7 @@ impl<'a> Input<'a> {
     /// As reading.
     pub fn fill(&mut self) -> io::Result<&[u8]> {
         if self.start == self.buffer.len() && !self.ended {
-            self.more()?;
+            self.more(BYTES_PER_READ)?;
         }
         Ok(&self.buffer[self.start..])
     }
@@ -77,12 +87,12 @@ impl<'a> Input<'a> {
         self.ran_dry
     }
 
-    /// Reads on, behind what was not taken.
-    fn more(&mut self) -> io::Result<()> {
+    /// Reads on, up to `len` bytes behind what was not taken.
+    fn more(&mut self, len: usize) -> io::Result<()> {
         self.buffer.drain(..self.start);
         self.start = 0;
         let from = self.buffer.len();
-        self.buffer.resize(from + BYTES_PER_READ, 0);
+        self.buffer.resize(from + len, 0);
         let read = loop {
             match self.stream.read(&mut self.buffer[from..]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}

@@ -218,15 +218,15 @@ impl Attempt<'_> {
         }
         messages.report(&report.stats());
         messages.common(&report.table());
-        // damage of the source is the output's: it is flagged from its first byte
         let complete = outcome.is_complete() && self.image.damage().is_none();
         match &outcome.unflagged {
             Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
-            None if complete || self.plan.dry_run => {}
+            None if self.plan.dry_run || (outcome.is_complete() && !self.image.meta().incomplete) => {}
             None if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
                 let name = self.plan.format.name;
                 messages.error(&format!("{output}: incomplete, but {name} dumps have no flag for that"));
             }
+            None if outcome.is_complete() => messages.warning(&format!("{output}: flagged incomplete, as {input} is")),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run {
