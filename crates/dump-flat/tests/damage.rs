@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use dump_core::{Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Watch, WriteAt};
+use dump_core::{Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Stretch, Watch, WriteAt};
 use dump_flat::{FlatIndex, FlatStream, Rearranged, rearrange};
 use std::sync::atomic::{AtomicU64, Ordering};
 
