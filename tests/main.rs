@@ -12,6 +12,7 @@ mod layering;
 mod matrix;
 mod memory;
 mod outputs;
+mod packed;
 mod readers;
 mod rearrange;
 mod support;

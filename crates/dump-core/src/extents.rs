@@ -105,51 +105,6 @@ fn insert(taken: &mut BTreeMap<u64, Extent>, extent: Extent) {
     }
 }
 
-/// Extents that any file may have: 24 MiB of them.
-const MAX_EXTENTS_OF_ANY: usize = 1 << 20;
-
-/// A file may have one more extent for so many bytes. Ranges of one page that compresses to nothing take about 300.
-const BYTES_PER_EXTENT: u64 = 256;
-
-/// Extents collected in the order of the file, no more than a file of its length can mean.
-pub struct ExtentList {
-    list: Vec<Extent>,
-    limit: usize,
-}
-
-impl ExtentList {
-    /// None yet, of a file of `file_len` bytes.
-    pub fn new(file_len: u64) -> ExtentList {
-        let limit = usize::try_from(file_len / BYTES_PER_EXTENT).unwrap_or(usize::MAX);
-        ExtentList { list: Vec::new(), limit: limit.max(MAX_EXTENTS_OF_ANY) }
-    }
-
-    /// Appends an extent.
-    ///
-    /// # Errors
-    /// `Unsupported` if there are too many small ones to hold in memory.
-    pub fn push(&mut self, extent: Extent) -> Result<()> {
-        if self.list.len() >= self.limit {
-            return Err(Error::unsupported(format!("more than {} ranges, too many to hold in memory", self.limit)));
-        }
-        self.list.push(extent);
-        Ok(())
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// All of them, sorted.
-    ///
-    /// # Errors
-    /// As [`Extents::disjoint`].
-    pub fn sorted(self) -> Result<Extents> {
-        Extents::disjoint(self.list)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,14 +147,5 @@ mod tests {
         assert!(Extents::disjoint(vec![extent(0, 5), extent(4, 6)]).is_err());
         assert!(Extents::disjoint(vec![extent(0, 5), extent(0, 5)]).is_err());
         assert_eq!(Extents::disjoint(Vec::new()).unwrap().end(), 0);
-    }
-
-    #[test]
-    fn no_more_than_can_be_held() {
-        let mut list = ExtentList::new(1 << 20);
-        (0..MAX_EXTENTS_OF_ANY as u64).for_each(|i| list.push(extent(2 * i, 2 * i + 1)).unwrap());
-        assert!(list.push(extent(0, 1)).is_err());
-        assert_eq!(list.sorted().unwrap().iter().count(), MAX_EXTENTS_OF_ANY);
-        assert_eq!(ExtentList::new(1 << 40).limit, 1 << 32);
     }
 }

@@ -47,7 +47,7 @@ pub use container::{Container, Description, PageChecker};
 pub use damage::{Damage, Fault};
 pub use error::{Error, ErrorKind, Result};
 pub use extent_pages::{ExtentMemory, ExtentPages, ExtentReader, PlainMemory};
-pub use extents::{Extent, ExtentList, Extents};
+pub use extents::{Extent, Extents};
 pub use file::{InputFile, OutputFile};
 pub use format::{Abilities, Bytes, Format, OpenOptions, Output, PROBE_BYTES, Part, Patch, WriteOptions};
 pub use machine::{ByteOrder, Machine, WordSize};

@@ -49,6 +49,7 @@ impl Image {
         }
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let (codec, part) = (description.codec, description.part);
+        meta.incomplete |= damage.is_some(); // what comes of it must say so, for nobody will see it otherwise
         let mut image = Image { source, meta, info, found_at, passed_over, doubt, damage, codec, part, name };
         image.complete();
         Ok(image)

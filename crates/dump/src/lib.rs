@@ -96,6 +96,7 @@ mod check;
 mod compare;
 mod compression;
 mod conversion;
+mod decoder;
 mod dumpable;
 mod formats;
 mod identity;
@@ -108,6 +109,7 @@ mod open;
 mod output_file;
 mod ram;
 mod spool;
+mod unpack;
 mod view;
 
 pub use bitmaps::bitmaps;
@@ -120,6 +122,7 @@ pub use image::Image;
 pub use incomplete::{EarlyFlag, flag_incomplete};
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
+pub use unpack::unpacked;
 pub use view::KernelView;
 
 pub use dump_core::{

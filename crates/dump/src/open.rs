@@ -24,11 +24,14 @@ pub struct Opening {
     pub options: OpenOptions,
     /// Whether `/proc/vmcore` may be mapped rather than read.
     pub mapped: bool,
+    /// How long a compressed file, or what comes from a pipe, may be when it is unpacked (bytes); `None` for as long as
+    /// it leaves room where temporary files are.
+    pub max_unpacked: Option<u64>,
 }
 
 impl Default for Opening {
     fn default() -> Opening {
-        Opening { options: OpenOptions::default(), mapped: true }
+        Opening { options: OpenOptions::default(), mapped: true, max_unpacked: None }
     }
 }
 
@@ -129,7 +132,7 @@ struct File {
 
 impl File {
     fn open(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<File> {
-        let layers = Layers::open(path, opening.mapped, watch)?;
+        let layers = Layers::open(path, opening, watch)?;
         if let Some(inner) = layers.inner_layer() {
             return Err(Error::unsupported(format!("{inner} within {}", layers.names.join(" within "))));
         }
@@ -154,8 +157,20 @@ fn unknown(layers: &Layers) -> Error {
         }
         None if is_text(prefix) => inside(&layers.names, "a text file, not a dump"),
         None if prefix.is_empty() => inside(&layers.names, "an empty file, not a dump"),
-        None => inside(&layers.names, "not a dump of a known format").hint("--raw-base ADDR reads bare memory"),
+        None => {
+            let e = inside(&layers.names, "not a dump of a known format");
+            if can_be_memory(prefix) { e.hint("--raw-base ADDR reads bare memory") } else { e }
+        }
     }
+}
+
+/// Whether a file that begins with `prefix` can be memory from its first page on: x86 firmware has zeros or interrupt
+/// vectors there, other machines a kernel's code or nothing. Bytes that look like noise are packed or encrypted.
+fn can_be_memory(prefix: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    prefix.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    let different = seen.iter().filter(|seen| **seen).count();
+    different * 4 < prefix.len() * 3
 }
 
 fn inside(layers: &[&str], what: &str) -> Error {

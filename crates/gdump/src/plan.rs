@@ -29,12 +29,22 @@ pub struct Inputs {
     pub raw_base: Option<PhysAddr>,
     /// Whether `/proc/vmcore` may be mapped.
     pub mapped: bool,
+    /// How long a compressed file may be when it is unpacked (bytes); `None` for as long as there is room.
+    pub max_unpacked: Option<u64>,
 }
 
 impl Inputs {
+    fn to_look_at(paths: Vec<PathBuf>, raw_base: Option<PhysAddr>, max_unpacked: Option<u64>) -> Inputs {
+        Inputs { paths, raw_base, mapped: true, max_unpacked }
+    }
+
     /// How they are opened.
     pub fn opening(&self) -> Opening {
-        Opening { options: OpenOptions { raw_base: self.raw_base }, mapped: self.mapped }
+        Opening {
+            options: OpenOptions { raw_base: self.raw_base },
+            mapped: self.mapped,
+            max_unpacked: self.max_unpacked,
+        }
     }
 }
 
@@ -182,20 +192,20 @@ impl From<Verb> for Plan {
 
 impl From<InfoArgs> for InfoPlan {
     fn from(args: InfoArgs) -> InfoPlan {
-        InfoPlan { inputs: Inputs { paths: args.files, raw_base: args.raw_base, mapped: true }, json: args.json }
+        InfoPlan { inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked), json: args.json }
     }
 }
 
 impl From<CheckArgs> for CheckPlan {
     fn from(args: CheckArgs) -> CheckPlan {
         let threads = threads(args.num_threads, Messages::default());
-        CheckPlan { inputs: Inputs { paths: args.files, raw_base: args.raw_base, mapped: true }, threads }
+        CheckPlan { inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked), threads }
     }
 }
 
 impl From<DiffArgs> for DiffPlan {
     fn from(args: DiffArgs) -> DiffPlan {
-        let inputs = |path| Inputs { paths: vec![path], raw_base: args.raw_base, mapped: true };
+        let inputs = |path| Inputs::to_look_at(vec![path], args.raw_base, args.max_unpacked);
         let threads = threads(args.num_threads, Messages::default());
         DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
     }
@@ -242,7 +252,12 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
     let (inputs, outputs) = files(args)?;
     let messages = Messages::new(args.messages(), args.flattened);
     let conversion = Conversion {
-        inputs: Inputs { paths: inputs, raw_base: args.raw_base, mapped: !args.non_mmap },
+        inputs: Inputs {
+            paths: inputs,
+            raw_base: args.raw_base,
+            mapped: !args.non_mmap,
+            max_unpacked: args.max_unpacked,
+        },
         outputs,
         format: format(args)?,
         compression: compression(args),

@@ -280,7 +280,7 @@ mod tests {
         let cases = [
             ("--nonsense a b", "--nonsense: unknown option (see gdump --help)"),
             ("-x a b", "-x: unknown option"),
-            ("--m 1 a b", "--m is ambiguous: --max-memory, --message-level"),
+            ("--m 1 a b", "--m is ambiguous: --max-unpacked, --max-memory, --message-level"),
             ("a b -d", "-d needs a value"),
             ("-d x a b", "-d x: dump level x is not a number from 0 to 31"),
             ("-d -1 a b", "-d -1: dump level -1 is not"),

@@ -141,10 +141,19 @@ impl Attempt<'_> {
         Ok(Next::Done(exit))
     }
 
+    fn can_flag(&self) -> bool {
+        self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE)
+    }
+
+    /// Whether the output is all that there was to be had, or says itself that the source was incomplete.
+    fn is_whole(&self, outcome: &Outcome) -> bool {
+        let source = self.image.damage().is_none() && (!self.image.meta().incomplete || self.can_flag());
+        outcome.is_complete() && source
+    }
+
     /// Ends the outputs; what they only say now stops the conversion after all.
     fn finish(&self, targets: &Targets, mut converted: Converted) -> Converted {
-        let whole = converted.outcome.is_complete() && self.image.damage().is_none();
-        if let Err(e) = targets.finish(whole) {
+        if let Err(e) = targets.finish(self.is_whole(&converted.outcome)) {
             converted.outcome.stopped.get_or_insert(e);
         }
         converted
@@ -233,15 +242,16 @@ impl Attempt<'_> {
         }
         messages.report(&report.stats());
         messages.common(&report.table());
-        let complete = outcome.is_complete() && self.image.damage().is_none();
+        let complete = self.is_whole(outcome);
         match &outcome.unflagged {
-            _ if outcome.is_complete() || self.plan.dry_run => {}
-            _ if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
+            _ if self.plan.dry_run || (outcome.is_complete() && !self.image.meta().incomplete) => {}
+            _ if !self.can_flag() => {
                 let name = self.plan.format.name;
                 let hint = if targets.have_own_names() { ", which its name says instead" } else { "" };
                 messages.error(&format!("{output}: incomplete; {name} dumps have no flag for that{hint}"));
             }
             Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
+            None if outcome.is_complete() => messages.warning(&format!("{output}: flagged incomplete, as {input} is")),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run && complete {
