@@ -17,6 +17,7 @@ pub struct Image {
     info: Option<Vmcoreinfo>,
     found_at: Option<Pfn>,
     damage: Option<Error>,
+    header_faults: Vec<Error>,
     codec: Option<CodecId>,
     part: Option<PfnRange>,
     name: String,
@@ -25,6 +26,7 @@ pub struct Image {
 impl Image {
     pub(crate) fn new(dump: Dump, watch: &dyn Watch) -> Result<Image> {
         let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
+        let header_faults = dump.header_faults().to_vec();
         let mut container = dump.into_container();
         let found = match container.meta().vmcoreinfo() {
             Some(_) => None,
@@ -44,7 +46,8 @@ impl Image {
         meta.machine.elf_machine = meta.machine.elf_machine.or_else(|| info.as_ref().and_then(Vmcoreinfo::elf_machine));
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let (codec, part) = (description.codec, description.part);
-        let mut image = Image { source, meta, info, found_at, damage, codec, part, name };
+        meta.incomplete |= part.is_some(); // what comes of it lacks the pages of the other parts
+        let mut image = Image { source, meta, info, found_at, damage, header_faults, codec, part, name };
         image.complete();
         Ok(image)
     }
@@ -72,6 +75,11 @@ impl Image {
     /// Why the dump ends early, if it does.
     pub fn damage(&self) -> Option<&Error> {
         self.damage.as_ref()
+    }
+
+    /// What is wrong with its headers although it can be read.
+    pub fn header_faults(&self) -> &[Error] {
+        &self.header_faults
     }
 
     /// How the container's pages are compressed, if they are.

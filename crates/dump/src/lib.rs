@@ -93,6 +93,7 @@
 mod bitmaps;
 mod budget;
 mod check;
+mod claims;
 mod compare;
 mod compression;
 mod conversion;
@@ -122,7 +123,7 @@ pub use output_file::convert_to_file;
 pub use view::KernelView;
 
 pub use dump_core::{
-    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, CodecId, CodecSet, Container, Content, Damage,
+    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content, Damage,
     Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format, InputFile,
     Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader, PageSet,
     PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt, Result, Span,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Options of `gdump diff`.
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
-    /// Count pages that only one of the dumps holds as differences
+    /// Count pages that only one of the dumps holds as differences, zero pages too, and pages that can be read in neither
     #[arg(long)]
     pub strict: bool,
     /// Read a file without headers as raw memory starting at physical address ADDR

@@ -27,7 +27,8 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     super::on_threads(budget.threads(plan.threads), || {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
-        let image = dump.into_image(&progress)?;
+        let name = dump.name().to_owned();
+        let image = dump.into_image(&progress).map_err(|e| e.within(name))?;
         convert_image(plan, &image, budget, &interrupt)
     })
 }
@@ -47,6 +48,9 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     if let Some(damage) = image.damage() {
         let text = format!("{}: {damage}; what is missing counts as unreadable", image.name());
         plan.messages.warning(&text);
+    }
+    for fault in image.header_faults() {
+        plan.messages.warning(&format!("{}: {fault}", image.name()));
     }
     print_debug(plan.messages, view.as_ref(), image);
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
@@ -218,14 +222,15 @@ impl Attempt<'_> {
         }
         messages.report(&report.stats());
         messages.common(&report.table());
-        let complete = outcome.is_complete() && self.image.damage().is_none();
+        let complete = outcome.is_complete() && self.image.damage().is_none() && self.image.part().is_none();
         match &outcome.unflagged {
             Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
-            None if outcome.is_complete() || self.plan.dry_run => {}
+            None if self.plan.dry_run || (outcome.is_complete() && !self.image.meta().incomplete) => {}
             None if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
                 let name = self.plan.format.name;
                 messages.error(&format!("{output}: incomplete, but {name} dumps have no flag for that"));
             }
+            None if outcome.is_complete() => messages.warning(&format!("{output}: flagged incomplete, as {input} is")),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run {
