@@ -178,7 +178,11 @@ mod tests {
             (Some(8), Bits64, Bits64),
             (None, Bits32, Bits32),
         ] {
-            assert_eq!(Machine { elf_machine, order: Little, word }.of_kernel().word, kernel, "{elf_machine:?} {word:?}");
+            assert_eq!(
+                Machine { elf_machine, order: Little, word }.of_kernel().word,
+                kernel,
+                "{elf_machine:?} {word:?}"
+            );
         }
     }
 

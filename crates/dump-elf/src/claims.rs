@@ -40,11 +40,6 @@ impl Claims {
         }
     }
 
-    /// Whether there is any.
-    pub fn any(&self) -> bool {
-        self.count != 0
-    }
-
     /// Whether all there is is what kexec makes: one segment that lies whole within another, both mapped, at places of
     /// their own.
     pub fn are_kexecs(&self, segments: &[Segment]) -> bool {

@@ -52,17 +52,7 @@ impl<R: ReadAt> ElfCore<R> {
         let notes = Notes::new(bytes, header.machine.order);
         let sections = section::names(&input, &header);
         let last_notes = notes.as_bytes().get(last).unwrap_or_default();
-        let virtual_only = are_virtual_only(&table.in_file);
-        let mut claims = Claims::default();
-        let in_file = Extents::layered(std::mem::take(&mut table.in_file), &mut |overlap| claims.add(overlap));
-        let evidence = Evidence {
-            header: &header,
-            table: &table,
-            overlaps: claims.any(),
-            notes: &notes,
-            last_notes,
-            sections: &sections,
-        };
+        let evidence = Evidence { header: &header, table: &table, notes: &notes, last_notes, sections: &sections };
         let (flavor, filtered) = (evidence.flavor(), evidence.is_filtered());
         if let Some(refusal) = flavor.refusal().or(table.fault.take()) {
             return Err(refusal);
@@ -71,6 +61,9 @@ impl<R: ReadAt> ElfCore<R> {
             return Err(Error::corrupt("no PT_LOAD with a physical address: the core holds no memory"));
         }
         let qnx = if flavor == Flavor::QnxGuest { QnxNote::decode(last_notes, header.machine.order) } else { None };
+        let virtual_only = are_virtual_only(&table.in_file);
+        let mut claims = Claims::default();
+        let in_file = Extents::layered(std::mem::take(&mut table.in_file), &mut |overlap| claims.add(overlap));
         let conflict = match claims.are_kexecs(&table.segments) {
             true => None,
             false => claims.conflict(&input, Look::Few),

@@ -11,9 +11,9 @@
 //! | | or notes of QNX, and physical addresses |
 //! | QNX process | notes of QNX, no physical addresses |
 //! | snap | a note of SNAP (crash's extension; it has the notes of `/proc/kcore` otherwise) |
-//! | kcore | a note NT_PRPSINFO of a process "vmlinux" (fs/proc/kcore.c), and PT_LOADs without a physical address or |
-//! | | over one another |
-//! | DumpIt | that note, where all PT_LOADs are RAM |
+//! | kcore | a note NT_PRPSINFO of a process "vmlinux", and PT_LOADs that are not RAM: vmalloc's has a p_paddr of all |
+//! | | ones, before Linux 4.15 all have 0 (fs/proc/kcore.c) |
+//! | DumpIt | that note, where all PT_LOADs are RAM, or the kernel's image in it |
 //! | QEMU 7.2 and later | section headers, then program headers, right after the ELF header |
 //! | QEMU | a note of QEMU (x86 only); or no PT_LOAD has flags or an alignment, where all others set flags |
 //! | process | a note NT_PRPSINFO or NT_AUXV, no physical addresses |
@@ -112,8 +112,6 @@ pub(crate) struct Evidence<'a> {
     pub header: &'a FileHeader,
     /// The program headers.
     pub table: &'a ProgramTable,
-    /// Whether PT_LOADs claim the same memory.
-    pub overlaps: bool,
     /// All notes.
     pub notes: &'a Notes,
     /// The bytes of the last PT_NOTE.
@@ -159,10 +157,9 @@ impl Evidence<'_> {
         self.table.loads.placed
     }
 
-    /// Whether every PT_LOAD is physical memory of its own: those of `/proc/kcore` are virtual, some of them of the
-    /// same memory.
+    /// Whether every PT_LOAD is physical memory: `/proc/kcore` has what the kernel maps.
     fn is_all_ram(&self) -> bool {
-        self.table.loads.placed && !self.table.loads.unplaced && !self.overlaps
+        self.table.loads.placed && !self.table.loads.unplaced
     }
 
     fn is_xen_domain(&self) -> bool {

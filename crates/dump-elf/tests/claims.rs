@@ -68,7 +68,10 @@ fn kexecs_text_is_compared_when_the_core_is_checked() {
 #[test]
 fn more_bytes_in_the_file_than_in_memory_is_said() {
     let source = open(&Core::x86_64().load(Load::new(0x10_0000, 0, filled(7, 2)).memsz(0x1000)));
-    assert_eq!(texts(source.header_faults()), ["p_filesz exceeds p_memsz in 1 PT_LOADs, the first is program header 0"]);
+    assert_eq!(
+        texts(source.header_faults()),
+        ["p_filesz exceeds p_memsz in 1 PT_LOADs, the first is program header 0"]
+    );
     assert_eq!(page_at(&source, Pfn(0x101)), Ok(filled(7, 1)));
 }
 
@@ -103,9 +106,11 @@ fn notes_over_one_another_are_held_once() {
 /// 65,533 PT_LOADs in each other, and as many over one another.
 #[test]
 fn loads_in_each_other_cost_what_their_number_does() {
-    let nested = |i: u64| Load { data: vec![1; 16], ..Load::new((65_600 - i) << 12, DIRECT, Vec::new()) }
-        .memsz((2 * i + 1) << 12)
-        .placed(1, 0);
+    let nested = |i: u64| {
+        Load { data: vec![1; 16], ..Load::new((65_600 - i) << 12, DIRECT, Vec::new()) }
+            .memsz((2 * i + 1) << 12)
+            .placed(1, 0)
+    };
     let over = |i: u64| Load::new(i * 0x800, DIRECT, vec![2; 16]).memsz(0x1000_0000 - i * 0x800).placed(1, 0);
     for make in [&nested as &dyn Fn(u64) -> Load, &over] {
         let core = (0..65_533).fold(Core::x86_64(), |core, i| core.load(make(i)));

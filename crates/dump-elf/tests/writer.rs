@@ -411,7 +411,12 @@ fn nothing_to_dump_is_a_core_still() {
 #[test]
 fn memory_past_4_gib_takes_the_64_bit_class() {
     let unmapped = u64::from(u32::MAX);
-    let far = Toy::new(SHAPES[2], 4096, &[(0, 16, 0), (1 << 20, (1 << 20) + 16, unmapped)], &[(0, 1), (1 << 20, (1 << 20) + 2)]);
+    let far = Toy::new(
+        SHAPES[2],
+        4096,
+        &[(0, 16, 0), (1 << 20, (1 << 20) + 16, unmapped)],
+        &[(0, 1), (1 << 20, (1 << 20) + 2)],
+    );
     let near = Toy::new(SHAPES[2], 4096, &[(0, 16, 0), (1 << 18, (1 << 18) + 16, u64::MAX)], &[(0, 1)]);
     for (toy, class, vaddr) in [(far, WordSize::Bits64, u64::MAX), (near, WordSize::Bits32, unmapped)] {
         let bytes = toy.write(64);

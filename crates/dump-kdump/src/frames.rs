@@ -9,7 +9,7 @@
 //! diskdump.c `paddr_to_pfn`; QEMU dump.c.
 
 use dump_core::{
-    Absence, CodecSet, Claim, Container, Content, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker,
+    Absence, Claim, CodecSet, Container, Content, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker,
     PageReader, PageSet, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Push, ReadAt, Result, Span,
 };
 
@@ -60,9 +60,8 @@ pub(crate) fn base_of_new(meta: &DumpMeta, ram: &dyn PageSet) -> Result<Option<(
     let lowest = meta.page_size.addr_of(first).0;
     let stated = meta.phys_base.filter(|base| *base <= lowest && lowest - *base < NEAR);
     let frame = meta.page_size.pfn_of(PhysAddr(stated.unwrap_or(lowest)));
-    // bitmaps are written in whole bytes
-    let frame = frame.0 & !7;
-    Ok(Some((stated.unwrap_or(frame << meta.page_size.shift()), frame)))
+    let frame = Pfn(frame.0 & !7); // bitmaps are written in whole bytes
+    Ok(Some((meta.page_size.addr_of(frame).0, frame.0)))
 }
 
 fn first_of(set: &dyn PageSet) -> Result<Option<Pfn>> {

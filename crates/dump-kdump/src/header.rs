@@ -214,7 +214,11 @@ impl MainHeader {
         }
         f.pad_to(abi.timestamp_at());
         for time in [self.tv_sec, self.tv_usec] {
-            if abi.timestamp == Timestamp::Words { f.word(time) } else { f.u64(time) };
+            if abi.timestamp == Timestamp::Words {
+                f.word(time)
+            } else {
+                f.u64(time)
+            };
         }
         f.u32(self.status);
         f.i32(self.block_size).i32(self.sub_hdr_size).u32(self.bitmap_blocks).u32(self.max_mapnr);
@@ -383,7 +387,12 @@ impl SubHeader {
             (1, lies_inside(stated.notes)),
             (1, lies_inside(stated.erase_info)),
             (6, stated.notes.offset == notes_at),
-            (4, main.version < 6 || main.max_mapnr == low || u64::from(main.max_mapnr) == self.max_mapnr.min(u64::from(u32::MAX))),
+            (
+                4,
+                main.version < 6
+                    || main.max_mapnr == low
+                    || u64::from(main.max_mapnr) == self.max_mapnr.min(u64::from(u32::MAX)),
+            ),
             (1, pfns),
         ];
         signs.iter().filter(|(_, holds)| *holds).map(|(weight, _)| weight).sum()

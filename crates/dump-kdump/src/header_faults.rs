@@ -99,6 +99,8 @@ fn padding(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Option<String
     let mut bytes = vec![0; bitmaps.saturating_sub(from).min(MOST_PADDING) as usize];
     file.read_exact_at(from, &mut bytes).ok()?;
     (!is_zero(&bytes)).then(|| {
-        format!("sub_hdr_size {blocks} has bitmaps at {bitmaps:#x}, but there is something else between them and {from:#x}")
+        format!(
+            "sub_hdr_size {blocks} has bitmaps at {bitmaps:#x}, but there is something else between them and {from:#x}"
+        )
     })
 }

@@ -9,8 +9,8 @@
 use std::sync::Arc;
 
 use dump_core::{
-    Claim, Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, Pfn, PfnRange,
-    ReadAt, Result,
+    Claim, Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, Pfn,
+    PfnRange, ReadAt, Result,
 };
 
 use crate::codec::Codec;

@@ -123,11 +123,11 @@ pub use output_file::convert_to_file;
 pub use view::KernelView;
 
 pub use dump_core::{
-    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content, Damage,
-    Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format, InputFile,
-    Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader, PageSet,
-    PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt, Result, Span,
-    SpanData, Stretch, UtsName, VirtAddr, Watch, WordSize, WriteAt, WriteOptions, read_pages,
+    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
+    Damage, Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format,
+    InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader,
+    PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt,
+    Result, Span, SpanData, Stretch, UtsName, VirtAddr, Watch, WordSize, WriteAt, WriteOptions, read_pages,
 };
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
