@@ -404,12 +404,12 @@ fn frames_of_arm_are_counted_from_the_start_of_ram() {
                 |bitmap| (0..0x200).filter(|pfn| hex.bit(bitmap, *pfn)).map(|pfn| pfn + first).collect::<Vec<_>>();
             assert_eq!(bits(0x11000), [base + 9, base + 10, base + 11]);
             assert_eq!(bits(0x10000).len(), 90);
-            let parts = files.into_iter().map(|bytes| Part { name: "x".into(), bytes: Box::new(bytes) as Bytes });
+            let mut parts = files.into_iter().map(|bytes| Part { name: "x".into(), bytes: Box::new(bytes) as Bytes });
             let options = OpenOptions::default();
             let open = || dump_kdump::FORMAT.open_parts.unwrap();
             let back = match split {
                 true => open()(parts.collect()).unwrap(),
-                false => (dump_kdump::FORMAT.open)(parts.last().unwrap().bytes, &options).unwrap(),
+                false => (dump_kdump::FORMAT.open)(parts.next().unwrap().bytes, &options).unwrap(),
             };
             assert_eq!((back.meta().end_pfn, back.meta().phys_base), (Pfn(base + 100), Some(first << 12)));
             for pfn in [base + 9, base + 11] {
