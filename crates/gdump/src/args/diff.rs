@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Options of `gdump diff`.
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
-    /// Count pages that only one of the dumps holds as differences, zero pages too, and pages that can be read in neither
+    /// Count pages that one or both of the dumps lack as differences
     #[arg(long)]
     pub strict: bool,
     /// Read a file without headers as raw memory starting at physical address ADDR
