@@ -38,9 +38,15 @@ pub trait Container: PageSource {
         None
     }
 
-    /// Values in its headers that cannot be right, apart from those that keep it from being opened.
+    /// What is wrong with its headers, noticed when it was opened: they contradict each other or what the file has, and
+    /// what is read may not be what it is taken for.
+    fn header_faults(&self) -> &[Error] {
+        &[]
+    }
+
+    /// The same after a look at all that headers speak of, which may take reading.
     fn check_headers(&self) -> Vec<Error> {
-        Vec::new()
+        self.header_faults().to_vec()
     }
 
     /// A worker's half: looks at pages as reading would, and reports those that cannot be read.

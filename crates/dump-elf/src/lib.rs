@@ -17,14 +17,17 @@
 
 #![forbid(unsafe_code)]
 
+mod claims;
 mod container;
 mod flavor;
 mod format;
 mod header;
 mod layout;
+mod notes;
 mod qemu;
 mod qnx;
 mod section;
+mod table;
 mod writer;
 
 pub use container::ElfCore;

@@ -1,9 +1,7 @@
 //! A kdump file as a source of pages.
 //!
 //! Page frames are those of the file: its page number times its block size is the physical address, on every
-//! architecture but one. makedumpfile and crash number 32-bit ARM's frames from the start of RAM (phys_base) while QEMU
-//! numbers them from 0, and no field says which. Frames are handed on as they stand here too, so a dump converted from
-//! such a file has the numbers that its maker gave it.
+//! architecture but one, which `frames` sees to.
 //!
 //! Opening reads headers, notes and the 2nd bitmap, which is held; of the 1st only the stretches that are asked about,
 //! and of the descriptors only those of the pages visited.
@@ -11,8 +9,8 @@
 use std::sync::Arc;
 
 use dump_core::{
-    Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, PfnRange,
-    ReadAt, Result,
+    Claim, Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, Pfn,
+    PfnRange, ReadAt, Result,
 };
 
 use crate::codec::Codec;
@@ -56,6 +54,11 @@ impl<R: ReadAt> KdumpFile<R> {
         self.head.header.sub.split.then_some(self.head.part)
     }
 
+    /// The first page frame, as the file counts them, that is RAM.
+    pub(crate) fn first_ram(&self) -> Result<Option<Pfn>> {
+        self.head.first_ram(self.file.reader().as_mut())
+    }
+
     /// The 2nd bitmap.
     pub(crate) fn held(&self) -> &Arc<Ranked> {
         &self.head.held
@@ -91,6 +94,10 @@ impl<R: ReadAt> PageSource for KdumpFile<R> {
         Ok(())
     }
 
+    fn claim(&self) -> Claim {
+        self.head.claim()
+    }
+
     fn reader(&self) -> Box<dyn PageReader + '_> {
         Box::new(self.pages())
     }
@@ -107,8 +114,8 @@ impl<R: ReadAt> Container for KdumpFile<R> {
         }
     }
 
-    fn check_headers(&self) -> Vec<Error> {
-        self.head.check(&self.file)
+    fn header_faults(&self) -> &[Error] {
+        &self.head.faults
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use dump_core::{
-    CodecSet, Container, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker, PageReader, PageSize,
+    Claim, CodecSet, Container, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker, PageReader, PageSize,
     PageSource, Pfn, PfnRange, Push, ReadAt, Result,
 };
 
@@ -22,6 +22,7 @@ pub struct KdumpSet<R> {
     /// At least one, ascending by range.
     parts: Vec<KdumpFile<R>>,
     meta: DumpMeta,
+    faults: Vec<Error>,
 }
 
 impl<R: ReadAt> KdumpSet<R> {
@@ -49,7 +50,8 @@ impl<R: ReadAt> KdumpSet<R> {
         if !wrong.is_empty() {
             return Err(Error::corrupt(wrong.join("; ")).within("parts of a split dump"));
         }
-        Ok(KdumpSet { parts, meta })
+        let faults = parts.iter().flat_map(Container::header_faults).cloned().collect();
+        Ok(KdumpSet { parts, meta, faults })
     }
 
     /// The parts, ascending by range.
@@ -71,6 +73,14 @@ impl<R: ReadAt> PageSource for KdumpSet<R> {
         self.parts.iter().try_for_each(|part| part.mark_held(held))
     }
 
+    fn claim(&self) -> Claim {
+        let claims = self.parts.iter().map(PageSource::claim);
+        claims.fold(Claim::default(), |sum, one| Claim {
+            held: sum.held.saturating_add(one.held),
+            missing: sum.missing.saturating_add(one.missing),
+        })
+    }
+
     fn reader(&self) -> Box<dyn PageReader + '_> {
         Box::new(SetReader::new(&self.parts))
     }
@@ -82,8 +92,8 @@ impl<R: ReadAt> Container for KdumpSet<R> {
         Description { part: None, ..first.unwrap_or(Description::of(format::NAME)) }
     }
 
-    fn check_headers(&self) -> Vec<Error> {
-        self.parts.iter().flat_map(Container::check_headers).collect()
+    fn header_faults(&self) -> &[Error] {
+        &self.faults
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

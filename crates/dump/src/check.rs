@@ -1,6 +1,7 @@
 //! Whether all of a dump can be read.
 
 use crate::bitmaps::bitmaps;
+use crate::claims;
 use crate::open::Dump;
 use dump_core::{Container, Fault, PageBitmap, Pfn, PfnRange, Result, share_out};
 use std::collections::BTreeMap;
@@ -20,6 +21,10 @@ impl Dump {
         lines.extend(self.container().check_headers().iter().map(|wrong| wrong.to_string()));
         if self.meta().incomplete {
             lines.push("flagged incomplete: writing it was not completed".to_owned());
+        }
+        if let Err(e) = claims::check(self.source()) {
+            lines.push(e.to_string());
+            return Ok(lines); // a line for each of them would say no more
         }
         let (ram, held) = bitmaps(self.source())?;
         let strays: u64 = held.runs(held.span()).map(|run| run.len() - ram.count(run)).sum();

@@ -93,6 +93,7 @@
 mod bitmaps;
 mod budget;
 mod check;
+mod claims;
 mod compare;
 mod compression;
 mod conversion;
@@ -126,11 +127,11 @@ pub use unpack::unpacked;
 pub use view::KernelView;
 
 pub use dump_core::{
-    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, CodecId, CodecSet, Container, Content, Damage,
-    Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format, InputFile,
-    Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader, PageSet,
-    PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt, Result, Span,
-    SpanData, Stretch, UtsName, VirtAddr, Watch, WordSize, WriteAt, WriteOptions, read_pages,
+    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
+    Damage, Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format,
+    InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader,
+    PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt,
+    Result, Span, SpanData, Stretch, UtsName, VirtAddr, Watch, WordSize, WriteAt, WriteOptions, read_pages,
 };
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};

@@ -1,5 +1,6 @@
 //! Opening a dump in any container.
 
+use crate::claims;
 use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
 use crate::layers::Layers;
@@ -84,6 +85,11 @@ impl Dump {
         self.damage.as_ref().or_else(|| self.container.damage())
     }
 
+    /// What is wrong with its headers although it can be read, as far as that was noticed when it was opened.
+    pub fn header_faults(&self) -> &[Error] {
+        self.container.header_faults()
+    }
+
     /// What the container states about the machine.
     pub fn meta(&self) -> &DumpMeta {
         self.container.meta()
@@ -113,8 +119,9 @@ impl Dump {
     /// that memory is searched for, on all workers of the current rayon pool.
     ///
     /// # Errors
-    /// If its pages cannot be read at all.
+    /// If its pages cannot be read at all; `Corrupt` if headers claim pages of which the file has next to none.
     pub fn into_image(self, watch: &dyn Watch) -> Result<Image> {
+        claims::check(self.source())?;
         Image::new(self, watch)
     }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Options of `gdump diff`.
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
-    /// Count pages that only one of the dumps holds as differences
+    /// Count pages that one or both of the dumps lack as differences
     #[arg(long)]
     pub strict: bool,
     /// Read a file without headers as raw memory starting at physical address ADDR

@@ -27,7 +27,8 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     super::on_threads(budget.threads(plan.threads), || {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
-        let image = dump.into_image(&progress)?;
+        let name = dump.name().to_owned();
+        let image = dump.into_image(&progress).map_err(|e| e.within(name))?;
         convert_image(plan, &image, budget, &interrupt)
     })
 }
@@ -50,6 +51,9 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     if let Some(damage) = image.damage() {
         let text = format!("{}: {damage}; what is missing counts as unreadable", image.name());
         plan.messages.warning(&text);
+    }
+    for fault in image.header_faults() {
+        plan.messages.warning(&format!("{}: {fault}", image.name()));
     }
     print_debug(plan.messages, view.as_ref(), image);
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
@@ -147,7 +151,9 @@ impl Attempt<'_> {
 
     /// Whether the output is all that there was to be had, or says itself that the source was incomplete.
     fn is_whole(&self, outcome: &Outcome) -> bool {
-        let source = self.image.damage().is_none() && (!self.image.meta().incomplete || self.can_flag());
+        let source = self.image.damage().is_none()
+            && self.image.part().is_none()
+            && (!self.image.meta().incomplete || self.can_flag());
         outcome.is_complete() && source
     }
 

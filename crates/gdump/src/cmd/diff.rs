@@ -31,18 +31,20 @@ fn counts(found: &Comparison, left: &str, right: &str) -> String {
             let _ = writeln!(text, "{pages} pages {what}");
         }
     };
-    let first = found.first.map_or(String::new(), |pfn| format!(", the first difference at pfn {pfn}"));
+    let first = found.first.map_or(String::new(), |pfn| format!(", the first page that is not equal is pfn {pfn}"));
     line(found.equal, "are equal".to_owned());
+    line(found.zero, "are zero in one and absent from the other".to_owned());
     line(found.only_other[1], format!("are only in {left}"));
     line(found.only_other[0], format!("are only in {right}"));
     line(found.differ, format!("differ{first}"));
     line(found.damaged[0], format!("are lost or unreadable in {left}{first}"));
     line(found.damaged[1], format!("are lost or unreadable in {right}{first}"));
+    line(found.neither, format!("can be read in neither{first}"));
     text
 }
 
 fn verdict(found: &Comparison, same: bool, damaged: bool) -> &'static str {
-    match (same, found.only_one()) {
+    match (same, found.only_one() + found.neither) {
         (true, 0) => "no difference",
         (true, _) => "no difference in the pages that both hold",
         (false, _) if damaged => "damaged dumps: no telling what the missing part would have held",
