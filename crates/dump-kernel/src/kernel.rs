@@ -65,6 +65,11 @@ impl Kernel {
         self.words
     }
 
+    /// Its pages.
+    pub fn page_size(&self) -> PageSize {
+        self.page_size
+    }
+
     /// Its address translation.
     pub fn xlat(&self) -> &dyn Translate {
         self.xlat.as_ref()

@@ -76,6 +76,8 @@ impl Arch for X86_64 {
 struct PageTables {
     root: PhysAddr,
     levels: u32,
+    /// Whether vmcoreinfo says how many levels there are.
+    levels_known: bool,
     sme_mask: u64,
 }
 
@@ -87,7 +89,13 @@ impl PageTables {
         let root = root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_top_pgt) and its older names"))?;
         let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
         let root = root.0.wrapping_sub(START_KERNEL_MAP).wrapping_add(phys_base?) & ADDRESS_BITS & !sme_mask;
-        Ok(PageTables { root: PhysAddr(root), levels: levels(symbols), sme_mask })
+        let levels_known = symbols.number("pgtable_l5_enabled").is_some();
+        Ok(PageTables { root: PhysAddr(root), levels: levels(symbols), levels_known, sme_mask })
+    }
+
+    fn not_mapped(&self, at: VirtAddr, level: u32) -> Error {
+        let assumed = if self.levels_known { "" } else { " of 4, for vmcoreinfo lacks NUMBER(pgtable_l5_enabled)" };
+        Error::missing(format!("virtual address {at} is not mapped (page table level {level}{assumed})"))
     }
 }
 
@@ -110,7 +118,7 @@ impl Translate for PageTables {
             let index = (at.0 >> shift & 511) as usize;
             let entry = cache.entry(memory, level as usize, table, TABLE, index)?;
             if entry & PRESENT == 0 {
-                return Err(Error::missing(format!("virtual address {at} is not mapped (page table level {level})")));
+                return Err(self.not_mapped(at, level));
             }
             let next = entry & ADDRESS_BITS & !self.sme_mask;
             // bit 7 of a PGD or P4D entry is reserved, of a PTE the PAT bit
