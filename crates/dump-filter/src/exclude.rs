@@ -251,13 +251,7 @@ impl Bits for WindowMut<'_> {
 }
 
 /// Clears the bits of `run`, but for those that struct pages were found with, and counts both.
-pub(crate) fn leave_out(
-    bits: &mut impl Bits,
-    footprint: &Footprint,
-    reason: Reason,
-    run: PfnRange,
-    tally: &mut Tally,
-) {
+pub(crate) fn leave_out(bits: &mut impl Bits, footprint: &Footprint, reason: Reason, run: PfnRange, tally: &mut Tally) {
     let run = run.intersect(bits.span());
     let mut at = run.start;
     for own in footprint.parts_of(run) {

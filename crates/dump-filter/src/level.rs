@@ -33,8 +33,10 @@ impl DumpLevel {
 
     /// Pages that this level leaves out and that cannot be identified in this dump.
     pub fn unknown(self, rules: &PageRules) -> impl Iterator<Item = &Unknown> {
+        // page cache with private data goes with that without, known as such or not
+        let level = if self.contains(DumpLevel::CACHE_PRIVATE) { self.difference(DumpLevel::CACHE) } else { self };
         rules.unknown().iter().filter(move |unknown| {
-            unknown.facts.intersects(ALWAYS_LEFT_OUT) || self.intersects(classes_of(unknown.facts))
+            unknown.facts.intersects(ALWAYS_LEFT_OUT) || level.intersects(classes_of(unknown.facts))
         })
     }
 }

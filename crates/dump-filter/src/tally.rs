@@ -19,6 +19,21 @@ pub enum Doubt {
 impl Doubt {
     /// Every doubt.
     pub const ALL: [Doubt; 4] = [Doubt::Unread, Doubt::Contradiction, Doubt::Walked, Doubt::MaybeUnaccepted];
+
+    /// The pages, for messages.
+    pub fn class(self) -> &'static str {
+        if self == Doubt::MaybeUnaccepted { "unaccepted pages" } else { "some pages" }
+    }
+
+    /// Why they are kept, for messages.
+    pub fn why(self) -> &'static str {
+        match self {
+            Doubt::Unread => "their struct pages cannot be read",
+            Doubt::Contradiction => "their struct pages contradict themselves",
+            Doubt::Walked => "struct pages were found with them, and their own say that they are not the kernel's",
+            Doubt::MaybeUnaccepted => "vmcoreinfo lacks NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)",
+        }
+    }
 }
 
 /// Pages that are kept for one doubt.

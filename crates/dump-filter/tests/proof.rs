@@ -9,7 +9,7 @@ mod common;
 use common::{Memory, builder, kernel_with};
 use dump_core::{NoWatch, PageBitmap, Pfn, PfnRange, Result};
 use dump_filter::{Doubt, DumpLevel, Exclusion, Tally, exclude, exclude_listed};
-use dump_kernel::{BuddyMark, Footprint, Vmcoreinfo};
+use dump_kernel::{BuddyMark, Footprint, KernelSymbols, Vmcoreinfo};
 use dump_synth::{Era, FakeKernel, FakeMemory, Leaf, Machine, MemModel, RootSymbol, StructPages};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,14 +33,8 @@ fn filter(fake: &FakeKernel, memory: &FakeMemory, text: &str, level: u32) -> Res
     fake.ram().iter().for_each(|run| bits.set(PfnRange::new(Pfn(run.start), Pfn(run.end))));
     let mut tally = Tally::default();
     if level.needs_kernel() || rules.finds_always_excluded() {
-        let job = Exclusion {
-            kernel: &kernel,
-            memory: &memory,
-            map: &map,
-            rules: &rules,
-            footprint: &footprint,
-            level,
-        };
+        let job =
+            Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, footprint: &footprint, level };
         tally = exclude(&job, &mut bits, &[], &NoWatch)?.tally;
         if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
             match exclude_listed(&job, &mut bits, end.0) {
@@ -50,7 +44,7 @@ fn filter(fake: &FakeKernel, memory: &FakeMemory, text: &str, level: u32) -> Res
         }
     }
     let doubts = Doubt::ALL.into_iter().filter(|doubt| tally.doubtful(*doubt).pages != 0);
-    said.extend(doubts.map(|doubt| format!("{doubt:?}")));
+    said.extend(doubts.map(|doubt| format!("{}: {}", doubt.class(), doubt.why())));
     let pages = bits.runs(bits.span()).flat_map(|run| run.start.0..run.end.0).collect();
     Ok(Kept { pages, said, tally })
 }
@@ -99,7 +93,7 @@ impl Count {
         } else {
             self.same += 1;
             self.needless += u64::from(!news.is_empty());
-            if !news.is_empty() && std::env::var_os("GDUMP_PROOF").is_some() {
+            if !news.is_empty() && is_thorough() {
                 println!("{}", fault(format!("needlessly says {news:?}")));
             }
         }
@@ -162,6 +156,226 @@ fn subjects() -> impl Iterator<Item = Subject> {
         }
         Subject::new(builder.build(), format!("{era} {model:?}"))
     })
+}
+
+/// Struct pages that are damaged.
+struct Damaged<'a> {
+    fake: &'a FakeKernel,
+    info: Vmcoreinfo,
+    memory: FakeMemory,
+}
+
+impl<'a> Damaged<'a> {
+    fn new(fake: &'a FakeKernel) -> Damaged<'a> {
+        let info = Vmcoreinfo::parse(fake.vmcoreinfo().as_bytes());
+        Damaged { fake, info, memory: fake.memory().clone() }
+    }
+
+    /// Puts `bytes` at a member of the struct page of `pfn`; not, where vmcoreinfo does not say where that is.
+    fn put(&mut self, pfn: u64, member: &str, bytes: &[u8]) -> bool {
+        let at = self.info.offset_of(member);
+        at.is_some_and(|at| {
+            self.memory.write(self.fake.struct_page(pfn).unwrap().1 + at, bytes);
+            true
+        })
+    }
+
+    fn put_type(&mut self, pfn: u64, name: &str) -> bool {
+        let number = self.info.number(name);
+        number.is_some_and(|number| self.put(pfn, "page._mapcount", &(number as u32).to_le_bytes()))
+    }
+
+    /// Copies the struct page of `from` over that of `to`.
+    fn copy(&mut self, from: u64, to: u64) {
+        let size = self.info.size_of("page").unwrap();
+        let bytes = self.fake.memory().bytes(self.fake.struct_page(from).unwrap().1, size);
+        self.memory.write(self.fake.struct_page(to).unwrap().1, &bytes);
+    }
+
+    fn filter(&self, level: u32) -> Kept {
+        filter(self.fake, &self.memory, self.fake.vmcoreinfo(), level).unwrap()
+    }
+
+    /// Checks that level 31 keeps what it keeps of sound memory and `pages`, and says that some contradict themselves,
+    /// `first` of all.
+    fn check(&self, first: u64, pages: std::ops::Range<u64>, what: &str) {
+        let (kept, right) =
+            (self.filter(31), filter(self.fake, self.fake.memory(), self.fake.vmcoreinfo(), 31).unwrap());
+        let lost: Vec<_> = right.pages.difference(&kept.pages).take(5).collect();
+        assert!(lost.is_empty(), "{what}: lost {lost:x?}");
+        assert!(pages.clone().all(|pfn| kept.pages.contains(&pfn)), "{what}: {pages:x?} is kept");
+        let (before, now) = (right.tally.doubtful(Doubt::Contradiction), kept.tally.doubtful(Doubt::Contradiction));
+        assert!(now.pages > before.pages, "{what}: {now:?}");
+        assert_eq!(now.first, Some(Pfn(first)), "{what}");
+    }
+}
+
+type Damage = fn(&mut Damaged<'_>) -> bool;
+
+/// What is done to struct pages, the page that then contradicts itself, and pages that are kept for it.
+const DAMAGES: [(&str, Damage, u64, std::ops::Range<u64>); 10] = [
+    (
+        "a free block of a larger order",
+        |d| d.put(0x1a0, "page.private", &[3, 0, 0, 0, 0, 0, 0, 0]),
+        0x1a0,
+        0x1a0..0x1a1,
+    ),
+    (
+        "a free block over a page in use",
+        |d| d.put(0x1a6, "page.private", &[1, 0, 0, 0, 0, 0, 0, 0]),
+        0x1a6,
+        0x1a6..0x1a8,
+    ),
+    (
+        "a free block that is not aligned",
+        |d| d.put(0x1b0, "page.private", &[5, 0, 0, 0, 0, 0, 0, 0]),
+        0x1b0,
+        0x1b0..0x1b1,
+    ),
+    (
+        "a free page in use",
+        |d| d.put_type(0x160, "PAGE_BUDDY_MAPCOUNT_VALUE") && d.put(0x160, "page.private", &[0; 8]),
+        0x160,
+        0x160..0x161,
+    ),
+    (
+        "a process's page of a free page's type",
+        |d| d.put_type(0x110, "PAGE_BUDDY_MAPCOUNT_VALUE") && d.put(0x110, "page.private", &[0; 8]),
+        0x110,
+        0x110..0x111,
+    ),
+    ("page cache that is offline", |d| d.put_type(0x130, "PAGE_OFFLINE_MAPCOUNT_VALUE"), 0x130, 0x130..0x131),
+    ("a compound page that is none", |d| d.put(0x201, "page.compound_head", &[0; 8]), 0x200, 0x200..0x400),
+    ("a compound page that is none", |d| d.put(0x201, "page.compound_info", &[0; 8]), 0x200, 0x200..0x400),
+    ("a compound page of a larger order", |d| put_order(d, 0x600, 5), 0x1c0, 0x600..0x610),
+    ("a hugetlb page of a larger order", |d| put_order(d, 0x400, 10), 0x1c0, 0x400..0x600),
+];
+
+/// Makes the compound page at `pfn` look as one of `order`.
+fn put_order(damaged: &mut Damaged<'_>, pfn: u64, order: u8) -> bool {
+    let flags =
+        ["NUMBER(PG_hugetlb)", "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE)"].iter().any(|key| damaged.info.get(key).is_some());
+    let size = damaged.info.size_of("page").unwrap();
+    let folio = damaged.info.offset_of("folio._folio_order").map(|at| at - size);
+    match damaged.info.offset_of("page.compound_order").or(folio) {
+        _ if flags => damaged.put(pfn + 1, "page.flags", &[order]),
+        Some(at) => {
+            let at = damaged.fake.struct_page(pfn + 1).unwrap().1 + at;
+            damaged.memory.write(at, &[order]);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Whether all is to be tried (minutes), and needless words to be shown.
+fn is_thorough() -> bool {
+    std::env::var_os("GDUMP_PROOF").is_some()
+}
+
+/// A kernel of each era, for what is not its vmcoreinfo's.
+fn sound() -> impl Iterator<Item = (Era, FakeKernel)> {
+    let model = MemModel::SparseExtreme(RootSymbol::Array, StructPages::Vmemmap(Leaf::K4));
+    Era::ALL.iter().map(move |era| (*era, builder(*era, &Machine::X86_64, model).build()))
+}
+
+#[test]
+fn struct_pages_that_contradict_themselves_keep_their_pages() {
+    let mut tried = 0;
+    for (era, fake) in sound() {
+        for (what, damage, first, pages) in DAMAGES {
+            let mut damaged = Damaged::new(&fake);
+            if damage(&mut damaged) {
+                tried += 1;
+                damaged.check(first.min(0x1c0), pages, &format!("{era}: {what}"));
+            }
+        }
+    }
+    assert!(tried > 130, "{tried}");
+}
+
+/// Each bit of each kind of struct page: what is lost at most is the page itself, which says no longer what it was, and
+/// pages that go with it.
+#[test]
+fn each_bit_of_struct_pages() {
+    let kinds = [
+        0x12c, 0x150, 0x158, 0x160, 0x1a0, 0x1a6, 0x1b0, 0x1d0, 0x1d1, 0x200, 0x201, 0x400, 0x401, 0x600, 0x800, 0x1000,
+    ];
+    let step = if is_thorough() { 1 } else { 19 };
+    let (mut tried, mut lost_alone) = (0, 0);
+    for (era, fake) in sound() {
+        let right = filter(&fake, fake.memory(), fake.vmcoreinfo(), 31).unwrap();
+        let mut memory = fake.memory().clone();
+        for pfn in kinds {
+            let at = fake.struct_page(pfn).unwrap().1;
+            for bit in (pfn % step..512).step_by(step as usize) {
+                let byte = memory.bytes(at + bit / 8, 1)[0];
+                memory.write(at + bit / 8, &[byte ^ 1 << (bit % 8)]);
+                let kept = filter(&fake, &memory, fake.vmcoreinfo(), 31).unwrap();
+                memory.write(at + bit / 8, &[byte]);
+                let lost: Vec<_> = right.pages.difference(&kept.pages).copied().collect();
+                tried += 1;
+                lost_alone += u64::from(lost == [pfn]);
+                // a compound page whose head changes its kind goes as a whole
+                let own = pfn..pfn
+                    + if pfn == 0x1d0 {
+                        16
+                    } else if pfn == 0x158 {
+                        8
+                    } else {
+                        1
+                    };
+                assert!(lost.iter().all(|pfn| own.contains(pfn)), "{era}: bit {bit} of pfn {pfn:#x}: lost {lost:x?}");
+            }
+        }
+    }
+    println!("{tried} bits of struct pages, {lost_alone} make a page say that it can go");
+}
+
+/// Page tables, sections, struct pages and names stay, whatever their own struct pages say.
+#[test]
+fn what_struct_pages_were_found_with_stays() {
+    for (era, fake) in sound() {
+        for from in [0x110, 0x130, 0x1a0] {
+            let mut damaged = Damaged::new(&fake);
+            fake.own_pages().for_each(|pfn| damaged.copy(from, pfn));
+            let kept = damaged.filter(31);
+            let what = format!("{era}: the kernel's own pages are {:?}", fake.class(from));
+            let page_of = |at: u64| at >> 12;
+            let struct_pages =
+                fake.ram().iter().cloned().flatten().map(|pfn| page_of(fake.struct_page(pfn).unwrap().1));
+            let symbol = |name: &str| page_of(fake.symbol(name).unwrap() - fake.image_virt() + fake.image().start);
+            let own =
+                struct_pages.chain([page_of(fake.page_table_root()), symbol("mem_section"), symbol("init_uts_ns")]);
+            own.for_each(|pfn| assert!(kept.pages.contains(&pfn), "{what}: {pfn:#x} is lost"));
+            let tables = page_tables(&fake);
+            let lost: Vec<_> = tables.difference(&kept.pages).collect();
+            assert!(tables.len() >= 4 && lost.is_empty(), "{what}: page tables {lost:x?} of {tables:x?} are lost");
+            let (walked, right) = (kept.tally.doubtful(Doubt::Walked), damaged.filter(0));
+            let lists = era == Era::V3_8 && from == 0x1a0; // nothing says there that a page is free but the lists
+            assert!(walked.pages > 100 || lists, "{what}: {walked:?}");
+            assert!(kept.said.iter().any(|text| text.contains("found with them")) || lists, "{what}: {:?}", kept.said);
+            assert_eq!(right.tally.doubtful(Doubt::Walked).pages, 0, "{what}: nothing goes at level 0");
+        }
+    }
+}
+
+/// The page tables on the way to all struct pages, by a walk of their own.
+fn page_tables(fake: &FakeKernel) -> BTreeSet<u64> {
+    let mut tables = BTreeSet::new();
+    for pfn in fake.ram().iter().cloned().flatten() {
+        let (virt, _) = fake.struct_page(pfn).unwrap();
+        let mut table = fake.page_table_root();
+        for shift in [39, 30, 21, 12] {
+            tables.insert(table >> 12);
+            let entry = fake.memory().number(table + (virt >> shift & 511) * 8, 8);
+            if shift < 39 && entry & 1 << 7 != 0 {
+                break;
+            }
+            table = entry & 0x000f_ffff_ffff_f000;
+        }
+    }
+    tables
 }
 
 const LEVELS: [u32; 6] = [0, 2, 4, 8, 16, 31];

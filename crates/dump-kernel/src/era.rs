@@ -433,7 +433,9 @@ impl Keys<'_> {
         match marked {
             Some(mark) => mark,
             None if self.is_before((4, 4)) => TailMark::None,
-            None if self.is_before((7, 1)) => offset_of("page.lru").map_or(TailMark::Unknown, |offset| TailMark::Head { offset }),
+            None if self.is_before((7, 1)) => {
+                offset_of("page.lru").map_or(TailMark::Unknown, |offset| TailMark::Head { offset })
+            }
             None => info("page.lru").unwrap_or(TailMark::Unknown),
         }
     }
@@ -490,7 +492,9 @@ impl Keys<'_> {
             "NUMBER(PG_slab) or NUMBER(PAGE_SLAB_MAPCOUNT_VALUE), or an OSRELEASE before 3.9",
         );
         let huge_key = match (no_head, type_key("PAGE_HUGETLB_MAPCOUNT_VALUE", HUGE_KEYS)) {
-            (true, _) if self.is_before((3, 17)) => "NUMBER(PG_head_mask), or NUMBER(PG_private) and NUMBER(PG_swapcache)",
+            (true, _) if self.is_before((3, 17)) => {
+                "NUMBER(PG_head_mask), or NUMBER(PG_private) and NUMBER(PG_swapcache)"
+            }
             (true, _) => "NUMBER(PG_head_mask)",
             (false, key) => key,
         };
@@ -547,7 +551,9 @@ fn differ(
     for (i, (name, value, width)) in values.iter().enumerate() {
         let other = values[..i].iter().find(|(_, other, of)| collide((*value, *width), (*other, *of)));
         if let Some((other, ..)) = other {
-            return Err(Error::corrupt(format!("vmcoreinfo: {kind}({other}) and {kind}({name}) contradict each other")));
+            return Err(Error::corrupt(format!(
+                "vmcoreinfo: {kind}({other}) and {kind}({name}) contradict each other"
+            )));
         }
     }
     Ok(())
@@ -715,7 +721,10 @@ mod tests {
         assert_eq!(tail("4.0.0", lru).tail(), TailMark::None);
         assert_eq!(tail("4.4.0", lru).tail(), TailMark::Head { offset: 8 });
         assert_eq!(tail("6.1.0", head).tail(), TailMark::Head { offset: 32 });
-        assert_eq!(tail("6.1.0", &format!("{lru}OFFSET(page.compound_head)=99999999999\n")).tail(), TailMark::Head { offset: 8 });
+        assert_eq!(
+            tail("6.1.0", &format!("{lru}OFFSET(page.compound_head)=99999999999\n")).tail(),
+            TailMark::Head { offset: 8 }
+        );
         assert_eq!(tail("7.1.0", lru).tail(), TailMark::HeadOrMask { offset: 8 });
         let lost = tail("6.1.0", "");
         assert_eq!((lost.tail(), lost.lru, lost.anon_known), (TailMark::Unknown, 0, false));

@@ -77,7 +77,9 @@ impl FreeLists {
         for node in &self.nodes {
             let zones = u64::from(memory.read_u32(at(*node, self.nr_zones)?)?);
             if zones > MAX_ZONES {
-                return Err(Error::corrupt(format!("the node at {node} has {zones} zones, expected at most {MAX_ZONES}")));
+                return Err(Error::corrupt(format!(
+                    "the node at {node} has {zones} zones, expected at most {MAX_ZONES}"
+                )));
             }
             for zone in 0..zones {
                 let zone = at(*node, self.node_zones + zone * self.zone_size)?;
@@ -134,7 +136,9 @@ fn nodes(symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<V
         return Ok(nodes);
     }
     let one = symbols.symbol("contig_page_data");
-    Ok(vec![one.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(node_data) with LENGTH(node_data), and SYMBOL(contig_page_data)"))?])
+    Ok(vec![one.ok_or_else(|| {
+        Error::missing("vmcoreinfo lacks SYMBOL(node_data) with LENGTH(node_data), and SYMBOL(contig_page_data)")
+    })?])
 }
 
 fn needed(value: Option<u64>, kind: &str, name: &str) -> Result<u64> {

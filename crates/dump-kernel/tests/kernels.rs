@@ -8,8 +8,8 @@ mod common;
 use common::{MODELS, Memory, builder, every_era_and_machine, kernel, machines};
 use dump_core::{ErrorKind, Pfn, PfnRange};
 use dump_kernel::{
-    Block, BuddyMark, Kernel, MemMap, MemoryModel, PageFacts, PageRules, PageScanner, PageState, PageVisitor, StructPages,
-    WordLayout,
+    Block, BuddyMark, Kernel, MemMap, MemoryModel, PageFacts, PageRules, PageScanner, PageState, PageVisitor,
+    StructPages, WordLayout,
 };
 use dump_synth::{Class, Era, FakeKernel, FreeLists, KernelBuilder, Machine, MemModel};
 use std::collections::BTreeSet;

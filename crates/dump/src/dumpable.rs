@@ -170,7 +170,7 @@ impl<'a> Dumpable<'a> {
         for doubt in Doubt::ALL {
             let doubtful = tally.doubtful(doubt);
             if let Some(first) = doubtful.first {
-                let (class, why) = explain(doubt);
+                let (class, why) = (doubt.class(), doubt.why());
                 (self.unknown)(class, &format!("{why} ({} pages, the first is pfn {first})", doubtful.pages))?;
             }
         }
@@ -221,16 +221,6 @@ impl<'a> Dumpable<'a> {
             found.findings.zero = exclude_zero(image.source(), &mut found.bits, self.watch)?;
         }
         Ok(found)
-    }
-}
-
-/// A class of pages and why they are kept.
-fn explain(doubt: Doubt) -> (&'static str, &'static str) {
-    match doubt {
-        Doubt::Unread => ("some pages", "their struct pages cannot be read"),
-        Doubt::Contradiction => ("some pages", "their struct pages contradict themselves"),
-        Doubt::Walked => ("some pages", "struct pages were found with them, which their own say are not the kernel's"),
-        Doubt::MaybeUnaccepted => ("unaccepted pages", "vmcoreinfo lacks NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)"),
     }
 }
 
