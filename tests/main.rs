@@ -7,6 +7,7 @@ mod cli;
 mod corpus;
 mod damage;
 mod eras;
+mod essentials;
 mod layering;
 mod matrix;
 mod memory;

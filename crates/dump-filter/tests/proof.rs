@@ -480,3 +480,101 @@ fn cut_at_every_byte() {
     }
     count.conclude(&format!("cut at {cuts} bytes"));
 }
+
+/// How many of some bits, flipped one after the other, end how.
+#[derive(Debug, Default)]
+struct Flips {
+    tried: u64,
+    refused: u64,
+    same: u64,
+    /// More pages stay, and that is said.
+    said: u64,
+    silent: Vec<String>,
+    lost: Vec<String>,
+}
+
+impl Flips {
+    fn flip(&mut self, fake: &FakeKernel, right: &Kept, at: u64, bit: u32, what: &str) {
+        let mut memory = fake.memory().clone();
+        memory.write(at, &(memory.number(at, 8) ^ 1 << bit).to_le_bytes());
+        self.tried += 1;
+        let Ok(kept) = filter(fake, &memory, fake.vmcoreinfo(), 31) else {
+            self.refused += 1;
+            return;
+        };
+        let lost = right.pages.difference(&kept.pages).count();
+        match lost {
+            0 if kept.pages == right.pages => self.same += 1,
+            0 if kept.tally.total_doubtful() <= right.tally.total_doubtful() => {
+                self.silent.push(format!("{what} bit {bit}"));
+            }
+            0 => self.said += 1,
+            _ => self.lost.push(format!("{what} bit {bit}: {lost} pages, said {:?}", kept.said)),
+        }
+    }
+}
+
+impl Flips {
+    /// One flip in fifty at most leads to what reads as the struct pages of other pages, all of them sound.
+    fn conclude(&self, what: &str) {
+        let Flips { tried, refused, same, said, silent, lost } = self;
+        let (silent, lost) = (silent.len(), lost.len());
+        println!(
+            "{what}: {tried} bits, {refused} refused, {same} same pages, {said} more and said, {silent} more and not, \
+             {lost} less"
+        );
+        assert!(lost as u64 * 50 <= *tried, "{self:#?}");
+    }
+}
+
+/// Physical addresses of the sections of a kernel and of the pointer to them.
+fn sections_of(fake: &FakeKernel) -> Vec<u64> {
+    let root = fake.symbol("mem_section").unwrap() - fake.image_virt() + fake.image().start;
+    let info = Vmcoreinfo::parse(fake.vmcoreinfo().as_bytes());
+    let sections = fake.memory().number(root, 8) - fake.page_offset();
+    let each = info.size_of("mem_section").unwrap();
+    let all = (0..64).map(|section| sections + section * each).filter(|at| fake.memory().number(*at, 8) & 1 != 0);
+    std::iter::once(root).chain(all).collect()
+}
+
+/// A section that is not present any more says nothing that contradicts it: its pages stay, in silence.
+#[test]
+fn each_bit_of_sections() {
+    for struct_pages in [StructPages::Vmemmap(Leaf::K4), StructPages::DirectMap] {
+        let mut flips = Flips::default();
+        let model = MemModel::SparseExtreme(RootSymbol::Array, struct_pages);
+        for era in [Era::V3_10, Era::V5_10, Era::V6_12, Era::V7_2] {
+            let fake = builder(era, &Machine::X86_64, model).sections(24, 36).build();
+            let right = filter(&fake, fake.memory(), fake.vmcoreinfo(), 31).unwrap();
+            for (i, at) in sections_of(&fake).into_iter().enumerate() {
+                (0..64).for_each(|bit| flips.flip(&fake, &right, at, bit, &format!("{era} section {i}")));
+            }
+        }
+        flips.conclude(&format!("sections, {struct_pages:?}"));
+    }
+}
+
+#[test]
+fn each_bit_of_page_tables() {
+    let step = if is_thorough() { 1 } else { 7 };
+    for leaf in [Leaf::K4, Leaf::M2] {
+        let mut flips = Flips::default();
+        let model = MemModel::SparseExtreme(RootSymbol::Array, StructPages::Vmemmap(leaf));
+        for era in [Era::V3_10, Era::V6_12] {
+            let fake = builder(era, &Machine::X86_64, model).build();
+            let right = filter(&fake, fake.memory(), fake.vmcoreinfo(), 31).unwrap();
+            for table in page_tables(&fake) {
+                let entries =
+                    (0..512).map(|i| (table << 12) + 8 * i).filter(|at| fake.memory().number(*at, 8) & 1 != 0);
+                for (i, at) in entries.step_by(5).enumerate() {
+                    let bits = (i as u32 % step..64).step_by(step as usize);
+                    bits.for_each(|bit| {
+                        flips.flip(&fake, &right, at, bit, &format!("{era} table {table:x} entry at {at:x}"))
+                    });
+                }
+            }
+        }
+        assert!(flips.silent.is_empty(), "{flips:#?}");
+        flips.conclude(&format!("page tables, struct pages in {leaf:?} pages"));
+    }
+}

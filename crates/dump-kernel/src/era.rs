@@ -19,11 +19,12 @@
 //! | 6.16 | unaccepted memory has a type, exported by vmcoreinfo | – |
 //! | 7.1  | `compound_head` becomes `compound_info`, bit 0 as before | d50569612c29 |
 
+use crate::arch::Arch;
 use crate::page::PageFacts;
 use crate::symbols::KernelSymbols;
 use crate::vmcoreinfo::Vmcoreinfo;
 use crate::words::Words;
-use dump_core::{Error, Result};
+use dump_core::{Error, Result, VirtAddr};
 
 /// How a tail page of a compound page is known from its head and from small pages: bit 0 of a word of its struct page,
 /// whose other bits lead to the head.
@@ -153,6 +154,8 @@ pub struct PageRules {
     pub(crate) size: usize,
     pub(crate) flags: usize,
     pub(crate) mapping: usize,
+    /// A bit that all pointers of the kernel have; 0 where none is known.
+    pub(crate) pointer_bit: u64,
     pub(crate) mapcount: usize,
     pub(crate) private: usize,
     pub(crate) refcount: Option<usize>,
@@ -240,6 +243,7 @@ impl PageRules {
             size,
             flags,
             mapping,
+            pointer_bit: 0,
             mapcount: mapcount.unwrap_or(0),
             private: private.unwrap_or(0),
             refcount: keys.member("page._refcount", 4).or_else(|| keys.member("page._count", 4)),
@@ -267,6 +271,17 @@ impl PageRules {
             buddy,
             unknown: keys.unknown(tail, compound),
         })
+    }
+
+    /// The same for an architecture: where its addresses tell the kernel's from others', a mapping must be one.
+    ///
+    /// # Errors
+    /// As [`new`](PageRules::new).
+    pub fn for_arch(info: &Vmcoreinfo, words: Words, arch: &dyn Arch) -> Result<PageRules> {
+        let top = 1u64 << (8 * words.bytes() - 1);
+        let below = VirtAddr(top - 1);
+        let told = !arch.is_kernel(below) && arch.is_kernel(VirtAddr(words.wrap(u64::MAX)));
+        Ok(PageRules { pointer_bit: if told { top } else { 0 }, ..PageRules::new(info, words)? })
     }
 
     /// The kernel's words.

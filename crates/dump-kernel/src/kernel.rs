@@ -107,9 +107,9 @@ impl Kernel {
     /// How it marks its pages.
     ///
     /// # Errors
-    /// As [`PageRules::new`].
+    /// As [`PageRules::for_arch`].
     pub fn page_rules(&self) -> Result<PageRules> {
-        PageRules::new(&self.info, self.words)
+        PageRules::for_arch(&self.info, self.words, self.arch)
     }
 
     /// Its lists of free pages.

@@ -84,7 +84,8 @@ impl PageRules {
         }
         let mapcount = W::u32(page, self.mapcount);
         let slab = self.slab_type.matches(mapcount) | (flags & self.slab_flag != 0);
-        let anon = W::word(page, self.mapping) & 1 != 0;
+        let mapping = W::word(page, self.mapping);
+        let anon = mapping & 1 != 0;
         // where slab pages are not known, a mapping cannot be trusted: what looks anonymous may be anything, and is
         // kept
         let trusted = self.anon_known | !anon;
@@ -103,7 +104,7 @@ impl PageRules {
             | fact(F::UNACCEPTED, unaccepted)
             | fact(F::BUDDY, buddy)
             | fact(F::MAYBE_UNACCEPTED, self.maybe_unaccepted.matches(mapcount))
-            | fact(F::CONTRADICTION, typed | (slab & (cache | buddy)));
+            | fact(F::CONTRADICTION, typed | (slab & (cache | buddy)) | ((cache | anon) & self.leads_astray(mapping)));
         let mut state = PageState::new(facts);
         if flags & self.head != 0 {
             if let Some(next) = next() {
@@ -118,6 +119,12 @@ impl PageRules {
             state.facts |= fact(F::CONTRADICTION, !(block && unused));
         }
         state
+    }
+
+    /// Whether a mapping, whose low bits are flags, is no pointer of the kernel.
+    #[inline]
+    fn leads_astray(&self, mapping: u64) -> bool {
+        (mapping & !0x7 != 0) & (mapping & self.pointer_bit != self.pointer_bit)
     }
 
     /// A tail: what it is, its head says, but broken memory is marked page by page.
