@@ -1,7 +1,7 @@
 //! Pages are left out only on proof: whatever is taken out of a kernel's vmcoreinfo, no page goes that stays with all of
 //! it, and where one stays that goes, that is said.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, dead_code, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, dead_code, reason = "tests")]
 
 #[path = "../../dump-kernel/tests/common/mod.rs"]
 mod common;
