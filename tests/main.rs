@@ -8,6 +8,7 @@ mod cli;
 mod corpus;
 mod damage;
 mod eras;
+mod essentials;
 mod identity;
 mod layering;
 mod matrix;

@@ -9,8 +9,8 @@ use dump_core::{
     Absence, ByteOrder, Claim, CodecId, CodecSet, Container, Damage, Error, ErrorKind, Fault, OpenOptions, PageBitmap,
     PageSize, PageSource, Pfn, PfnRange, ReadAt, Result, WordSize,
 };
-use dump_kdump::KdumpFile;
 use dump_kdump::codec::{CODECS, Codec, ZLIB};
+use dump_kdump::{FORMAT, KdumpFile};
 use dump_kit::{Page, check_source, contents, page_at};
 use dump_synth::{Endian, KdumpFile as Synth, Notes, Packing, Slot, Width};
 use proptest::prelude::*;
@@ -511,7 +511,7 @@ fn wide_timestamps_of_32_bit_programs() {
                 let header = file.header();
                 assert_eq!((header.abi.word, header.abi.padded), (WordSize::Bits32, packing == Packing::Padded));
                 assert_eq!((header.main.tv_sec, header.main.status), (synth.seconds, 1));
-                assert_eq!(Header::incomplete_flag(&bytes).unwrap().offset, status_at);
+                assert_eq!((FORMAT.incomplete_flag.unwrap())(&bytes).unwrap().offset, status_at);
                 assert_eq!(header.main.encode(header.abi)[..], bytes[..header.abi.main_len()]);
                 check_small(&file);
             }
