@@ -13,3 +13,4 @@ mod memory;
 mod readers;
 mod rearrange;
 mod support;
+mod vouch;

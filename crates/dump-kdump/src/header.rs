@@ -397,6 +397,20 @@ impl Header {
 }
 
 impl Header {
+    /// Whether both headers say the same, as far as both say it.
+    pub(crate) fn agrees(&self) -> bool {
+        let (main, sub) = (&self.main, &self.sub);
+        let notes_at = self.page_size.bytes() as u64 + self.abi.sub_len() as u64;
+        let notes = main.version < 4 || sub.notes == FileRange::default() || sub.notes.offset == notes_at;
+        let level = (0..=31).contains(&sub.dump_level);
+        notes && level && u64::from(main.max_mapnr) == sub.max_mapnr.min(u64::from(u32::MAX))
+    }
+
+    /// Whether the sub header, if it is not made up, can say that the file is a part.
+    pub(crate) fn says_split(&self) -> bool {
+        !self.sub.notes.is_empty()
+    }
+
     /// What flags the file as incomplete. To be opened then it must reach to the end of its bitmaps.
     pub fn incomplete_flag(&self) -> Patch {
         // status follows the timestamp: two words of 8 or 4 bytes, themselves aligned, behind 402 bytes

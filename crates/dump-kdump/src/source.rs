@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use dump_core::{
     Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, PfnRange,
-    ReadAt, Result,
+    ReadAt, Result, Survey,
 };
 
 use crate::codec::Codec;
@@ -22,6 +22,7 @@ use crate::header::Header;
 use crate::layout::Layout;
 use crate::rank::Ranked;
 use crate::reader::KdumpReader;
+use crate::survey;
 
 /// A kdump file, or one part of a split dump.
 pub struct KdumpFile<R> {
@@ -38,6 +39,11 @@ impl<R: ReadAt> KdumpFile<R> {
     pub fn open(file: R) -> Result<KdumpFile<R>> {
         let head = Head::read(&file)?;
         Ok(KdumpFile { file, head })
+    }
+
+    /// Opens a file of which parts are damaged, to read what is certain: see [`salvage`](crate::salvage).
+    pub(crate) fn of(file: R, head: Head) -> KdumpFile<R> {
+        KdumpFile { file, head }
     }
 
     /// Both headers as they were decoded.
@@ -107,8 +113,16 @@ impl<R: ReadAt> Container for KdumpFile<R> {
         }
     }
 
+    fn damage(&self) -> Option<&Error> {
+        self.head.table.trouble.as_ref()
+    }
+
     fn check_headers(&self) -> Vec<Error> {
         self.head.check(&self.file)
+    }
+
+    fn survey(&self) -> Result<Survey> {
+        survey::survey(&self.head, self.file.reader().as_mut())
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

@@ -34,16 +34,15 @@ impl<'a> StoredPages<'a> {
     fn push(&mut self, pfn: Pfn, fate: &Fate, data: &[u8], to: &mut Sinks<'_>) -> Result<()> {
         let (run, page) = (PfnRange::at(pfn, 1), self.head.header.page_size.bytes());
         let Fate::Stored { codec, offset, .. } = fate else { return Ok(()) };
-        match codec {
-            None => to.push(run, Content::Bytes(data)),
-            Some(codec) if to.accept.contains(codec.id) && data.len() < page => {
+        let Some(codec) = codec else { return to.push(run, Content::Bytes(data)) };
+        // decompressed also where it is passed on as it is: what is no page must not become a page of another dump
+        match self.decompressor.page(codec, data, page) {
+            Ok(_) if to.accept.contains(codec.id) && data.len() < page => {
                 to.push(run, Content::Compressed { codec: codec.id, bytes: data })
             }
-            Some(codec) => match self.decompressor.page(codec, data, page) {
-                Ok(bytes) => to.push(run, Content::Bytes(bytes)),
-                Err(e) if concerns_all(&e, codec, self.head) => Err(e),
-                Err(e) => to.unreadable(pfn, Damage::Compressed, within_page(e, pfn, *offset)),
-            },
+            Ok(bytes) => to.push(run, Content::Bytes(bytes)),
+            Err(e) if concerns_all(&e, codec, self.head) => Err(e),
+            Err(e) => to.unreadable(pfn, Damage::Compressed, within_page(e, pfn, *offset)),
         }
     }
 }

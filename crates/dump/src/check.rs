@@ -2,22 +2,74 @@
 
 use crate::bitmaps::bitmaps;
 use crate::open::Dump;
-use dump_core::{Container, Fault, PageBitmap, Pfn, PfnRange, Result, share_out};
+use dump_core::{Container, Fault, PageBitmap, Pfn, PfnRange, Result, Vouched, share_out};
 use std::collections::BTreeMap;
 
 /// Pages that a worker takes at a time, and that it looks at at once.
 const PAGES_PER_TURN: u64 = 1 << 12;
 const PAGES_PER_LOOK: u64 = 64;
 
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// A line for each kind of damage.
+    pub damage: Vec<String>,
+    /// How pages are stored, and which of them carry a checksum; none where no page does. Damage within a page without
+    /// one is not seen.
+    pub vouched: Vec<Vouched>,
+}
+
+impl Checked {
+    /// Whether no damage was found.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_empty()
+    }
+
+    /// Pages that a checksum vouches for, and stored pages that none does.
+    pub fn vouched_pages(&self) -> (u64, u64) {
+        let sum = |with: bool| {
+            let those = self.vouched.iter().filter(|vouched| vouched.checksum.is_some() == with);
+            those.map(|vouched| vouched.pages).sum()
+        };
+        (sum(true), sum(false))
+    }
+
+    /// How far the dump's own bytes vouch for its pages, in a line.
+    pub fn vouching(&self) -> String {
+        if self.vouched.is_empty() {
+            return "its pages carry no checksum: damage within them is not seen".to_owned();
+        }
+        let (with, without) = self.vouched_pages();
+        let ways = |with: bool| {
+            let those = self.vouched.iter().filter(|vouched| vouched.checksum.is_some() == with);
+            let names = those.map(|vouched| match vouched.checksum {
+                Some(checksum) => format!("{}'s {checksum}", vouched.stored),
+                None => vouched.stored.to_owned(),
+            });
+            names.collect::<Vec<_>>().join(", ")
+        };
+        match (with, without) {
+            (_, 0) => format!("all {with} stored pages carry a checksum ({})", ways(true)),
+            (0, _) => format!("{without} pages ({}) carry no checksum: damage within them is not seen", ways(false)),
+            _ => format!(
+                "{with} pages carry a checksum ({}); {without} carry none ({}): damage within them is not seen",
+                ways(true),
+                ways(false)
+            ),
+        }
+    }
+}
+
 impl Dump {
-    /// Reads everything, on all workers of the current rayon pool; returns a line for each kind of damage, none where
-    /// there is no damage.
+    /// Reads everything, on all workers of the current rayon pool.
     ///
     /// # Errors
     /// A failure that touches more than pages.
-    pub fn check(&self) -> Result<Vec<String>> {
+    pub fn check(&self) -> Result<Checked> {
+        let survey = self.container().survey()?;
         let mut lines: Vec<String> = self.damage().iter().map(|damage| damage.to_string()).collect();
         lines.extend(self.container().check_headers().iter().map(|wrong| wrong.to_string()));
+        lines.extend(survey.wrong.iter().map(|wrong| wrong.to_string()));
         if self.meta().incomplete {
             lines.push("flagged incomplete: writing it was not completed".to_owned());
         }
@@ -29,7 +81,7 @@ impl Dump {
         for (kind, (pages, first)) in faults(self.container(), &held)? {
             lines.push(format!("{pages} pages: {kind}; the first {first}"));
         }
-        Ok(lines)
+        Ok(Checked { damage: lines, vouched: survey.vouched })
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
 use crate::layers::Layers;
+use crate::salvage::{self, SharedBytes};
 use dump_core::{
     Container, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result, Watch,
 };
@@ -24,11 +25,13 @@ pub struct Opening {
     pub options: OpenOptions,
     /// Whether `/proc/vmcore` may be mapped rather than read.
     pub mapped: bool,
+    /// Whether a dump that is damaged is opened to read what is certain of it, and nothing else.
+    pub salvage: bool,
 }
 
 impl Default for Opening {
     fn default() -> Opening {
-        Opening { options: OpenOptions::default(), mapped: true }
+        Opening { options: OpenOptions::default(), mapped: true, salvage: false }
     }
 }
 
@@ -47,6 +50,9 @@ impl Dump {
     /// As [`open`](Dump::open); if the files are not parts of one dump.
     pub fn open_all(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        if opening.salvage {
+            return salvaged(paths, &names, opening, watch);
+        }
         let mut files = Vec::new();
         for (path, name) in paths.iter().zip(&names) {
             let file = File::open(path, opening, watch).map_err(|e| e.within(name))?;
@@ -139,6 +145,25 @@ impl File {
             _ => Err(unknown(&layers)),
         }
     }
+}
+
+/// What is left of a dump.
+fn salvaged(paths: &[PathBuf], names: &[String], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
+    let (mut files, mut layers, mut damage, mut format) = (Vec::new(), Vec::new(), None, None);
+    for (path, name) in paths.iter().zip(names) {
+        let opened = Layers::open(path, opening.mapped, watch).map_err(|e| e.within(name))?;
+        format = format.or(probe(&opened.prefix, &opening.options));
+        (layers, damage) = (opened.names, damage.or(opened.damage));
+        files.push((name.clone(), SharedBytes::new(opened.bytes)));
+    }
+    let name = names.join(", ");
+    let container = match (salvage::open(&files, format.map(|format| format.name)), format, files.as_slice()) {
+        (Some(container), ..) => container,
+        (None, Some(format), [(_, bytes)]) => (format.open)(bytes.to_bytes(), &opening.options),
+        _ => Err(Error::unsupported("several files of a format of which only one can be saved")),
+    };
+    let container = with_page_size(container.map_err(|e| e.within(&name))?);
+    Ok(Dump { container, layers, damage, name })
 }
 
 /// The error for a file that cannot be opened as a dump.

@@ -43,6 +43,7 @@ fn run(plan: &Plan) -> Exit {
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),
+        Plan::Repair(plan) => cmd::repair::run(plan),
     };
     done.unwrap_or_else(|e| fail(plan.messages(), &e.to_string()))
 }

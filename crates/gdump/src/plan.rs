@@ -1,6 +1,6 @@
 //! What the command line asks for, checked as a whole.
 
-use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, Threads, Verb};
+use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
 use crate::messages::Messages;
 use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr};
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ pub enum Plan {
     Check(CheckPlan),
     /// Compare two dumps.
     Diff(DiffPlan),
+    /// Save what is certain of a damaged dump.
+    Repair(RepairPlan),
 }
 
 /// A dump to read.
@@ -34,7 +36,7 @@ pub struct Inputs {
 impl Inputs {
     /// How they are opened.
     pub fn opening(&self) -> Opening {
-        Opening { options: OpenOptions { raw_base: self.raw_base }, mapped: self.mapped }
+        Opening { options: OpenOptions { raw_base: self.raw_base }, mapped: self.mapped, salvage: false }
     }
 }
 
@@ -122,6 +124,8 @@ pub struct InfoPlan {
 pub struct CheckPlan {
     /// The dump.
     pub inputs: Inputs,
+    /// Whether it is shown as JSON.
+    pub json: bool,
     /// Worker threads.
     pub threads: usize,
 }
@@ -135,6 +139,19 @@ pub struct DiffPlan {
     pub right: Inputs,
     /// Whether a page that only one dump holds is a difference.
     pub strict: bool,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+/// What to save.
+#[derive(Debug)]
+pub struct RepairPlan {
+    /// The damaged dump.
+    pub inputs: Inputs,
+    /// The file to write.
+    pub output: PathBuf,
+    /// Whether it is overwritten.
+    pub force: bool,
     /// Worker threads.
     pub threads: usize,
 }
@@ -157,7 +174,7 @@ impl Plan {
         match self {
             Plan::Convert(plan) => plan.messages,
             Plan::Rearrange(plan) => plan.messages,
-            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Messages::default(),
+            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
 }
@@ -168,6 +185,7 @@ impl From<Verb> for Plan {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
             Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
+            Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
         }
     }
 }
@@ -181,7 +199,8 @@ impl From<InfoArgs> for InfoPlan {
 impl From<CheckArgs> for CheckPlan {
     fn from(args: CheckArgs) -> CheckPlan {
         let threads = threads(args.num_threads, Messages::default());
-        CheckPlan { inputs: Inputs { paths: args.files, raw_base: args.raw_base, mapped: true }, threads }
+        let inputs = Inputs { paths: args.files, raw_base: args.raw_base, mapped: true };
+        CheckPlan { inputs, json: args.json, threads }
     }
 }
 
@@ -190,6 +209,14 @@ impl From<DiffArgs> for DiffPlan {
         let inputs = |path| Inputs { paths: vec![path], raw_base: args.raw_base, mapped: true };
         let threads = threads(args.num_threads, Messages::default());
         DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
+    }
+}
+
+impl From<RepairArgs> for RepairPlan {
+    fn from(args: RepairArgs) -> RepairPlan {
+        let threads = threads(args.num_threads, Messages::default());
+        let inputs = Inputs { paths: args.inputs, raw_base: None, mapped: false };
+        RepairPlan { inputs, output: args.output, force: args.force, threads }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::target::{self, Target};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, Result, SourceMemory,
+    PageSize, Result, SourceMemory,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -123,7 +123,7 @@ impl Attempt<'_> {
             target::remove(&self.plan.outputs);
             return Ok(self.retry(retry));
         }
-        let exit = self.conclude(&converted.outcome, &Report::new(&converted));
+        let exit = self.conclude(&converted, &Report::new(&converted));
         self.print_memory(converted.window);
         Ok(Next::Done(exit))
     }
@@ -203,7 +203,8 @@ impl Attempt<'_> {
     }
 
     /// Says how it went.
-    fn conclude(&self, outcome: &Outcome, report: &Report<'_>) -> Exit {
+    fn conclude(&self, converted: &Converted, report: &Report<'_>) -> Exit {
+        let Converted { outcome, losses, .. } = converted;
         let messages = self.plan.messages;
         let (input, output) = (self.image.name(), self.output_name());
         if let Some(e) = &outcome.stopped {
@@ -215,6 +216,9 @@ impl Attempt<'_> {
         if outcome.counts.lost != 0 {
             messages
                 .error(&format!("{input}: {} pages are missing, because it is incomplete itself", outcome.counts.lost));
+        }
+        if losses.pages() != 0 {
+            messages.error(&format!("{input}: what is not there: {}", losses.first_few()));
         }
         messages.report(&report.stats());
         messages.common(&report.table());

@@ -1,0 +1,75 @@
+//! `gdump repair IN OUT`: writes what is certain of a damaged dump, and lists what is lost.
+
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::messages::{MessageLevel, Messages, print};
+use crate::plan::RepairPlan;
+use crate::progress::Progress;
+use crate::target;
+use dump::{
+    Abilities, Conversion, ConvertOptions, Converted, Dump, Error, Opening, OutputFile, PageSize, PfnRange, Result,
+};
+use std::fmt::Write;
+
+/// Saves the dump; exit status 0 if no page is lost, 1 if any is.
+///
+/// # Errors
+/// If nothing of it can be saved, or the output cannot be written.
+pub fn run(plan: &RepairPlan) -> Result<Exit> {
+    target::check_path(&plan.output, &plan.inputs.paths, plan.force)?;
+    let interrupt = Interrupt::listen();
+    super::on_threads(plan.threads, || save(plan, interrupt))
+}
+
+fn save(plan: &RepairPlan, interrupt: Interrupt) -> Result<Exit> {
+    let messages = Messages::new(MessageLevel::default(), false);
+    let progress = Progress::new(messages, PageSize::K4, interrupt);
+    let opening = Opening { salvage: true, ..plan.inputs.opening() };
+    let dump = Dump::open_all(&plan.inputs.paths, &opening, &progress)?;
+    let options = ConvertOptions::like(&dump)?;
+    let image = dump.into_image(&progress)?;
+    if let Some(damage) = image.damage() {
+        messages.warning(&format!("{}: {damage}", image.name()));
+    }
+    let memory = image.memory();
+    let conversion = Conversion::new(&image, &memory, None, &options, &|_, _| Ok(()), &progress);
+    let conversion = conversion.map_err(|e| e.within(image.name()))?;
+    let output = OutputFile::new(target::create(&plan.output, plan.force)?);
+    let name = plan.output.display();
+    let mut converted = conversion.run(&[&output]).map_err(|e: Error| e.within(&name))?;
+    if let Err(e) = output.sync() {
+        converted.outcome.stopped.get_or_insert(e);
+    }
+    if let Some(e) = &converted.outcome.stopped {
+        messages.error(&format!("{name}: {e}"));
+    }
+    let flags = options.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
+    match &converted.outcome.unflagged {
+        Some(e) => messages.error(&format!("{name}: incomplete, and could not be flagged so: {e}")),
+        None if converted.outcome.is_complete() => {}
+        None if flags => messages.error(&format!("{name}: flagged incomplete; what it holds can be read")),
+        None => messages.error(&format!("{name}: incomplete, but {} dumps have no flag for that", options.format.name)),
+    }
+    let exit = print(&report(&converted));
+    Ok(if converted.outcome.is_complete() { exit } else { Exit::Failed })
+}
+
+/// What was saved, and what was lost: a line for each range of page frames.
+fn report(converted: &Converted) -> String {
+    let (counts, losses) = (&converted.outcome.counts, &converted.losses);
+    let mut text = format!("saved: {} pages\n", counts.compressed + counts.raw + counts.zero);
+    for range in losses.ranges() {
+        let _ = writeln!(text, "lost: {}", pages(range));
+    }
+    if losses.unlisted() != 0 {
+        let _ = writeln!(text, "lost: {} more pages", losses.unlisted());
+    }
+    text
+}
+
+fn pages(range: PfnRange) -> String {
+    match range.len() {
+        1 => format!("pfn {}", range.start),
+        n => format!("pfns {range}, {n} pages"),
+    }
+}
