@@ -12,5 +12,6 @@ mod matrix;
 mod memory;
 mod readers;
 mod rearrange;
+mod repair;
 mod support;
 mod vouch;
