@@ -24,6 +24,7 @@ mod header;
 mod layout;
 mod qemu;
 mod qnx;
+mod salvage;
 mod section;
 mod writer;
 
@@ -33,4 +34,5 @@ pub use format::FORMAT;
 pub use header::{FileHeader, ProgramHeader};
 pub use qemu::{QemuCpu, QemuSegment};
 pub use qnx::QnxNote;
+pub use salvage::salvage;
 pub use writer::ElfWriter;

@@ -1,8 +1,8 @@
 //! Flattened streams whose first bytes are lost.
 
-use dump_core::{ByteOrder, Fields, ReadAt, Result, Stretch, WordSize};
+use dump_core::{ReadAt, Result};
 
-use crate::header::{HEADER_LEN, RECORD_LEN, new_header};
+use crate::header::{self, HEADER_LEN, RECORD_LEN, Record};
 
 /// A flattened stream with a header of its own in place of one that is damaged or missing.
 ///
@@ -20,7 +20,7 @@ impl<R: ReadAt> Beheaded<R> {
     pub fn find(input: R, is_dump: impl Fn(&[u8]) -> bool) -> Option<Beheaded<R>> {
         let first = |at: u64| is_first_record(&input, at, &is_dump);
         let records = [0, HEADER_LEN as u64].into_iter().find(|at| first(*at))?;
-        Some(Beheaded { input, header: new_header(), records })
+        Some(Beheaded { input, header: header::encode(), records })
     }
 }
 
@@ -31,9 +31,9 @@ fn is_first_record(input: &dyn ReadAt, at: u64, is_dump: &dyn Fn(&[u8]) -> bool)
     if input.read_exact_at(at, &mut bytes).is_err() {
         return false;
     }
-    let mut f = Fields::new(&bytes, ByteOrder::Big, WordSize::Bits64);
-    let (Ok(offset), Ok(size)) = (f.u64("offset"), f.u64("size")) else { return false };
-    offset == 0 && (64..=len).contains(&size) && is_dump(&bytes[RECORD_LEN..])
+    let (head, image) = bytes.split_at(RECORD_LEN);
+    let record = Record::decode(head, at);
+    matches!(record, Ok(Record::Data { offset: 0, len: size }) if (64..=len).contains(&size)) && is_dump(image)
 }
 
 impl<R: ReadAt> ReadAt for Beheaded<R> {
@@ -48,9 +48,5 @@ impl<R: ReadAt> ReadAt for Beheaded<R> {
         front.copy_from_slice(&own[..front.len()]);
         let behind = offset.saturating_add(front.len() as u64).saturating_sub(HEADER_LEN as u64);
         if rest.is_empty() { Ok(()) } else { self.input.read_exact_at(self.records.saturating_add(behind), rest) }
-    }
-
-    fn stretch_at(&self, offset: u64) -> Stretch {
-        Stretch::Data(u64::MAX - offset)
     }
 }

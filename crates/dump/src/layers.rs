@@ -113,7 +113,8 @@ fn spooled(stream: Box<dyn Read>, compression: Option<&Compression>, len: u64, w
     Ok(Layers { damage: spooled.damage, ..Layers::of_file(spooled.file, spooled.len, false) })
 }
 
-fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
+/// The first of `bytes`, as many as decide a format.
+pub(crate) fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
     let len = usize::try_from(bytes.len()?).unwrap_or(PROBE_BYTES).min(PROBE_BYTES);
     let mut prefix = vec![0; len];
     bytes.read_exact_at(0, &mut prefix)?;

@@ -2,7 +2,7 @@
 
 use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
-use crate::layers::Layers;
+use crate::layers::{self, Layers};
 use crate::salvage::{self, SharedBytes};
 use dump_core::{
     Container, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result, Watch,
@@ -152,9 +152,19 @@ fn salvaged(paths: &[PathBuf], names: &[String], opening: &Opening, watch: &dyn 
     let (mut files, mut layers, mut damage, mut format) = (Vec::new(), Vec::new(), None, None);
     for (path, name) in paths.iter().zip(names) {
         let opened = Layers::open(path, opening.mapped, watch).map_err(|e| e.within(name))?;
-        format = format.or(probe(&opened.prefix, &opening.options));
-        (layers, damage) = (opened.names, damage.or(opened.damage));
-        files.push((name.clone(), SharedBytes::new(opened.bytes)));
+        let (mut bytes, mut prefix, mut cut) = (SharedBytes::new(opened.bytes), opened.prefix, opened.damage);
+        layers = opened.names;
+        if let Some(stream) = probe(&prefix, &opening.options).is_none().then(|| salvage::beheaded(bytes.clone(), watch)) {
+            if let Some(image) = stream.transpose().map_err(|e| e.within(name))? {
+                layers.push("flattened");
+                cut = cut.or(image.truncation());
+                bytes = SharedBytes::new(Box::new(image));
+                prefix = layers::prefix(&bytes.to_bytes())?;
+            }
+        }
+        format = format.or(probe(&prefix, &opening.options));
+        damage = damage.or(cut);
+        files.push((name.clone(), bytes));
     }
     let name = names.join(", ");
     let container = match (salvage::open(&files, format.map(|format| format.name)), format, files.as_slice()) {

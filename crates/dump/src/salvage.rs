@@ -1,13 +1,25 @@
 //! Opening dumps that are damaged, to read what is certain of them.
 
-use dump_core::{Bytes, Container, Error, ErrorKind, Part, ReadAt, Result, Stretch};
+use crate::formats::probe;
+use dump_core::{Bytes, ByteReader, Container, Error, ErrorKind, OpenOptions, Part, ReadAt, Result, Stretch, Watch};
+use dump_flat::{Beheaded, FlatIndex};
 use std::sync::Arc;
 
 /// Opens what is left of a dump.
 type Salvage = fn(Vec<Part>) -> Result<Box<dyn Container>>;
 
 /// Every format that is, by name.
-const SALVAGED: &[(&str, Salvage)] = &[(dump_kdump::FORMAT.name, dump_kdump::salvage)];
+const SALVAGED: &[(&str, Salvage)] =
+    &[(dump_kdump::FORMAT.name, dump_kdump::salvage), (dump_elf::FORMAT.name, dump_elf::salvage)];
+
+/// The image of a flattened stream without a header, where `bytes` are one; else `None`.
+///
+/// # Errors
+/// If its records cannot be read.
+pub(crate) fn beheaded(bytes: SharedBytes, watch: &dyn Watch) -> Option<Result<FlatIndex<Beheaded<SharedBytes>>>> {
+    let is_dump = |start: &[u8]| probe(start, &OpenOptions::default()).is_some();
+    Beheaded::find(bytes, is_dump).map(|stream| FlatIndex::read_watched(stream, watch))
+}
 
 /// Opens what is left of a dump in `files`, which look like one of `format` if like any. `None` where it is not of a
 /// format that can be saved: it is then opened as any other.
@@ -57,7 +69,7 @@ impl ReadAt for SharedBytes {
         self.0.stretch_at(offset)
     }
 
-    fn reader(&self) -> Box<dyn dump_core::ByteReader + '_> {
+    fn reader(&self) -> Box<dyn ByteReader + '_> {
         self.0.reader()
     }
 }

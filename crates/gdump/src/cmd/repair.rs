@@ -7,7 +7,8 @@ use crate::plan::RepairPlan;
 use crate::progress::Progress;
 use crate::target;
 use dump::{
-    Abilities, Conversion, ConvertOptions, Converted, Dump, Error, Opening, OutputFile, PageSize, PfnRange, Result,
+    Abilities, Conversion, ConvertOptions, Converted, Dump, Error, InputFile, Opening, OutputFile, PageSize,
+    PfnRange, Result,
 };
 use std::fmt::Write;
 
@@ -34,9 +35,16 @@ fn save(plan: &RepairPlan, interrupt: Interrupt) -> Result<Exit> {
     let memory = image.memory();
     let conversion = Conversion::new(&image, &memory, None, &options, &|_, _| Ok(()), &progress);
     let conversion = conversion.map_err(|e| e.within(image.name()))?;
-    let output = OutputFile::new(target::create(&plan.output, plan.force)?);
+    let file = target::create(&plan.output, plan.force)?;
+    let output = OutputFile::new(file.try_clone()?);
     let name = plan.output.display();
     let mut converted = conversion.run(&[&output]).map_err(|e: Error| e.within(&name))?;
+    let whole = converted.outcome.is_complete() && image.damage().is_none();
+    if converted.outcome.is_complete() && !whole {
+        // what is lost is in none of the headers, so that no page of it is missed
+        let input = InputFile::new(file.try_clone()?, file.metadata()?.len());
+        converted.outcome.unflagged = dump::flag_incomplete(&input, &output).err();
+    }
     if let Err(e) = output.sync() {
         converted.outcome.stopped.get_or_insert(e);
     }
@@ -46,12 +54,12 @@ fn save(plan: &RepairPlan, interrupt: Interrupt) -> Result<Exit> {
     let flags = options.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
     match &converted.outcome.unflagged {
         Some(e) => messages.error(&format!("{name}: incomplete, and could not be flagged so: {e}")),
-        None if converted.outcome.is_complete() => {}
+        None if whole => {}
         None if flags => messages.error(&format!("{name}: flagged incomplete; what it holds can be read")),
         None => messages.error(&format!("{name}: incomplete, but {} dumps have no flag for that", options.format.name)),
     }
     let exit = print(&report(&converted));
-    Ok(if converted.outcome.is_complete() { exit } else { Exit::Failed })
+    Ok(if whole && converted.outcome.stopped.is_none() { exit } else { Exit::Failed })
 }
 
 /// What was saved, and what was lost: a line for each range of page frames.
