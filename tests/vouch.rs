@@ -143,3 +143,35 @@ fn check_says_how_far_a_codec_vouches() {
     let stdout = gdump_ok(&["check", text(&tiny().vmcore)]);
     assert!(stdout.contains("its pages carry no checksum"), "{stdout}");
 }
+
+/// Checksums made while a dump is written name damage that nothing else shows.
+#[test]
+fn checksums_name_damaged_pages() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let (vmcore, sums) = (text(&tiny().vmcore), dir.path().join("out.sum"));
+    for options in [&["-d", "31"][..], &["-c", "-d", "31", "--num-threads", "3"], &["-E", "-d", "1"], &["--format", "lime"]] {
+        gdump_ok(&[options, &["-f", "--checksum", vmcore, text(&out)]].concat());
+        let said = gdump_ok(&["check", text(&out)]);
+        assert!(said.contains("no damage found") && said.contains("out.sum"), "{options:?}: {said}");
+        let whole = std::fs::read(&out).unwrap();
+        let again = std::fs::read_to_string(&sums).unwrap();
+        gdump_ok(&[options, &["-f", "--checksum", "--num-threads", "1", vmcore, text(&out)]].concat());
+        assert_eq!(std::fs::read_to_string(&sums).unwrap(), again, "{options:?}");
+        let mut spoilt = whole.clone();
+        let at = spoilt.len() - 5000;
+        spoilt[at] ^= 1;
+        std::fs::write(&out, &spoilt).unwrap();
+        let run = gdump(&["check", text(&out)]);
+        let said = String::from_utf8(run.stdout).unwrap();
+        assert!(run.status.code() == Some(1) && said.contains("are not as its checksums have them"), "{said}");
+        assert_eq!(said.contains("within pfns"), !options.contains(&"-E") && !options.contains(&"lime"), "{said}");
+        std::fs::write(&out, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(gdump(&["check", text(&out)]).status.code(), Some(1));
+    }
+    // checksums of what was overwritten do not stay
+    gdump_ok(&["-f", "-l", "-d", "31", vmcore, text(&out)]);
+    assert!(!sums.exists());
+    gdump_ok(&["check", text(&out)]);
+    assert!(crate::support::gdump_refuses(&["-F", "--checksum", vmcore]).contains("--checksum"));
+}

@@ -5,6 +5,7 @@ use crate::codec::{CodecId, CodecSet};
 use crate::damage::{Damage, Fault};
 use crate::error::{Error, Result};
 use crate::source::{Absence, Content, PageReader, PageSource};
+use std::ops::Range;
 
 /// What a container is, for people and for making another of the same kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,15 @@ pub trait Container: PageSource {
     /// If it must be read for that, and cannot be.
     fn survey(&self) -> Result<Survey> {
         Ok(Survey::default())
+    }
+
+    /// The pages that bytes `bytes` of the file belong to, ascending; none where that is not known.
+    ///
+    /// # Errors
+    /// If it must be read for that, and cannot be.
+    fn pages_in(&self, bytes: Range<u64>) -> Result<Vec<PfnRange>> {
+        let _ = bytes;
+        Ok(Vec::new())
     }
 
     /// A worker's half: looks at pages as reading would, and reports those that cannot be read.

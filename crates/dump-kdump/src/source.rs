@@ -8,6 +8,7 @@
 //! Opening reads headers, notes and the 2nd bitmap, which is held; of the 1st only the stretches that are asked about,
 //! and of the descriptors only those of the pages visited.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dump_core::{
@@ -123,6 +124,10 @@ impl<R: ReadAt> Container for KdumpFile<R> {
 
     fn survey(&self) -> Result<Survey> {
         survey::survey(&self.head, self.file.reader().as_mut())
+    }
+
+    fn pages_in(&self, bytes: Range<u64>) -> Result<Vec<PfnRange>> {
+        survey::pages_in(&self.head, self.file.reader().as_mut(), &bytes)
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

@@ -5,7 +5,9 @@
 //! two pages share data but the zero pages. What differs from that is damage in a bitmap or a descriptor that still
 //! points at something that reads as a page.
 
-use dump_core::{ByteReader, Error, Result, Survey, Vouched, is_zero};
+use std::ops::Range;
+
+use dump_core::{ByteReader, Error, Pfn, PfnRange, Result, Survey, Vouched, is_zero};
 
 use crate::areas::Areas;
 use crate::codec::CODECS;
@@ -39,6 +41,33 @@ pub(crate) fn survey(head: &Head, input: &mut dyn ByteReader) -> Result<Survey> 
     wrong.extend(bits_past_the_end(head, input)?);
     wrong.extend(seen.trouble(head, input)?);
     Ok(Survey { wrong, vouched: seen.vouched() })
+}
+
+/// The pages of which data or a descriptor lie in `bytes` of the file.
+///
+/// # Errors
+/// If the table cannot be read.
+pub(crate) fn pages_in(head: &Head, input: &mut dyn ByteReader, bytes: &Range<u64>) -> Result<Vec<PfnRange>> {
+    let (mut found, mut rank): (Vec<PfnRange>, u64) = (Vec::new(), 0);
+    for run in head.held.bits().runs(head.part) {
+        for first in (run.start.0..run.end.0).step_by(PER_READ as usize) {
+            let count = (run.end.0 - first).min(PER_READ);
+            let at = head.layout.descriptor(rank).unwrap_or(u64::MAX);
+            let table = input.view(at, count as usize * PageDesc::SIZE)?;
+            for (i, desc) in (0..).zip(descriptors(table, &head.header)) {
+                let (pfn, own) = (Pfn(first + i), at + i * PageDesc::SIZE as u64);
+                let meets = |from: u64, len: u64| from < bytes.end && from.saturating_add(len) > bytes.start;
+                if meets(own, PageDesc::SIZE as u64) || (desc.offset != 0 && meets(desc.offset, u64::from(desc.size))) {
+                    match found.last_mut() {
+                        Some(last) if last.end == pfn => last.end = pfn + 1,
+                        _ => found.push(PfnRange::at(pfn, 1)),
+                    }
+                }
+            }
+            rank += count;
+        }
+    }
+    Ok(found)
 }
 
 /// What the descriptors say together.

@@ -2,8 +2,10 @@
 
 use crate::bitmaps::bitmaps;
 use crate::open::Dump;
-use dump_core::{Container, Fault, PageBitmap, Pfn, PfnRange, Result, Vouched, share_out};
+use dump_core::{Container, Fault, PageBitmap, Pfn, PfnRange, ReadAt, Result, Vouched, share_out};
+use dump_sum::Sums;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Pages that a worker takes at a time, and that it looks at at once.
 const PAGES_PER_TURN: u64 = 1 << 12;
@@ -82,6 +84,48 @@ impl Dump {
             lines.push(format!("{pages} pages: {kind}; the first {first}"));
         }
         Ok(Checked { damage: lines, vouched: survey.vouched })
+    }
+}
+
+impl Dump {
+    /// Compares the dump's file with checksums that were made when it was written, on all workers of the current rayon
+    /// pool; returns a line for each stretch that is not as it was, with the pages that it belongs to.
+    ///
+    /// # Errors
+    /// If the length of the file cannot be had.
+    pub fn check_sums(&self, file: &dyn ReadAt, sums: &Sums) -> Result<Vec<String>> {
+        let bad = share_out(
+            sums.blocks(),
+            || file.reader(),
+            |reader, (range, hash)| (!Sums::holds(reader.as_mut(), (range.clone(), hash))).then_some(range),
+        );
+        let mut stretches: Vec<Range<u64>> = Vec::new();
+        for range in bad.into_iter().flatten() {
+            match stretches.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => stretches.push(range),
+            }
+        }
+        let mut lines: Vec<String> = stretches.iter().map(|range| self.stretch(range)).collect();
+        let (len, was) = (file.len()?, sums.file_len());
+        if len != was {
+            lines.push(format!("has {len} bytes, and had {was} when its checksums were made"));
+        }
+        Ok(lines)
+    }
+
+    fn stretch(&self, range: &Range<u64>) -> String {
+        // offsets of a file that is wrapped are not those of the container
+        let pages = if self.layers().is_empty() { self.container().pages_in(range.clone()) } else { Ok(Vec::new()) };
+        let pages = pages.unwrap_or_default();
+        let whose = match (pages.first(), pages.last()) {
+            (Some(first), Some(last)) => {
+                let count: u64 = pages.iter().map(|pages| pages.len()).sum();
+                format!(", of {count} pages within pfns {}..{}", first.start, last.end)
+            }
+            _ => String::new(),
+        };
+        format!("bytes {:#x}..{:#x} are not as its checksums have them{whose}", range.start, range.end)
     }
 }
 

@@ -138,3 +138,4 @@ pub use dump_kernel::{
     Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo,
 };
 pub use dump_pipe::{Counts, NullOutput, Outcome};
+pub use dump_sum::{Summed, Sums};

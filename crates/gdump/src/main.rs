@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod checksum;
 mod cmd;
 mod exit;
 mod interrupt;

@@ -63,6 +63,8 @@ pub struct Conversion {
     pub force: bool,
     /// Whether nothing is written.
     pub dry_run: bool,
+    /// Whether checksums are written beside the outputs.
+    pub checksum: bool,
     /// Whether a class of pages that cannot be identified is an error.
     pub strict: bool,
     /// Worker threads.
@@ -239,6 +241,9 @@ impl Conversion {
         if !self.can(Abilities::SPLITS) && (self.outputs.len() > 1 || self.pfn_range.is_some()) {
             return Err(format!("{name} dumps cannot be split"));
         }
+        if self.checksum && self.to_stdout() {
+            return Err("--checksum writes a file beside the output and cannot be combined with -F".to_owned());
+        }
         if self.pfn_range.is_some() && self.outputs.len() > 1 {
             return Err("--pfn-range writes one part and cannot be combined with --split".to_owned());
         }
@@ -271,6 +276,7 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
         pfn_range: args.pfn_range,
         force: args.force,
         dry_run: args.dry_run,
+        checksum: args.checksum,
         strict: args.strict,
         threads: threads(args.num_threads, messages),
         max_memory: args.max_memory,

@@ -1,5 +1,6 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and compressed.
 
+use crate::checksum;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
@@ -9,7 +10,7 @@ use crate::report::Report;
 use crate::target::{self, Target};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    PageSize, Result, SourceMemory,
+    PageSize, Result, SourceMemory, Summed, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -18,6 +19,10 @@ use dump::{
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
 pub fn run(plan: &Plan) -> Result<Exit> {
     target::check(plan)?;
+    if plan.checksum {
+        let beside = plan.outputs.iter().map(|path| checksum::path_of(path));
+        beside.into_iter().try_for_each(|path| target::check_path(&path, &plan.inputs.paths, plan.force))?;
+    }
     let interrupt = Interrupt::listen();
     let budget = Budget::new(plan.max_memory);
     if budget.bytes() < Budget::least() {
@@ -112,6 +117,8 @@ impl Attempt<'_> {
             .map_err(|e| e.within(self.image.name()))?;
         let targets = Target::create_all(self.plan)?;
         let outputs: Vec<_> = targets.iter().map(Target::output).collect();
+        let summed: Vec<Summed<'_>> = if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
+        let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
         let converted = match conversion.run(&outputs) {
             Ok(converted) => finish(&targets, converted),
@@ -123,9 +130,28 @@ impl Attempt<'_> {
             target::remove(&self.plan.outputs);
             return Ok(self.retry(retry));
         }
+        let summed = self.write_sums(summed);
         let exit = self.conclude(&converted, &Report::new(&converted));
         self.print_memory(converted.window);
-        Ok(Next::Done(exit))
+        Ok(Next::Done(if summed { exit } else { Exit::Failed }))
+    }
+
+    /// Writes checksums beside the outputs, and says where that fails; removes those of what was overwritten.
+    fn write_sums(&self, summed: Vec<Summed<'_>>) -> bool {
+        if !self.sums() {
+            self.plan.outputs.iter().filter(|_| !self.plan.dry_run).for_each(|path| checksum::forget(path));
+            return true;
+        }
+        let written = self.plan.outputs.iter().zip(summed).map(|(path, summed)| {
+            let done = checksum::write(path, summed, self.plan.force);
+            done.map_err(|e| self.plan.messages.error(&e.to_string())).is_ok()
+        });
+        written.fold(true, |all, one| all && one)
+    }
+
+    /// Whether checksums are written beside the outputs.
+    fn sums(&self) -> bool {
+        self.plan.checksum && !self.plan.dry_run
     }
 
     fn options(&self, level: DumpLevel) -> ConvertOptions {

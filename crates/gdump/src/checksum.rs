@@ -1,0 +1,57 @@
+//! Files of checksums beside dumps.
+
+use crate::target;
+use dump::{Error, InputFile, OutputFile, Result, Summed, Sums, WriteAt};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// The file with the checksums of the dump at `path`.
+pub fn path_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".sum");
+    PathBuf::from(name)
+}
+
+/// Writes the checksums of the dump that was written to `path` through `summed`.
+///
+/// # Errors
+/// If the dump cannot be read, or the file not be written.
+pub fn write(path: &Path, summed: Summed<'_>, force: bool) -> Result<()> {
+    let beside = path_of(path);
+    let done = (|| {
+        let sums = summed.sums(&open(path)?)?;
+        let output = OutputFile::new(target::create(&beside, force)?);
+        output.write_at(0, sums.to_text().as_bytes())?;
+        output.sync()
+    })();
+    done.map_err(|e| e.within(beside.display()))
+}
+
+/// The checksums of the dump at `path`, if it has some, and its file.
+///
+/// # Errors
+/// If they are there and cannot be read.
+pub fn read(path: &Path) -> Result<Option<(InputFile, Sums)>> {
+    let beside = path_of(path);
+    if !fs::metadata(&beside).is_ok_and(|meta| meta.is_file()) {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(&beside).map_err(Error::from);
+    let sums = text.and_then(|text| Sums::parse(&text)).map_err(|e| e.within(beside.display()))?;
+    Ok(Some((open(path)?, sums)))
+}
+
+/// Removes checksums of a dump that was at `path` before; another file of that name stays.
+pub fn forget(path: &Path) {
+    let beside = path_of(path);
+    if fs::read_to_string(&beside).is_ok_and(|text| Sums::parse(&text).is_ok()) {
+        let _ = fs::remove_file(&beside); // if it stays, a check says that it does not fit
+    }
+}
+
+fn open(path: &Path) -> Result<InputFile> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    Ok(InputFile::unmapped(file, len))
+}
