@@ -20,7 +20,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-filter", &["dump-core", "dump-kernel"]),
     (
         "dump",
-        &["dump-core", "dump-elf", "dump-filter", "dump-flat", "dump-kdump", "dump-kernel", "dump-pipe", "dump-raw", "dump-sum"],
+        &[
+            "dump-core",
+            "dump-elf",
+            "dump-filter",
+            "dump-flat",
+            "dump-kdump",
+            "dump-kernel",
+            "dump-pipe",
+            "dump-raw",
+            "dump-sum",
+        ],
     ),
     // the program knows formats and kernels through the library alone
     ("gdump", &["dump"]),

@@ -140,7 +140,8 @@ fn damaged_headers_are_made_up_from_each_other() {
     gdump_ok(&["-c", "-d", "31", text(&tiny().vmcore), text(&path)]);
     let (whole, vmcore) = (Whole::of(path), elf(&tiny().vmcore));
     let damaged = dir.path().join("damaged");
-    for (name, at, len) in [("main header", 0, 4096), ("signature", 0, 8), ("block_size", 428, 4), ("sub header", 4096, 4096)]
+    for (name, at, len) in
+        [("main header", 0, 4096), ("signature", 0, 8), ("block_size", 428, 4), ("sub header", 4096, 4096)]
     {
         let mut bytes = whole.bytes.clone();
         bytes[at..at + len].copy_from_slice(&noise(at, len));
@@ -157,7 +158,8 @@ fn damaged_headers_are_made_up_from_each_other() {
 fn pages_are_found_without_their_descriptors() {
     let dir = scratch();
     let (full, path) = (dir.path().join("full"), dir.path().join("whole"));
-    let kernel = dump_synth::KernelBuilder::new(dump_synth::Era::V6_12).recipe("ram 0..0x400\nanon 0x100..0x400").build();
+    let kernel =
+        dump_synth::KernelBuilder::new(dump_synth::Era::V6_12).recipe("ram 0..0x400\nanon 0x100..0x400").build();
     let mut core = kernel.elf();
     for load in &mut core.loads {
         let zero = load.data.chunks_mut(4096).filter(|page| page.iter().all(|byte| *byte == 0));
@@ -237,7 +239,9 @@ fn a_stream_without_its_start_or_end_gives_what_it_holds() {
     let stream = gdump(&["-F", "-c", "-d", "31", text(&tiny().vmcore)]).stdout;
     let vmcore = elf(&tiny().vmcore);
     let noisy = [&noise(1, 4096), &stream[4096..]].concat();
-    for (name, bytes) in [("without", &stream[4096..]), ("noisy", &noisy), ("without an end", &stream[..stream.len() - 16])] {
+    for (name, bytes) in
+        [("without", &stream[4096..]), ("noisy", &noisy), ("without an end", &stream[..stream.len() - 16])]
+    {
         std::fs::write(&damaged, bytes).unwrap();
         assert_eq!(repaired(&damaged, &vmcore, &whole), Some(whole.pages.len()), "{name}");
     }
@@ -256,7 +260,9 @@ fn an_elf_core_with_damaged_program_headers_gives_the_rest() {
     let vmcore = elf(&tiny().vmcore);
     let count = usize::from(u16::from_le_bytes(bytes[56..58].try_into().unwrap()));
     let all = (0..vmcore.end_pfn(4096)).filter(|pfn| vmcore.page(*pfn, 4096).is_some()).count();
-    for at in [0, 16, 32, 54].into_iter().chain((0..count).flat_map(|n| [64 + 56 * n, 64 + 56 * n + 10, 64 + 56 * n + 28])) {
+    for at in
+        [0, 16, 32, 54].into_iter().chain((0..count).flat_map(|n| [64 + 56 * n, 64 + 56 * n + 10, 64 + 56 * n + 28]))
+    {
         let mut noisy = bytes.clone();
         noisy[at..at + 8].copy_from_slice(&noise(at, 8));
         std::fs::write(&damaged, &noisy).unwrap();

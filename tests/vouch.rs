@@ -150,7 +150,9 @@ fn checksums_name_damaged_pages() {
     let dir = scratch();
     let out = dir.path().join("out");
     let (vmcore, sums) = (text(&tiny().vmcore), dir.path().join("out.sum"));
-    for options in [&["-d", "31"][..], &["-c", "-d", "31", "--num-threads", "3"], &["-E", "-d", "1"], &["--format", "lime"]] {
+    for options in
+        [&["-d", "31"][..], &["-c", "-d", "31", "--num-threads", "3"], &["-E", "-d", "1"], &["--format", "lime"]]
+    {
         gdump_ok(&[options, &["-f", "--checksum", vmcore, text(&out)]].concat());
         let said = gdump_ok(&["check", text(&out)]);
         assert!(said.contains("no damage found") && said.contains("out.sum"), "{options:?}: {said}");

@@ -8,7 +8,7 @@
 
 use crate::container::ElfCore;
 use crate::header::{FileHeader, ProgramHeader, Sizes};
-use dump_core::{Bytes, ByteOrder, Container, Error, FieldsMut, Machine, Part, ReadAt, Result, WordSize};
+use dump_core::{ByteOrder, Bytes, Container, Error, FieldsMut, Machine, Part, ReadAt, Result, WordSize};
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE, PT_NULL};
 use std::collections::BTreeMap;
 

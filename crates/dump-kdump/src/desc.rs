@@ -66,7 +66,10 @@ impl PageDesc {
     ///
     /// # Errors
     /// What is wrong with size or flags.
-    pub(crate) fn stored_len(&self, page: usize) -> std::result::Result<(usize, Option<&'static Codec>), (Damage, String)> {
+    pub(crate) fn stored_len(
+        &self,
+        page: usize,
+    ) -> std::result::Result<(usize, Option<&'static Codec>), (Damage, String)> {
         let PageDesc { size, flags, .. } = *self;
         let codec = self.codec().ok_or_else(|| (Damage::Flags, format!("unknown flags {flags:#x}")))?;
         let bytes = size as usize;

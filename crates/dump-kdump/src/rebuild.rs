@@ -5,7 +5,7 @@
 //! right if the table begins where it must then, and has as many descriptors before the first page's data as the 2nd
 //! bitmap has pages.
 
-use dump_core::{Bytes, ByteOrder, Error, Notes, PageSize, Pfn, ReadAt, Result, UtsName, WordSize};
+use dump_core::{ByteOrder, Bytes, Error, Notes, PageSize, Pfn, ReadAt, Result, UtsName, WordSize};
 
 use crate::desc::PageDesc;
 use crate::header::{Abi, FileRange, Header, MainHeader, SubHeader, VERSION};
@@ -124,7 +124,8 @@ fn is_right(file: &Bytes, header: &Header) -> bool {
     let (mut input, end) = (file.reader(), Pfn(header.sub.max_mapnr));
     let Ok(held) = Ranked::read(input.as_mut(), layout.bitmap2(), end) else { return false };
     let all = held.rank(end);
-    let here = if header.sub.split { held.rank(Pfn(header.sub.end_pfn)) - held.rank(Pfn(header.sub.start_pfn)) } else { all };
+    let here =
+        if header.sub.split { held.rank(Pfn(header.sub.end_pfn)) - held.rank(Pfn(header.sub.start_pfn)) } else { all };
     if here == 0 {
         return false;
     }

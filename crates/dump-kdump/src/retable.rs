@@ -167,9 +167,10 @@ impl Walk<'_> {
         let last = (rank + 1 + LOOK_AHEAD).min(descriptors_there(self.head));
         let len = (last - rank - 1) as usize * PageDesc::SIZE;
         let at = self.head.layout.descriptor(rank + 1).unwrap_or(u64::MAX);
-        let next = input.view(at, len).ok().and_then(|bytes| {
-            descriptors(bytes, &self.head.header).find(|next| !self.is_zero(next))
-        });
+        let next = input
+            .view(at, len)
+            .ok()
+            .and_then(|bytes| descriptors(bytes, &self.head.header).find(|next| !self.is_zero(next)));
         if next.is_some_and(|next| next.offset == end && self.end_of(&next).is_some()) {
             return true;
         }

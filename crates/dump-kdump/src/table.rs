@@ -44,7 +44,13 @@ pub(crate) enum SharedZero {
 impl Table {
     /// Looks at the first of the `here` descriptors that the file has of the `all` that the 2nd bitmap counts, which a
     /// part of a split dump shares with others. `None` if there cannot be so many.
-    pub(crate) fn read(input: &mut dyn ByteReader, header: &Header, layout: &Layout, all: u64, here: u64) -> Option<Table> {
+    pub(crate) fn read(
+        input: &mut dyn ByteReader,
+        header: &Header,
+        layout: &Layout,
+        all: u64,
+        here: u64,
+    ) -> Option<Table> {
         let (end, page) = (layout.descriptor(all)?, header.page_size.bytes());
         let first = first_descriptors(input, header, layout, here);
         let zero = shared_zero(input, page, end, &first);
@@ -102,7 +108,8 @@ fn trouble(input: &mut dyn ByteReader, header: &Header, layout: &Layout, end: u6
     }
     // behind a page of zeros, where the first descriptors have none of it
     let starts = [lowest, lowest.saturating_sub(page)];
-    let more = starts.into_iter().filter(|start| *start > end && (start - end) % size == 0).map(|start| (start - end) / size);
+    let more =
+        starts.into_iter().filter(|start| *start > end && (start - end) % size == 0).map(|start| (start - end) / size);
     let there = |more: &u64| {
         let bytes = input.view(end, (*more).min(LOOKED_AT) as usize * PageDesc::SIZE).unwrap_or_default();
         // a part of a split dump has room there for the descriptors of others

@@ -58,7 +58,8 @@ impl Sums {
             line.ok_or_else(|| Error::corrupt(format!("checksums: no line \"{key}\"")))
         };
         let number = |text: &str| text.parse().map_err(|_| Error::corrupt(format!("checksums: {text:?} is no number")));
-        let hash = |text: &str| Hash::from_hex(text).map_err(|_| Error::corrupt(format!("checksums: {text:?} is no hash")));
+        let hash =
+            |text: &str| Hash::from_hex(text).map_err(|_| Error::corrupt(format!("checksums: {text:?} is no hash")));
         let kind = value("hash")?;
         if kind != "blake3" {
             return Err(Error::unsupported(format!("checksums of kind {kind:?}, expected \"blake3\"")));

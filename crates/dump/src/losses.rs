@@ -149,6 +149,9 @@ mod tests {
     #[test]
     fn a_few_are_named() {
         assert_eq!(of(&[(5, 6)]).first_few(), "pfn 0x5");
-        assert_eq!(of(&[(1, 2), (4, 6), (8, 9), (10, 11), (20, 30)]).first_few(), "pfn 0x1, 0x4..0x6, 0x8, 0xa and 10 more");
+        assert_eq!(
+            of(&[(1, 2), (4, 6), (8, 9), (10, 11), (20, 30)]).first_few(),
+            "pfn 0x1, 0x4..0x6, 0x8, 0xa and 10 more"
+        );
     }
 }

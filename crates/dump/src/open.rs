@@ -154,7 +154,9 @@ fn salvaged(paths: &[PathBuf], names: &[String], opening: &Opening, watch: &dyn 
         let opened = Layers::open(path, opening.mapped, watch).map_err(|e| e.within(name))?;
         let (mut bytes, mut prefix, mut cut) = (SharedBytes::new(opened.bytes), opened.prefix, opened.damage);
         layers = opened.names;
-        if let Some(stream) = probe(&prefix, &opening.options).is_none().then(|| salvage::beheaded(bytes.clone(), watch)) {
+        if let Some(stream) =
+            probe(&prefix, &opening.options).is_none().then(|| salvage::beheaded(bytes.clone(), watch))
+        {
             if let Some(image) = stream.transpose().map_err(|e| e.within(name))? {
                 layers.push("flattened");
                 cut = cut.or(image.truncation());

@@ -1,7 +1,7 @@
 //! Opening dumps that are damaged, to read what is certain of them.
 
 use crate::formats::probe;
-use dump_core::{Bytes, ByteReader, Container, Error, ErrorKind, OpenOptions, Part, ReadAt, Result, Stretch, Watch};
+use dump_core::{ByteReader, Bytes, Container, Error, ErrorKind, OpenOptions, Part, ReadAt, Result, Stretch, Watch};
 use dump_flat::{Beheaded, FlatIndex};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Files of checksums beside dumps.
 
 use crate::target;
-use dump::{Error, InputFile, OutputFile, Result, Summed, Sums, WriteAt};
+use dump::{Error, ErrorKind, InputFile, OutputFile, Result, Summed, Sums, WriteAt};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub fn write(path: &Path, summed: Summed<'_>, force: bool) -> Result<()> {
     done.map_err(|e| e.within(beside.display()))
 }
 
-/// The checksums of the dump at `path`, if it has some, and its file.
+/// The checksums of the dump at `path`, if gdump put some beside it, and its file.
 ///
 /// # Errors
 /// If they are there and cannot be read.
@@ -37,9 +37,11 @@ pub fn read(path: &Path) -> Result<Option<(InputFile, Sums)>> {
     if !fs::metadata(&beside).is_ok_and(|meta| meta.is_file()) {
         return Ok(None);
     }
-    let text = fs::read_to_string(&beside).map_err(Error::from);
-    let sums = text.and_then(|text| Sums::parse(&text)).map_err(|e| e.within(beside.display()))?;
-    Ok(Some((open(path)?, sums)))
+    match fs::read_to_string(&beside).map_err(Error::from).and_then(|text| Sums::parse(&text)) {
+        Ok(sums) => Ok(Some((open(path)?, sums))),
+        Err(e) if e.kind() == ErrorKind::BadMagic => Ok(None), // somebody else's
+        Err(e) => Err(e.within(beside.display())),
+    }
 }
 
 /// Removes checksums of a dump that was at `path` before; another file of that name stays.

@@ -117,7 +117,8 @@ impl Attempt<'_> {
             .map_err(|e| e.within(self.image.name()))?;
         let targets = Target::create_all(self.plan)?;
         let outputs: Vec<_> = targets.iter().map(Target::output).collect();
-        let summed: Vec<Summed<'_>> = if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
+        let summed: Vec<Summed<'_>> =
+            if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
         let converted = match conversion.run(&outputs) {

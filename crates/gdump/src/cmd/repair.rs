@@ -7,8 +7,8 @@ use crate::plan::RepairPlan;
 use crate::progress::Progress;
 use crate::target;
 use dump::{
-    Abilities, Conversion, ConvertOptions, Converted, Dump, Error, InputFile, Opening, OutputFile, PageSize,
-    PfnRange, Result,
+    Abilities, Conversion, ConvertOptions, Converted, Dump, Error, InputFile, Opening, OutputFile, PageSize, PfnRange,
+    Result,
 };
 use std::fmt::Write;
 
