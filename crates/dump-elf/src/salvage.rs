@@ -30,8 +30,9 @@ pub fn salvage(parts: Vec<Part>) -> Result<Box<dyn Container>> {
     let (header, headers) = headers(&bytes)?;
     let judged = judged(&headers, header.phoff, bytes.len()?);
     let front = front(header, &headers, &judged);
+    let memory = believed(&headers, &judged);
     let left_out: Vec<String> = (0..headers.len())
-        .filter(|i| !judged[*i] && !is_covered(&headers[*i], &headers, &judged))
+        .filter(|i| !judged[*i] && !is_covered(&headers[*i], &memory))
         .map(|i| i.to_string())
         .collect();
     let core = ElfCore::open(Refronted { front, rest: bytes })?;
@@ -121,7 +122,7 @@ fn counted(file: &dyn ReadAt, header: &FileHeader) -> Result<(u64, u64)> {
             break; // a stretch of headers that none stands in is memory
         }
     }
-    Ok((last, (end - header.phoff) / size))
+    Ok((last, end.saturating_sub(header.phoff) / size))
 }
 
 /// Which program headers are to be believed.
@@ -135,39 +136,59 @@ fn judged(headers: &[ProgramHeader], phoff: u64, len: u64) -> Vec<bool> {
     let mut distances: BTreeMap<u64, u64> = BTreeMap::new();
     let mapped = loads(&good).into_iter().filter(|i| headers[*i].vaddr != 0);
     for load in mapped.map(|i| &headers[i]) {
-        *distances.entry(load.vaddr.wrapping_sub(load.paddr)).or_default() += load.memsz;
+        let bytes = distances.entry(load.vaddr.wrapping_sub(load.paddr)).or_default();
+        *bytes = load.memsz.saturating_add(*bytes);
     }
     let usual = distances.iter().max_by_key(|(_, bytes)| **bytes).map(|(distance, _)| *distance);
     let all = loads(&good);
     for i in &all {
         let load = &headers[*i];
-        let off = load.vaddr != 0 && usual.is_some_and(|usual| load.vaddr.wrapping_sub(load.paddr) != usual);
-        let twice = all.iter().filter(|other| *other != i).any(|other| clash(load, &headers[*other]));
-        good[*i] = !off && !twice;
+        good[*i] = load.vaddr == 0 || usual.is_none_or(|usual| load.vaddr.wrapping_sub(load.paddr) == usual);
     }
+    let unmapped: Vec<usize> = all.iter().copied().filter(|i| headers[*i].vaddr == 0).collect();
+    let in_file = clashing(&all, |i| (headers[i].offset, headers[i].filesz));
+    let in_memory = clashing(&unmapped, |i| (headers[i].paddr, headers[i].memsz));
+    in_file.into_iter().chain(in_memory).for_each(|i| good[i] = false);
     good
 }
 
-/// Whether other segments, which are believed, have all of the memory of a segment.
-fn is_covered(load: &ProgramHeader, headers: &[ProgramHeader], good: &[bool]) -> bool {
-    let (mut at, end) = (load.paddr, load.paddr.saturating_add(load.memsz));
-    let believed = || headers.iter().zip(good).filter(|(other, good)| **good && other.kind == PT_LOAD);
-    while at < end {
-        let next = believed().filter(|(other, _)| other.paddr <= at).map(|(other, _)| other.paddr + other.filesz).max();
-        match next.filter(|next| *next > at) {
-            Some(next) => at = next,
-            None => return false,
+/// Those of `all` that share bytes with another, given where each begins and how long it is.
+fn clashing(all: &[usize], range: impl Fn(usize) -> (u64, u64)) -> Vec<usize> {
+    let mut sorted: Vec<usize> = all.iter().copied().filter(|i| range(*i).1 != 0).collect();
+    sorted.sort_by_key(|i| range(*i));
+    let (mut clash, mut furthest): (Vec<usize>, Option<(u64, usize)>) = (Vec::new(), None);
+    for i in sorted {
+        let (start, len) = range(i);
+        let end = start.saturating_add(len);
+        if let Some((_, other)) = furthest.filter(|(furthest, _)| start < *furthest) {
+            clash.extend([i, other]);
         }
+        furthest = furthest.max(Some((end, i)));
     }
-    load.kind == PT_LOAD
+    clash
 }
 
-/// Whether two segments cannot both be right: they share bytes of the file, or memory that is mapped nowhere twice.
-fn clash(one: &ProgramHeader, other: &ProgramHeader) -> bool {
-    let meet = |a: u64, a_len: u64, b: u64, b_len: u64| a_len != 0 && b_len != 0 && a < b + b_len && b < a + a_len;
-    let unmapped = one.vaddr == 0 && other.vaddr == 0;
-    meet(one.offset, one.filesz, other.offset, other.filesz)
-        || (unmapped && meet(one.paddr, one.memsz, other.paddr, other.memsz))
+/// Physical memory that the file has by the segments that are believed, ascending, joined where it touches.
+fn believed(headers: &[ProgramHeader], good: &[bool]) -> Vec<(u64, u64)> {
+    let loads = headers.iter().zip(good).filter(|(load, good)| **good && load.kind == PT_LOAD);
+    let mut ranges: Vec<(u64, u64)> =
+        loads.map(|(load, _)| (load.paddr, load.paddr.saturating_add(load.filesz))).collect();
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (start, end) in ranges {
+        match joined.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => joined.push((start, end)),
+        }
+    }
+    joined
+}
+
+/// Whether `memory`, ascending, has all of a segment's.
+fn is_covered(load: &ProgramHeader, memory: &[(u64, u64)]) -> bool {
+    let at = memory.partition_point(|(_, end)| *end <= load.paddr);
+    let covers = |(start, end): &(u64, u64)| *start <= load.paddr && load.paddr.saturating_add(load.memsz) <= *end;
+    load.kind == PT_LOAD && memory.get(at).is_some_and(covers)
 }
 
 fn makes_sense(header: &ProgramHeader, phoff: u64, len: u64) -> bool {

@@ -147,7 +147,7 @@ impl Attempt<'_> {
             let done = checksum::write(path, summed, self.plan.force);
             done.map_err(|e| self.plan.messages.error(&e.to_string())).is_ok()
         });
-        written.fold(true, |all, one| all && one)
+        written.filter(|written| !written).count() == 0 // all are tried
     }
 
     /// Whether checksums are written beside the outputs.
