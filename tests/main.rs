@@ -17,4 +17,6 @@ mod outputs;
 mod packed;
 mod readers;
 mod rearrange;
+mod repair;
 mod support;
+mod vouch;

@@ -26,7 +26,7 @@ pub enum Content<'a> {
     Bytes(&'a [u8]),
     /// Zeros, known without reading.
     Zero,
-    /// One page, still compressed with a codec that the caller takes.
+    /// One page, still compressed with a codec that the caller takes; the source has seen that it decompresses.
     Compressed {
         /// How it is compressed.
         codec: CodecId,

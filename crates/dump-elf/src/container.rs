@@ -80,6 +80,11 @@ impl<R: ReadAt> ElfCore<R> {
         Ok(ElfCore { pages, header, flavor, filtered, qnx, damage, claims, conflicting, faults })
     }
 
+    /// The same, known to be damaged.
+    pub(crate) fn with_damage(self, damage: Error) -> ElfCore<R> {
+        ElfCore { damage: Some(damage), ..self }
+    }
+
     /// Who made it.
     pub fn flavor(&self) -> Flavor {
         self.flavor

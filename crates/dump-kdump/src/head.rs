@@ -4,13 +4,16 @@
 
 use std::sync::Arc;
 
-use dump_core::{ByteReader, Claim, DumpMeta, Error, Machine, Notes, Pfn, PfnRange, ReadAt, Result, UtsName, is_zero};
+use dump_core::{ByteReader, Claim, DumpMeta, Error, Machine, Notes, Pfn, PfnRange, ReadAt, Result, UtsName};
 
+use crate::codec::Codec;
 use crate::desc::PageDesc;
 use crate::header::{FileRange, Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE};
 use crate::header_faults;
 use crate::layout::Layout;
 use crate::rank::{self, Ranked};
+use crate::retable::Retable;
+use crate::table::Table;
 
 /// Longest notes that are read: a thousand times what a machine with a thousand CPUs has.
 const MAX_NOTES: u64 = 256 << 20;
@@ -31,14 +34,18 @@ pub(crate) struct Head {
     pub(crate) held: Arc<Ranked>,
     /// The page frames that this file answers for.
     pub(crate) part: PfnRange,
-    /// Where a page of zeros lies that others share.
-    pub(crate) zero_at: Option<u64>,
+    /// Where descriptors end and data begin.
+    pub(crate) table: Table,
     /// What is wrong with the headers although the file can be read.
     pub(crate) faults: Vec<Error>,
     /// Where the 1st bitmap is; the 2nd's place in files that have but one.
-    ram_at: u64,
+    pub(crate) ram_at: u64,
+    /// Where the 2nd bitmap is.
+    pub(crate) held_at: u64,
     /// Rank of the part's first page, which has descriptor 0.
     base: u64,
+    /// Descriptors that are not believed, where the file is read to save what can be.
+    pub(crate) retable: Option<Retable>,
 }
 
 impl Head {
@@ -47,8 +54,15 @@ impl Head {
     /// # Errors
     /// As [`KdumpFile::open`](crate::KdumpFile::open).
     pub(crate) fn read(file: &dyn ReadAt) -> Result<Head> {
+        Head::of(file, Header::read(file)?)
+    }
+
+    /// Reads all but the headers.
+    ///
+    /// # Errors
+    /// As [`read`](Head::read).
+    pub(crate) fn of(file: &dyn ReadAt, header: Header) -> Result<Head> {
         let file_len = file.len()?;
-        let header = Header::read(file)?;
         let layout = Layout::of(&header.main, header.page_size);
         let end = Pfn(header.sub.max_mapnr);
         let (ram_at, held_at) = bitmaps(&header, &layout)?;
@@ -60,13 +74,15 @@ impl Head {
         let meta = meta(file, file_len, &header, &mut faults)?;
         let held = Ranked::read(file.reader().as_mut(), held_at, end)?;
         let base = held.rank(part.start);
-        let table_end = layout.descriptor(held.rank(end));
-        let zero_at = shared_zero(file, &header, table_end);
-        if part.is_empty() && table_end.is_some_and(|end| end + (header.page_size.bytes() as u64) < file_len) {
+        let (all, here) = (held.rank(end), held.rank(part.end) - base);
+        let table = Table::read(file.reader().as_mut(), &header, &layout, all, here);
+        let table = table.ok_or_else(|| Error::corrupt(format!("{all} pages, too many for any file")))?;
+        if part.is_empty() && table.end + (header.page_size.bytes() as u64) < file_len {
             let text = format!("a part of no pages (start_pfn and end_pfn are {}), but there are data", part.start);
             faults.push(Error::corrupt(text).within("sub header"));
         }
-        Ok(Head { file_len, header, layout, meta, held: Arc::new(held), part, zero_at, faults, ram_at, base })
+        let held = Arc::new(held);
+        Ok(Head { file_len, header, layout, meta, held, part, table, faults, ram_at, held_at, base, retable: None })
     }
 
     /// The number of the descriptor of `pfn`, which is of this part.
@@ -94,6 +110,16 @@ impl Head {
             at = run.end;
         }
         Ok(first)
+    }
+
+    /// The codec that the header names.
+    pub(crate) fn codec(&self) -> Option<&'static Codec> {
+        Codec::of_status(self.header.main.status)
+    }
+
+    /// How many pages this part has, and descriptors.
+    pub(crate) fn pages(&self) -> u64 {
+        self.rank(self.part.end)
     }
 
     /// Hands over the runs of RAM in `run`.
@@ -141,14 +167,6 @@ fn part_of(header: &Header) -> Result<PfnRange> {
         )));
     }
     Ok(PfnRange::new(Pfn(sub.start_pfn), Pfn(sub.end_pfn)))
-}
-
-/// The first page of data, if that is one of zeros: makedumpfile and QEMU put the one there that zero pages share. Seen
-/// once, its descriptors need no reading.
-fn shared_zero(file: &dyn ReadAt, header: &Header, data_at: Option<u64>) -> Option<u64> {
-    let mut page = vec![0; header.page_size.bytes()];
-    file.read_exact_at(data_at?, &mut page).ok()?;
-    is_zero(&page).then_some(data_at?)
 }
 
 fn read_range(file: &dyn ReadAt, file_len: u64, at: FileRange, most: u64, what: &str) -> Result<Vec<u8>> {

@@ -447,6 +447,20 @@ impl Header {
 }
 
 impl Header {
+    /// Whether both headers say the same, as far as both say it.
+    pub(crate) fn agrees(&self) -> bool {
+        let (main, sub) = (&self.main, &self.sub);
+        let notes_at = self.page_size.bytes() as u64 + self.abi.sub_len() as u64;
+        let notes = main.version < 4 || sub.notes == FileRange::default() || sub.notes.offset == notes_at;
+        let level = (0..=31).contains(&sub.dump_level);
+        notes && level && u64::from(main.max_mapnr) == sub.max_mapnr.min(u64::from(u32::MAX))
+    }
+
+    /// Whether the sub header, if it is not made up, can say that the file is a part.
+    pub(crate) fn says_split(&self) -> bool {
+        !self.sub.notes.is_empty()
+    }
+
     /// What flags the file as incomplete: it takes the main header alone. To be opened then the file must reach to the
     /// end of its bitmaps.
     ///

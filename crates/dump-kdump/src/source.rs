@@ -6,11 +6,12 @@
 //! Opening reads headers, notes and the 2nd bitmap, which is held; of the 1st only the stretches that are asked about,
 //! and of the descriptors only those of the pages visited.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dump_core::{
     Claim, Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, Pfn,
-    PfnRange, ReadAt, Result,
+    PfnRange, ReadAt, Result, Survey,
 };
 
 use crate::codec::Codec;
@@ -20,6 +21,7 @@ use crate::header::Header;
 use crate::layout::Layout;
 use crate::rank::Ranked;
 use crate::reader::KdumpReader;
+use crate::survey;
 
 /// A kdump file, or one part of a split dump.
 pub struct KdumpFile<R> {
@@ -36,6 +38,11 @@ impl<R: ReadAt> KdumpFile<R> {
     pub fn open(file: R) -> Result<KdumpFile<R>> {
         let head = Head::read(&file)?;
         Ok(KdumpFile { file, head })
+    }
+
+    /// Opens a file of which parts are damaged, to read what is certain: see [`salvage`](crate::salvage).
+    pub(crate) fn of(file: R, head: Head) -> KdumpFile<R> {
+        KdumpFile { file, head }
     }
 
     /// Both headers as they were decoded.
@@ -114,8 +121,20 @@ impl<R: ReadAt> Container for KdumpFile<R> {
         }
     }
 
+    fn damage(&self) -> Option<&Error> {
+        self.head.table.trouble.as_ref()
+    }
+
     fn header_faults(&self) -> &[Error] {
         &self.head.faults
+    }
+
+    fn survey(&self) -> Result<Survey> {
+        survey::survey(&self.head, self.file.reader().as_mut())
+    }
+
+    fn pages_in(&self, bytes: Range<u64>) -> Result<Vec<PfnRange>> {
+        survey::pages_in(&self.head, self.file.reader().as_mut(), &bytes)
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

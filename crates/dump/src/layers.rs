@@ -114,7 +114,8 @@ fn from_stream(stream: impl Read, total: u64, opening: &Opening, watch: &dyn Wat
     Ok(Layers { damage, names, ..Layers::of_file(file, len, false) })
 }
 
-fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
+/// The first of `bytes`, as many as decide a format.
+pub(crate) fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
     let len = usize::try_from(bytes.len()?).unwrap_or(PROBE_BYTES).min(PROBE_BYTES);
     let mut prefix = vec![0; len];
     bytes.read_exact_at(0, &mut prefix)?;

@@ -104,23 +104,27 @@ mod identity;
 mod image;
 mod incomplete;
 mod layers;
+mod losses;
 mod memory_search;
 mod oddities;
 mod open;
 mod output_file;
 mod ram;
+mod salvage;
 mod spool;
 mod unpack;
 mod view;
 
 pub use bitmaps::bitmaps;
 pub use budget::{Budget, peak};
+pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use image::Image;
 pub use incomplete::{EarlyFlag, flag_incomplete};
+pub use losses::Losses;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
 pub use unpack::unpacked;
@@ -131,7 +135,8 @@ pub use dump_core::{
     Damage, Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format,
     InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader,
     PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt,
-    Result, Span, SpanData, Stretch, UtsName, VirtAddr, Watch, WordSize, WriteAt, WriteOptions, read_pages,
+    Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions,
+    read_pages,
 };
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
@@ -139,3 +144,4 @@ pub use dump_kernel::{
     Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo,
 };
 pub use dump_pipe::{Counts, NullOutput, Outcome};
+pub use dump_sum::{Summed, Sums};

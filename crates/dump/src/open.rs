@@ -3,7 +3,8 @@
 use crate::claims;
 use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
-use crate::layers::Layers;
+use crate::layers::{self, Layers};
+use crate::salvage::{self, SharedBytes};
 use dump_core::{
     Container, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result, Watch,
 };
@@ -28,11 +29,13 @@ pub struct Opening {
     /// How long a compressed file, or what comes from a pipe, may be when it is unpacked (bytes); `None` for as long as
     /// it leaves room where temporary files are.
     pub max_unpacked: Option<u64>,
+    /// Whether a dump that is damaged is opened to read what is certain of it, and nothing else.
+    pub salvage: bool,
 }
 
 impl Default for Opening {
     fn default() -> Opening {
-        Opening { options: OpenOptions::default(), mapped: true, max_unpacked: None }
+        Opening { options: OpenOptions::default(), mapped: true, max_unpacked: None, salvage: false }
     }
 }
 
@@ -51,6 +54,9 @@ impl Dump {
     /// As [`open`](Dump::open); if the files are not parts of one dump.
     pub fn open_all(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        if opening.salvage {
+            return salvaged(paths, &names, opening, watch);
+        }
         let mut files = Vec::new();
         for (path, name) in paths.iter().zip(&names) {
             let file = File::open(path, opening, watch).map_err(|e| e.within(name))?;
@@ -149,6 +155,37 @@ impl File {
             _ => Err(unknown(&layers)),
         }
     }
+}
+
+/// What is left of a dump.
+fn salvaged(paths: &[PathBuf], names: &[String], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
+    let (mut files, mut layers, mut damage, mut format) = (Vec::new(), Vec::new(), None, None);
+    for (path, name) in paths.iter().zip(names) {
+        let opened = Layers::open(path, opening, watch).map_err(|e| e.within(name))?;
+        let (mut bytes, mut prefix, mut cut) = (SharedBytes::new(opened.bytes), opened.prefix, opened.damage);
+        layers = opened.names;
+        if let Some(stream) =
+            probe(&prefix, &opening.options).is_none().then(|| salvage::beheaded(bytes.clone(), watch))
+        {
+            if let Some(image) = stream.transpose().map_err(|e| e.within(name))? {
+                layers.push("flattened");
+                cut = cut.or(image.truncation());
+                bytes = SharedBytes::new(Box::new(image));
+                prefix = layers::prefix(&bytes.to_bytes())?;
+            }
+        }
+        format = format.or(probe(&prefix, &opening.options));
+        damage = damage.or(cut);
+        files.push((name.clone(), bytes));
+    }
+    let name = names.join(", ");
+    let container = match (salvage::open(&files, format.map(|format| format.name)), format, files.as_slice()) {
+        (Some(container), ..) => container,
+        (None, Some(format), [(_, bytes)]) => (format.open)(bytes.to_bytes(), &opening.options),
+        _ => Err(Error::unsupported("several files of a format of which only one can be saved")),
+    };
+    let container = with_page_size(container.map_err(|e| e.within(&name))?);
+    Ok(Dump { container, layers, damage, name })
 }
 
 /// The error for a file that cannot be opened as a dump.

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// Options of `gdump check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
     /// Read a FILE without headers as raw memory starting at physical address ADDR
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,

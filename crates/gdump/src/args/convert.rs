@@ -167,6 +167,11 @@ pub struct ConvertArgs {
     /// Its counts are hexadecimal.
     #[arg(long)]
     show_stats: bool,
+    /// Write checksums of DUMPFILE to DUMPFILE.sum
+    ///
+    /// gdump check compares the dump with them where they are there, and names what is damaged.
+    #[arg(long)]
+    pub checksum: bool,
     /// Do everything but write DUMPFILE
     #[arg(long)]
     pub dry_run: bool,

@@ -1,5 +1,6 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and compressed.
 
+use crate::checksum;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
@@ -9,7 +10,7 @@ use crate::report::Report;
 use crate::target::{self, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, Result, SourceMemory,
+    Outcome, PageSize, Result, SourceMemory, Summed, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -18,6 +19,11 @@ use dump::{
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
 pub fn run(plan: &Plan) -> Result<Exit> {
     target::check(plan)?;
+    if plan.checksum {
+        let beside = plan.outputs.iter().map(|path| checksum::path_of(path));
+        let inputs = target::identities(&plan.inputs.paths);
+        beside.into_iter().try_for_each(|path| target::check_path(&path, &inputs, plan.force))?;
+    }
     let interrupt = Interrupt::listen();
     let budget = Budget::new(plan.max_memory);
     if budget.bytes() < Budget::least() {
@@ -130,19 +136,43 @@ impl Attempt<'_> {
             None => targets.insert(Targets::open(self.plan)?),
         };
         targets.begin()?;
+        let outputs = targets.outputs();
+        let summed: Vec<Summed<'_>> =
+            if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
+        let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
-        let converted = match conversion.run(&targets.outputs()) {
+        let converted = match conversion.run(&outputs) {
             Ok(converted) => self.finish(targets, converted),
             Err(e) => return self.nothing_written(e, retry, targets),
         };
         let no_space = converted.outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace);
         if let (Some(e), Some(_)) = (no_space, retry) {
-            self.plan.messages.error(&format!("{}: {e}", targets.names()));
+            self.plan.messages.error(&format!("{}: {e}", targets.names(false)));
             return Ok(self.retry(retry));
         }
-        let exit = self.conclude(&converted.outcome, &Report::new(&converted), targets);
+        let summed = self.write_sums(summed, targets, self.is_whole(&converted.outcome));
+        let exit = self.conclude(&converted, &Report::new(&converted), targets);
         self.print_memory(converted.window);
-        Ok(Next::Done(exit))
+        Ok(Next::Done(if summed { exit } else { Exit::Failed }))
+    }
+
+    /// Writes checksums beside the outputs, and says where that fails; removes those of what was overwritten.
+    fn write_sums(&self, summed: Vec<Summed<'_>>, targets: &Targets, whole: bool) -> bool {
+        let paths = targets.paths(whole);
+        if !self.sums() {
+            paths.iter().for_each(|path| checksum::forget(path));
+            return true;
+        }
+        let written = paths.iter().zip(summed).map(|(path, summed)| {
+            let done = checksum::write(path, summed, self.plan.force);
+            done.map_err(|e| self.plan.messages.error(&e.to_string())).is_ok()
+        });
+        written.filter(|written| !written).count() == 0 // all are tried
+    }
+
+    /// Whether checksums are written beside the outputs.
+    fn sums(&self) -> bool {
+        self.plan.checksum && !self.plan.dry_run
     }
 
     fn can_flag(&self) -> bool {
@@ -192,7 +222,7 @@ impl Attempt<'_> {
 
     /// Not even the headers were written: tries the next level, where there is one and room is what was missing.
     fn nothing_written(&self, e: Error, retry: Option<&DumpLevel>, targets: &Targets) -> Result<Next> {
-        let e = e.within(targets.names());
+        let e = e.within(targets.names(false));
         let full = e.kind() == ErrorKind::NoSpace;
         if !full || retry.is_none() {
             targets.discard();
@@ -233,9 +263,11 @@ impl Attempt<'_> {
     }
 
     /// Says how it went.
-    fn conclude(&self, outcome: &Outcome, report: &Report<'_>, targets: &Targets) -> Exit {
+    fn conclude(&self, converted: &Converted, report: &Report<'_>, targets: &Targets) -> Exit {
+        let Converted { outcome, losses, .. } = converted;
         let messages = self.plan.messages;
-        let (input, output) = (self.image.name(), targets.names());
+        let complete = self.is_whole(outcome);
+        let (input, output) = (self.image.name(), targets.names(complete));
         if let Some(e) = &outcome.stopped {
             messages.error(&format!("{output}: {e}"));
         }
@@ -246,9 +278,11 @@ impl Attempt<'_> {
             messages
                 .error(&format!("{input}: {} pages are missing, because it is incomplete itself", outcome.counts.lost));
         }
+        if losses.pages() != 0 {
+            messages.error(&format!("{input}: what is not there: {}", losses.first_few()));
+        }
         messages.report(&report.stats());
         messages.common(&report.table());
-        let complete = self.is_whole(outcome);
         match &outcome.unflagged {
             _ if self.plan.dry_run || (outcome.is_complete() && !self.image.meta().incomplete) => {}
             _ if !self.can_flag() => {

@@ -59,7 +59,7 @@ fn open(plan: &Rearrangement) -> Result<File> {
 
 /// Flags what arrived of a dump as incomplete; what cannot be flagged is removed, for it would look complete.
 fn give_up(plan: &Rearrangement, file: &OutputPath) -> Exit {
-    let output = file.current().display();
+    let output = file.path(false).display();
     match flag(file.output().file()) {
         Ok(()) => plan.messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         Err(e) => {
