@@ -14,4 +14,5 @@ mod memory;
 mod outputs;
 mod readers;
 mod rearrange;
+mod sandbox;
 mod support;

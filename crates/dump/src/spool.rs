@@ -2,9 +2,9 @@
 
 use crate::compression::Compression;
 use dump_core::{Error, ErrorKind, Phase, Result, Watch, is_zero};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 /// Bytes written at a time; a stretch of zeros as long is left a hole.
 const BYTES_PER_WRITE: usize = 256 << 10;
@@ -30,7 +30,7 @@ pub(crate) fn spool(
     total: u64,
     watch: &dyn Watch,
 ) -> Result<Spooled> {
-    let file = tempfile::tempfile().map_err(|e| spool_error(e.into()))?;
+    let file = temporary().map_err(|e| spool_error(e.into()))?;
     watch.begin(Phase::Spool, total);
     let counted = Counted { stream, watch };
     let copied = match compression {
@@ -44,6 +44,13 @@ pub(crate) fn spool(
         Some(e) if len == 0 => Err(e),
         damage => Ok(Spooled { file, len, damage }),
     }
+}
+
+/// A file without a name that only its owner can read, whatever the umask: `/proc` has a name for it.
+fn temporary() -> io::Result<File> {
+    let file = tempfile::tempfile()?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
 }
 
 /// A stream that reports how much of it was read.
@@ -99,4 +106,14 @@ fn spool_error(e: Error) -> Error {
     let dir = std::env::temp_dir();
     e.within(format_args!("temporary file in {}", dir.display()))
         .hint("set TMPDIR to a directory with room for the dump as it is when decompressed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_file_is_its_owners() {
+        assert_eq!(temporary().unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }
