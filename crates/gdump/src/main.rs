@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod checksum;
 mod cmd;
 mod escape;
 mod exit;
@@ -48,6 +49,7 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),
+        Plan::Repair(plan) => cmd::repair::run(plan),
     };
     done.unwrap_or_else(|e| fail(plan.messages(), &e.to_string()))
 }

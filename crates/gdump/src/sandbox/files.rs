@@ -1,6 +1,7 @@
 //! Which files the process may open: with landlock, since Linux 5.13. No network, no signals to others.
 
-use crate::output_path::parent;
+use crate::checksum;
+use crate::output_path::{destination, parent};
 use crate::plan::Plan;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated,
@@ -25,37 +26,40 @@ const MAKE: BitFlags<AccessFs> = make_bitflags!(
 /// What says how much memory and how many CPUs there are to use.
 const SYSTEM: [&str; 3] = ["/proc/self", "/proc/meminfo", "/sys/fs/cgroup"];
 
-/// More links than any path leads through (MAXSYMLINKS of the kernel).
-const LINKS: usize = 40;
-
 /// The kernel's answer for a pipe or a socket: landlock does not restrict what has no place in a file system.
 const EBADFD: i32 = libc::EBADFD;
 
 /// The files that a run opens.
-pub struct Needs<'a> {
-    inputs: Vec<&'a Path>,
-    outputs: &'a [PathBuf],
+#[derive(Default)]
+pub struct Needs {
+    inputs: Vec<PathBuf>,
+    outputs: Vec<PathBuf>,
     /// Whether an input may be copied to a temporary file, decompressed.
     unpacks: bool,
 }
 
-impl<'a> Needs<'a> {
+impl Needs {
     /// Those of `plan`.
-    pub fn of(plan: &'a Plan) -> Needs<'a> {
-        let reads = |paths: &'a [PathBuf]| paths.iter().map(PathBuf::as_path).collect();
-        let only_reads = |inputs| Needs { inputs, outputs: &[], unpacks: true };
+    pub fn of(plan: &Plan) -> Needs {
+        let reads = |inputs| Needs { inputs, unpacks: true, ..Needs::default() };
         match plan {
+            Plan::Convert(plan) if plan.dry_run => reads(plan.inputs.paths.clone()),
             Plan::Convert(plan) => {
-                let outputs = if plan.dry_run { &[] } else { plan.outputs.as_slice() };
-                Needs { inputs: reads(&plan.inputs.paths), outputs, unpacks: true }
+                let checksums = plan.outputs.iter().filter(|_| plan.checksum).map(|path| checksum::path_of(path));
+                let outputs = plan.outputs.iter().cloned().chain(checksums).collect();
+                Needs { outputs, ..reads(plan.inputs.paths.clone()) }
             }
             Plan::Rearrange(plan) => {
-                let inputs = plan.input.iter().map(PathBuf::as_path).collect();
-                Needs { inputs, outputs: std::slice::from_ref(&plan.output), unpacks: false }
+                let inputs = plan.input.iter().cloned().collect();
+                Needs { inputs, outputs: vec![plan.output.clone()], unpacks: false }
             }
-            Plan::Info(plan) => only_reads(reads(&plan.inputs.paths)),
-            Plan::Check(plan) => only_reads(reads(&plan.inputs.paths)),
-            Plan::Diff(plan) => only_reads([reads(&plan.left.paths), reads(&plan.right.paths)].concat()),
+            Plan::Info(plan) => reads(plan.inputs.paths.clone()),
+            Plan::Check(plan) => {
+                let checksums = plan.inputs.paths.iter().map(|path| checksum::path_of(path));
+                reads(plan.inputs.paths.iter().cloned().chain(checksums).collect())
+            }
+            Plan::Diff(plan) => reads([&plan.left.paths[..], &plan.right.paths].concat()),
+            Plan::Repair(plan) => Needs { outputs: vec![plan.output.clone()], ..reads(plan.inputs.paths.clone()) },
         }
     }
 
@@ -65,7 +69,7 @@ impl<'a> Needs<'a> {
         let mut rules: Vec<_> = SYSTEM.iter().map(|path| read(Path::new(path))).collect();
         rules.extend(self.inputs.iter().map(|path| read(path)));
         rules.extend(self.unpacks.then(|| (std::env::temp_dir(), MAKE)));
-        for path in self.outputs {
+        for path in &self.outputs {
             match fs::metadata(path) {
                 // of a device the node alone: nothing else in /dev is written
                 Ok(meta) if !meta.is_file() => rules.push((path.clone(), WRITE)),
@@ -78,16 +82,6 @@ impl<'a> Needs<'a> {
     }
 }
 
-/// Where the file is, or will be, that `path` names: links are followed, even one that leads to nothing.
-fn destination(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    for _ in 0..LINKS {
-        let Ok(next) = fs::read_link(&path) else { break };
-        path = parent(&path).join(next);
-    }
-    path
-}
-
 /// Allows what is needed and nothing else from now on.
 ///
 /// A rule is tied to an inode, and some file systems (procfs, 9p) make a new one for a name that is looked up when
@@ -95,7 +89,7 @@ fn destination(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Why nothing is restricted.
-pub fn restrict(needs: &Needs<'_>) -> Result<Vec<PathFd>, Box<dyn Error>> {
+pub fn restrict(needs: &Needs) -> Result<Vec<PathFd>, Box<dyn Error>> {
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(TRIED))?
         .handle_access(AccessNet::from_all(TRIED))?
@@ -151,8 +145,7 @@ mod tests {
         let inputs: Vec<PathBuf> = inputs.iter().map(|path| path.to_path_buf()).collect();
         let outputs: Vec<PathBuf> = outputs.iter().map(|path| path.to_path_buf()).collect();
         let run = move || {
-            let inputs = inputs.iter().map(PathBuf::as_path).collect();
-            let kept = restrict(&Needs { inputs, outputs: &outputs, unpacks: false }).ok()?;
+            let kept = restrict(&Needs { inputs, outputs, unpacks: false }).ok()?;
             let done = work();
             drop(kept);
             Some(done)
@@ -203,7 +196,7 @@ mod tests {
 
     #[test]
     fn of_a_device_the_node_alone_is_written() {
-        let needs = Needs { inputs: Vec::new(), outputs: &["/dev/null".into()], unpacks: false };
+        let needs = Needs { outputs: vec!["/dev/null".into()], ..Needs::default() };
         let rules: Vec<_> = needs.rules().into_iter().filter(|(path, _)| path.starts_with("/dev")).collect();
         assert_eq!(rules, [("/dev/null".into(), WRITE)]);
     }
