@@ -12,15 +12,12 @@ use std::error::Error;
 use std::io;
 
 /// The machine's number in `seccomp_data.arch` (AUDIT_ARCH_* in linux/audit.h).
-const ARCH: Option<u32> = if cfg!(all(target_arch = "x86_64", target_pointer_width = "64")) {
-    Some(0xc000_003e)
-} else if cfg!(all(target_arch = "aarch64", target_endian = "little", target_pointer_width = "64")) {
-    Some(0xc000_00b7)
-} else if cfg!(target_arch = "riscv64") {
-    Some(0xc000_00f3)
-} else {
-    None
-};
+#[cfg(target_arch = "x86_64")]
+const ARCH: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCH: u32 = 0xc000_00b7;
+#[cfg(target_arch = "riscv64")]
+const ARCH: u32 = 0xc000_00f3;
 
 /// Numbers from here on are those of x32, which programs for x86-64 do not use.
 const X32: u32 = 0x4000_0000;
@@ -137,9 +134,8 @@ enum Value {
 /// # Errors
 /// Why nothing is refused.
 pub fn restrict() -> Result<(), Box<dyn Error>> {
-    let arch = ARCH.ok_or("no filter for this machine")?;
     rustix::thread::set_no_new_privs(true)?;
-    install(&mut filter(arch))
+    install(&mut filter())
 }
 
 #[allow(unsafe_code)]
@@ -169,8 +165,8 @@ const fn argument(index: u32) -> u32 {
 }
 
 /// The filter, a program for the kernel's packet filter.
-fn filter(arch: u32) -> Vec<libc::sock_filter> {
-    let mut filter = vec![load(MACHINE), jump(libc::BPF_JEQ, arch, 1, 0), refuse(), load(NUMBER)];
+fn filter() -> Vec<libc::sock_filter> {
+    let mut filter = vec![load(MACHINE), jump(libc::BPF_JEQ, ARCH, 1, 0), refuse(), load(NUMBER)];
     filter.extend(refuse_if(libc::BPF_JGE, X32));
     for number in REFUSED.iter().chain(REFUSED_HERE) {
         filter.extend(refuse_if(libc::BPF_JEQ, *number as u32));
@@ -220,11 +216,9 @@ mod tests {
     use std::net::TcpListener;
     use std::process::Command;
 
-    const HERE: u32 = 0x1234;
-
     /// What the kernel would do with the filter.
     fn verdict(arch: u32, number: libc::c_long, arguments: [u32; 3]) -> u32 {
-        let filter = filter(HERE);
+        let filter = filter();
         let (mut at, mut loaded) = (0, 0);
         loop {
             let libc::sock_filter { code, jt, jf, k } = filter[at];
@@ -250,7 +244,7 @@ mod tests {
     }
 
     fn is_allowed(number: libc::c_long, arguments: [u32; 3]) -> bool {
-        verdict(HERE, number, arguments) == libc::SECCOMP_RET_ALLOW
+        verdict(ARCH, number, arguments) == libc::SECCOMP_RET_ALLOW
     }
 
     #[test]
@@ -260,7 +254,7 @@ mod tests {
             assert_eq!(is_allowed(number, [0; 3]), !all().any(|refused| *refused == number), "{number}");
         }
         assert!(!is_allowed(i64::from(X32) as libc::c_long, [0; 3]));
-        assert_eq!(verdict(HERE + 1, libc::SYS_read, [0; 3]), libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+        assert_eq!(verdict(ARCH + 1, libc::SYS_read, [0; 3]), libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
         let (read, run) = (libc::PROT_READ as u32, libc::PROT_EXEC as u32);
         for call in [libc::SYS_mmap, libc::SYS_mprotect] {
             assert!(is_allowed(call, [run, run, read]) && !is_allowed(call, [0, 0, read | run]), "{call}");

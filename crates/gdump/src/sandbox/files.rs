@@ -23,8 +23,8 @@ const MAKE: BitFlags<AccessFs> = make_bitflags!(
     AccessFs::{ReadFile | WriteFile | Truncate | ReadDir | MakeReg | RemoveFile}
 );
 
-/// What says how much memory and how many CPUs there are to use.
-const SYSTEM: [&str; 3] = ["/proc/self", "/proc/meminfo", "/sys/fs/cgroup"];
+/// What says how much memory and how many CPUs there are to use, to gdump and to the C library's malloc.
+const SYSTEM: [&str; 4] = ["/proc/self", "/proc/meminfo", "/proc/sys/vm/overcommit_memory", "/sys/fs/cgroup"];
 
 /// The kernel's answer for a pipe or a socket: landlock does not restrict what has no place in a file system.
 const EBADFD: i32 = libc::EBADFD;
@@ -65,9 +65,8 @@ impl Needs {
 
     /// What is to be allowed, where.
     fn rules(&self) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
-        let read = |path: &Path| (path.to_owned(), READ);
-        let mut rules: Vec<_> = SYSTEM.iter().map(|path| read(Path::new(path))).collect();
-        rules.extend(self.inputs.iter().map(|path| read(path)));
+        let mut rules: Vec<_> = SYSTEM.iter().map(|path| (PathBuf::from(path), AccessFs::ReadFile.into())).collect();
+        rules.extend(self.inputs.iter().map(|path| (path.clone(), READ)));
         rules.extend(self.unpacks.then(|| (std::env::temp_dir(), MAKE)));
         for path in &self.outputs {
             match fs::metadata(path) {

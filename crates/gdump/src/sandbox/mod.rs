@@ -3,6 +3,14 @@
 //!
 //! Only kernels that can do it do it. The dump comes first: what cannot be set up is passed over.
 
+#[cfg_attr(
+    not(all(
+        target_endian = "little",
+        target_pointer_width = "64",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+    )),
+    path = "no_calls.rs"
+)]
 mod calls;
 mod files;
 
