@@ -160,6 +160,7 @@ fn nothing_that_a_run_has_to_do_is_refused() {
         "cat vmcore.zst | gdump -c /dev/stdin out",
         "mkfifo pipe; cat vmcore >pipe & gdump -c pipe out; rm pipe",
         "exec 3<vmcore; rm vmcore; gdump -c /proc/self/fd/3 out",
+        "for n in 16 14 12 10 8; do ulimit -n $n; gdump -f -c vmcore out; done",
         "gdump info vmcore; gdump info --json part2 part1; gdump info flat; gdump info vmcore.zst; gdump info - <flat",
         "gdump check vmcore; gdump check part1 part2; gdump check vmcore.zst; cat flat | gdump check -",
         "gdump --checksum -c vmcore out; gdump check out; gdump -f -c vmcore out; ls",

@@ -7,6 +7,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
 };
+use rustix::process::{Resource, getrlimit};
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -25,6 +26,9 @@ const MAKE: BitFlags<AccessFs> = make_bitflags!(
 
 /// What says how much memory and how many CPUs there are to use, to gdump and to the C library's malloc.
 const SYSTEM: [&str; 4] = ["/proc/self", "/proc/meminfo", "/proc/sys/vm/overcommit_memory", "/sys/fs/cgroup"];
+
+/// Of as many descriptors, one may be kept for a rule.
+const SHARE: u64 = 8;
 
 /// The kernel's answer for a pipe or a socket: landlock does not restrict what has no place in a file system.
 const EBADFD: i32 = libc::EBADFD;
@@ -84,7 +88,8 @@ impl Needs {
 /// Allows what is needed and nothing else from now on.
 ///
 /// A rule is tied to an inode, and some file systems (procfs, 9p) make a new one for a name that is looked up when
-/// nobody uses it. So what the rules are for is returned, to be kept open.
+/// nobody uses it. So what the rules are for is returned, to be kept open; where descriptors are short, they are left to
+/// the work.
 ///
 /// # Errors
 /// Why nothing is restricted.
@@ -94,9 +99,11 @@ pub fn restrict(needs: &Needs) -> Result<Vec<PathFd>, Box<dyn Error>> {
         .handle_access(AccessNet::from_all(TRIED))?
         .scope(Scope::from_all(TRIED))?
         .create()?;
+    let rules = needs.rules();
+    let can_keep = getrlimit(Resource::Nofile).current.is_none_or(|limit| limit / SHARE >= rules.len() as u64);
     let mut kept = Vec::new();
-    for (path, access) in needs.rules() {
-        kept.extend(allow(&mut ruleset, &path, access)?);
+    for (path, access) in rules {
+        kept.extend(allow(&mut ruleset, &path, access)?.filter(|_| can_keep));
     }
     match ruleset.restrict_self()?.ruleset {
         RulesetStatus::NotEnforced => Err("this kernel does not have it".into()),
