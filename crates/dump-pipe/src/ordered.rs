@@ -8,10 +8,14 @@ use crate::convert::Counts;
 use crate::output::{Outputs, Placement};
 use dump_core::{EncodedBlock, Error, PageBitmap, PageWriter, Pfn, PfnRange, Result};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Blocks of a worker that wait for earlier ones of others before it waits too.
-const WAITING: usize = 1;
+const WAITING: usize = 2;
+
+/// How often a worker that has to wait looks again before it sleeps: some tens of microseconds, a block's write.
+const SPINS: u32 = 2000;
 
 /// Sizes of blocks.
 #[derive(Clone, Copy)]
@@ -46,6 +50,8 @@ pub(crate) struct Ordered<'a> {
     end: Pfn,
     sizes: BlockSizes,
     state: Mutex<State>,
+    /// What the state has, for those who wait awake.
+    written: AtomicU64,
     moved: Condvar,
     /// Taken by the worker that has the next block, hence by one at a time.
     output: Mutex<Output<'a>>,
@@ -84,7 +90,7 @@ impl<'a> Ordered<'a> {
         let state = State { cursor: run.start, given: 0, written: 0, sleepers: 0, stop: None };
         let output = Output { writer, placement: Placement::default(), outputs, counts: Counts::default() };
         let (state, output) = (Mutex::new(state), Mutex::new(output));
-        Ordered { dumpable, end: run.end, sizes, state, moved: Condvar::new(), output }
+        Ordered { dumpable, end: run.end, sizes, state, written: AtomicU64::new(0), moved: Condvar::new(), output }
     }
 
     /// The next block to encode, after writing those of `own` whose turn has come. `None` when all is written that this
@@ -102,6 +108,7 @@ impl<'a> Ordered<'a> {
                 own.spare.push(block);
                 state = lock(&self.state);
                 state.written += 1;
+                self.written.store(state.written, Ordering::Relaxed);
                 if state.sleepers > 0 {
                     self.moved.notify_all();
                 }
@@ -131,8 +138,19 @@ impl<'a> Ordered<'a> {
         Some((state.given - 1, run))
     }
 
-    /// Waits until another worker has written a block.
-    fn sleep<'s>(&self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+    /// Waits until another worker has written a block: awake for a while, for that takes about as long as falling
+    /// asleep and waking up.
+    fn sleep<'s>(&'s self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
+        let seen = state.written;
+        drop(state);
+        let mut spins = 0..SPINS;
+        while self.written.load(Ordering::Relaxed) == seen && spins.next().is_some() {
+            std::hint::spin_loop();
+        }
+        let mut state = lock(&self.state);
+        if state.written != seen || state.stop.is_some() {
+            return state;
+        }
         state.sleepers += 1;
         let mut state = self.moved.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.sleepers -= 1;
