@@ -129,7 +129,6 @@ fn command_lines_that_mean_nothing() {
         &["--message-level", "32", "a", "b"],
         &["--num-threads", "x", "a", "b"],
         &["--codec", "zip", "a", "b"],
-        &["check", "--json", "a"],
         &["info", "--num-threads", "2", "a"],
     ] {
         assert!(gdump_refuses(args).contains("--help"), "{args:?}");

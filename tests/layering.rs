@@ -15,11 +15,22 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-kdump", &["dump-core", "dump-deflate", "dump-lzo"]),
     ("dump-flat", &["dump-core"]),
     ("dump-raw", &["dump-core"]),
+    ("dump-sum", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
     ("dump-filter", &["dump-core", "dump-kernel"]),
     (
         "dump",
-        &["dump-core", "dump-elf", "dump-filter", "dump-flat", "dump-kdump", "dump-kernel", "dump-pipe", "dump-raw"],
+        &[
+            "dump-core",
+            "dump-elf",
+            "dump-filter",
+            "dump-flat",
+            "dump-kdump",
+            "dump-kernel",
+            "dump-pipe",
+            "dump-raw",
+            "dump-sum",
+        ],
     ),
     // the program knows formats and kernels through the library alone
     ("gdump", &["dump"]),

@@ -3,15 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test ends by it
 
+mod claims;
 mod cli;
 mod corpus;
 mod damage;
 mod eras;
+mod essentials;
 mod identity;
 mod layering;
 mod matrix;
 mod memory;
 mod outputs;
+mod packed;
 mod readers;
 mod rearrange;
+mod repair;
 mod support;
+mod vouch;

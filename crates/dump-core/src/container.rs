@@ -5,6 +5,7 @@ use crate::codec::{CodecId, CodecSet};
 use crate::damage::{Damage, Fault};
 use crate::error::{Error, Result};
 use crate::source::{Absence, Content, PageReader, PageSource};
+use std::ops::Range;
 
 /// What a container is, for people and for making another of the same kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +39,32 @@ pub trait Container: PageSource {
         None
     }
 
-    /// Values in its headers that cannot be right, apart from those that keep it from being opened.
+    /// What is wrong with its headers, noticed when it was opened: they contradict each other or what the file has, and
+    /// what is read may not be what it is taken for.
+    fn header_faults(&self) -> &[Error] {
+        &[]
+    }
+
+    /// The same after a look at all that headers speak of, which may take reading.
     fn check_headers(&self) -> Vec<Error> {
-        Vec::new()
+        self.header_faults().to_vec()
+    }
+
+    /// Looks at all that is between its headers and its pages, and how far its own bytes vouch for pages.
+    ///
+    /// # Errors
+    /// If it must be read for that, and cannot be.
+    fn survey(&self) -> Result<Survey> {
+        Ok(Survey::default())
+    }
+
+    /// The pages that bytes `bytes` of the file belong to, ascending; none where that is not known.
+    ///
+    /// # Errors
+    /// If it must be read for that, and cannot be.
+    fn pages_in(&self, bytes: Range<u64>) -> Result<Vec<PfnRange>> {
+        let _ = bytes;
+        Ok(Vec::new())
     }
 
     /// A worker's half: looks at pages as reading would, and reports those that cannot be read.
@@ -54,6 +78,41 @@ pub trait Container: PageSource {
     /// The same memory as pages of `size`, for containers that do not state what their pages are; others stay as they
     /// are.
     fn set_page_size(&mut self, size: PageSize);
+}
+
+/// What a look at a container as a whole shows.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// What cannot be right.
+    pub wrong: Vec<Error>,
+    /// How its pages are stored, and what vouches for them; none where nothing does.
+    pub vouched: Vec<Vouched>,
+}
+
+impl Survey {
+    /// Of two parts of one container.
+    #[must_use]
+    pub fn and(mut self, other: Survey) -> Survey {
+        self.wrong.extend(other.wrong);
+        for more in other.vouched {
+            match self.vouched.iter_mut().find(|vouched| vouched.stored == more.stored) {
+                Some(vouched) => vouched.pages += more.pages,
+                None => self.vouched.push(more),
+            }
+        }
+        self
+    }
+}
+
+/// Pages that are stored in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// How: a codec's name, or "uncompressed".
+    pub stored: &'static str,
+    /// The checksum that each of them carries; without one, other bytes may be taken for the page's.
+    pub checksum: Option<&'static str>,
+    /// How many there are.
+    pub pages: u64,
 }
 
 /// A worker's half of a check.

@@ -15,6 +15,10 @@ pub enum Damage {
     Flags,
     /// The descriptor gives a size that no page can have.
     Size,
+    /// The data lie before those of all pages, among headers.
+    BeforeData,
+    /// The page of zeros that others share is not zeros.
+    SharedZero,
     /// The data lie past the end of the file.
     Offset,
     /// The data cannot be read.
@@ -35,6 +39,8 @@ impl Damage {
             Damage::Table => "descriptor past the end of the file or unreadable",
             Damage::Flags => "descriptor with unknown flags",
             Damage::Size => "descriptor with an impossible size",
+            Damage::BeforeData => "descriptor that points at headers or descriptors",
+            Damage::SharedZero => "zero pages whose shared page is not zeros",
             Damage::Offset => "data past the end of the file",
             Damage::Read => "data unreadable",
             Damage::Compressed => "data that do not decompress to a page",

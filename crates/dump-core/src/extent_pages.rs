@@ -13,7 +13,7 @@ use crate::codec::CodecSet;
 use crate::error::Result;
 use crate::extents::{Extent, Extents};
 use crate::meta::DumpMeta;
-use crate::source::{Absence, Content, PageReader, PageSource, Push, Span};
+use crate::source::{Absence, Claim, Content, PageReader, PageSource, Push, Span};
 use crate::stretch::Stretch;
 
 /// Memory that a file holds in extents.
@@ -59,6 +59,11 @@ impl<R: ReadAt> PlainMemory<R> {
     pub fn new(input: R, extents: Extents) -> Result<PlainMemory<R>> {
         let len = input.len()?;
         Ok(PlainMemory { input, len, extents })
+    }
+
+    /// The file.
+    pub fn input(&self) -> &R {
+        &self.input
     }
 }
 
@@ -113,6 +118,11 @@ impl<M: ExtentMemory> ExtentPages<M> {
         ExtentPages { memory, ram: Some(ram), meta: ending_at(end, meta) }
     }
 
+    /// The memory.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+
     /// The same memory as pages of `size`.
     pub fn set_page_size(&mut self, size: PageSize) {
         let bytes = self.meta.page_size.bytes_of(self.meta.end_pfn.0);
@@ -126,7 +136,10 @@ impl<M: ExtentMemory> ExtentPages<M> {
     }
 
     fn mark(&self, extents: &Extents, set: &mut PageBitmap) {
-        extents.iter().for_each(|extent| set.set(self.touched(extent)));
+        // a set may be one of many windows, and extents many too
+        let (size, span) = (self.meta.page_size, set.span());
+        let below = |extent: &&Extent| size.pfn_of(PhysAddr(extent.start)) < span.end;
+        extents.from(size.addr_of(span.start).0).take_while(below).for_each(|extent| set.set(self.touched(extent)));
     }
 
     /// Pushes pages that no extent of the memory touches.
@@ -169,6 +182,17 @@ impl<M: ExtentMemory> PageSource for ExtentPages<M> {
     fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
         self.mark(self.memory.extents(), held);
         Ok(())
+    }
+
+    fn claim(&self) -> Claim {
+        let shift = self.meta.page_size.shift();
+        self.memory.extents().iter().fold(Claim::default(), |sum, extent| {
+            let there = self.memory.bytes_there(extent, extent.start);
+            Claim {
+                held: sum.held.saturating_add(self.touched(extent).len()),
+                missing: sum.missing.saturating_add((extent.end - extent.start).saturating_sub(there) >> shift),
+            }
+        })
     }
 
     fn reader(&self) -> Box<dyn PageReader + '_> {
@@ -403,6 +427,7 @@ mod tests {
         let source = ExtentPages::new(memory(&[(0, 0x4000), (0x4800, 0x5000)], 7 + 0x2800), meta());
         let want = [(0, 2, "bytes"), (2, 2, "bad"), (4, 1, "bad")];
         assert_eq!(spans(&source, all(5)), want);
+        assert_eq!(source.claim(), Claim { held: 5, missing: 1 }, "a page of which there is a part is not missing");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! has tens of thousands.
 
 use crate::error::{Error, Result};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 /// A range of physical memory and where the file has it.
@@ -24,26 +25,38 @@ pub struct Extents {
     list: Vec<Extent>,
 }
 
+/// Two extents that claim the same memory and have it at different places of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    /// The addresses that both have.
+    pub range: Range<u64>,
+    /// Where the one that wins has the first of them (bytes in the file).
+    pub winner: u64,
+    /// Where the other has it.
+    pub loser: u64,
+}
+
 impl Extents {
     /// From extents in the order in which they win where they overlap. Neighbours in memory and file become one.
     ///
     /// PT_LOADs may overlap: kexec gives the kernel text a segment of its own over the RAM segment that holds it. The
     /// first header wins, as in makedumpfile and crash.
     pub fn first_wins(by_priority: impl IntoIterator<Item = Extent>) -> Extents {
-        let mut taken = BTreeMap::new();
-        for extent in by_priority {
-            insert(&mut taken, extent);
+        Extents::layered(by_priority.into_iter().collect(), &mut |_| {})
+    }
+
+    /// As [`first_wins`](Extents::first_wins); hands over where extents overlap with different places in the file, one
+    /// overlap at most for each extent.
+    ///
+    /// There are no more than twice as many extents as there were, and the time goes by their number, whatever lies
+    /// over what.
+    pub fn layered(mut by_priority: Vec<Extent>, overlap: &mut dyn FnMut(Overlap)) -> Extents {
+        by_priority.retain(|extent| extent.start < extent.end);
+        if by_priority.is_sorted_by(|a, b| a.end <= b.start) {
+            by_priority.dedup_by(|next, last| last.take_up(next));
+            return Extents { list: by_priority };
         }
-        let mut list: Vec<Extent> = Vec::with_capacity(taken.len());
-        for extent in taken.into_values() {
-            match list.last_mut() {
-                Some(last) if last.end == extent.start && last.offset + (last.end - last.start) == extent.offset => {
-                    last.end = extent.end;
-                }
-                _ => list.push(extent),
-            }
-        }
-        Extents { list }
+        Sweep::of(by_priority).run(overlap)
     }
 
     /// From extents in any order, none of which may overlap another.
@@ -86,67 +99,92 @@ impl Extents {
     }
 }
 
-/// Inserts the parts of `extent` that nothing covers yet.
-fn insert(taken: &mut BTreeMap<u64, Extent>, extent: Extent) {
-    let mut at = extent.start;
-    if let Some((_, before)) = taken.range(..=at).next_back() {
-        at = at.max(before.end);
+impl Extent {
+    /// Offset of address 0 if the extent reached down to it: what extents share that have memory at the same place.
+    fn bias(&self) -> u64 {
+        self.offset.wrapping_sub(self.start)
     }
-    while at < extent.end {
-        let next = taken.range(at..).next().map(|(_, next)| (next.start, next.end));
-        let (stop, resume) = match next {
-            Some((start, end)) if start < extent.end => (start, end),
-            _ => (extent.end, extent.end),
-        };
-        if at < stop {
-            taken.insert(at, Extent { start: at, end: stop, offset: extent.offset + (at - extent.start) });
+
+    /// Appends `next` where it goes on from here in memory and file; whether it does.
+    fn take_up(&mut self, next: &Extent) -> bool {
+        let joins = self.end == next.start && self.bias() == next.bias();
+        if joins {
+            self.end = next.end;
         }
-        at = resume;
+        joins
     }
 }
 
-/// Extents that any file may have: 24 MiB of them.
-const MAX_EXTENTS_OF_ANY: usize = 1 << 20;
+/// An extent and its place in the order of priority.
+type Layer = (Extent, u32);
 
-/// A file may have one more extent for so many bytes. Ranges of one page that compresses to nothing take about 300.
-const BYTES_PER_EXTENT: u64 = 256;
-
-/// Extents collected in the order of the file, no more than a file of its length can mean.
-pub struct ExtentList {
+/// A walk over the addresses at which extents begin and end, with those at hand that cover the current one.
+struct Sweep {
+    /// By first address.
+    layers: Vec<Layer>,
+    /// How many of them have begun.
+    begun: usize,
+    /// Of these, by priority and number, those that may reach further; some that ended may be among them.
+    open: BinaryHeap<Reverse<(u32, usize)>>,
+    at: u64,
     list: Vec<Extent>,
-    limit: usize,
 }
 
-impl ExtentList {
-    /// None yet, of a file of `file_len` bytes.
-    pub fn new(file_len: u64) -> ExtentList {
-        let limit = usize::try_from(file_len / BYTES_PER_EXTENT).unwrap_or(usize::MAX);
-        ExtentList { list: Vec::new(), limit: limit.max(MAX_EXTENTS_OF_ANY) }
+impl Sweep {
+    fn of(by_priority: Vec<Extent>) -> Sweep {
+        let number = |i| u32::try_from(i).unwrap_or(u32::MAX);
+        let mut layers: Vec<Layer> = by_priority.into_iter().enumerate().map(|(i, e)| (e, number(i))).collect();
+        layers.sort_unstable_by_key(|(extent, priority)| (extent.start, *priority));
+        Sweep { layers, begun: 0, open: BinaryHeap::new(), at: 0, list: Vec::new() }
     }
 
-    /// Appends an extent.
-    ///
-    /// # Errors
-    /// `Unsupported` if there are too many small ones to hold in memory.
-    pub fn push(&mut self, extent: Extent) -> Result<()> {
-        if self.list.len() >= self.limit {
-            return Err(Error::unsupported(format!("more than {} ranges, too many to hold in memory", self.limit)));
+    fn run(mut self, overlap: &mut dyn FnMut(Overlap)) -> Extents {
+        loop {
+            let next = self.layers.get(self.begun).map(|(extent, _)| extent.start);
+            let Some((winner, _)) = self.winner() else {
+                let Some(next) = next else { return Extents { list: self.list } };
+                self.at = next;
+                self.begin(overlap);
+                continue;
+            };
+            let end = next.map_or(winner.end, |next| next.min(winner.end));
+            self.give(winner, end);
+            self.at = end;
+            self.begin(overlap);
         }
-        self.list.push(extent);
-        Ok(())
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    /// The extent that has the current address.
+    fn winner(&mut self) -> Option<Layer> {
+        while let Some(Reverse((_, i))) = self.open.peek() {
+            match self.layers.get(*i) {
+                Some(layer) if layer.0.end > self.at => return Some(*layer),
+                _ => self.open.pop(),
+            };
+        }
+        None
     }
 
-    /// All of them, sorted.
-    ///
-    /// # Errors
-    /// As [`Extents::disjoint`].
-    pub fn sorted(self) -> Result<Extents> {
-        Extents::disjoint(self.list)
+    /// Opens the extents that begin here.
+    fn begin(&mut self, overlap: &mut dyn FnMut(Overlap)) {
+        while let Some(layer) = self.layers.get(self.begun).copied().filter(|layer| layer.0.start <= self.at) {
+            if let Some(other) = self.winner().filter(|other| other.0.bias() != layer.0.bias()) {
+                let (winner, loser) = if other.1 < layer.1 { (other.0, layer.0) } else { (layer.0, other.0) };
+                let range = self.at..winner.end.min(loser.end);
+                let place = |extent: Extent| extent.bias().wrapping_add(self.at);
+                overlap(Overlap { range, winner: place(winner), loser: place(loser) });
+            }
+            self.open.push(Reverse((layer.1, self.begun)));
+            self.begun += 1;
+        }
+    }
+
+    /// Appends the part of `winner` from the current address to `end`.
+    fn give(&mut self, winner: Extent, end: u64) {
+        let part = Extent { start: self.at, end, offset: winner.bias().wrapping_add(self.at) };
+        if !self.list.last_mut().is_some_and(|last| last.take_up(&part)) && self.at < end {
+            self.list.push(part);
+        }
     }
 }
 
@@ -175,6 +213,33 @@ mod tests {
     }
 
     #[test]
+    fn overlaps_are_told_where_they_are_not_the_same_bytes() {
+        let told = |list: &[(u64, u64, u64)]| {
+            let list = list.iter().map(|(start, end, offset)| Extent { start: *start, end: *end, offset: *offset });
+            let mut told = Vec::new();
+            Extents::layered(list.collect(), &mut |o| told.push((o.range.start, o.range.end, o.winner, o.loser)));
+            told
+        };
+        assert_eq!(told(&[(0, 10, 100), (10, 20, 500)]), []);
+        assert_eq!(told(&[(4, 6, 104), (0, 10, 100)]), [], "the same bytes of the file");
+        assert_eq!(told(&[(4, 6, 700), (0, 10, 100)]), [(4, 6, 700, 104)]);
+        assert_eq!(told(&[(0, 10, 100), (4, 16, 700)]), [(4, 10, 104, 700)]);
+        assert_eq!(told(&[(0, 4, 1), (0, 4, 5), (0, 4, 9), (0, 0, 3)]), [(0, 4, 1, 5), (0, 4, 1, 9)]);
+    }
+
+    /// Each lies in all that come after it, and the other way round: twice as many pieces as extents, in no time.
+    #[test]
+    fn a_hundred_thousand_in_each_other() {
+        let n = 100_000;
+        let inner_first = (1..=n).map(|i| Extent { start: n - i, end: n + i, offset: 10 * n * i });
+        let outer_first = inner_first.clone().rev();
+        assert_eq!(Extents::first_wins(inner_first).list.len() as u64, 2 * n - 1);
+        assert_eq!(Extents::first_wins(outer_first).list.len(), 1);
+        let staggered = (0..n).map(|i| Extent { start: i, end: n + i, offset: 10 * n * i });
+        assert_eq!(Extents::first_wins(staggered).list.len() as u64, n);
+    }
+
+    #[test]
     fn neighbours_in_memory_and_file_become_one() {
         let halves = [Extent { start: 8, end: 16, offset: 108 }, Extent { start: 0, end: 8, offset: 100 }];
         assert_eq!(Extents::first_wins(halves).list, [Extent { start: 0, end: 16, offset: 100 }]);
@@ -192,14 +257,5 @@ mod tests {
         assert!(Extents::disjoint(vec![extent(0, 5), extent(4, 6)]).is_err());
         assert!(Extents::disjoint(vec![extent(0, 5), extent(0, 5)]).is_err());
         assert_eq!(Extents::disjoint(Vec::new()).unwrap().end(), 0);
-    }
-
-    #[test]
-    fn no_more_than_can_be_held() {
-        let mut list = ExtentList::new(1 << 20);
-        (0..MAX_EXTENTS_OF_ANY as u64).for_each(|i| list.push(extent(2 * i, 2 * i + 1)).unwrap());
-        assert!(list.push(extent(0, 1)).is_err());
-        assert_eq!(list.sorted().unwrap().iter().count(), MAX_EXTENTS_OF_ANY);
-        assert_eq!(ExtentList::new(1 << 40).limit, 1 << 32);
     }
 }

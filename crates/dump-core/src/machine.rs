@@ -39,7 +39,7 @@ pub struct Machine {
     pub elf_machine: Option<u16>,
     /// Byte order.
     pub order: ByteOrder,
-    /// Word size.
+    /// Word size of its kernel, which headers need not share: kexec-tools writes 64-bit ELF cores of i386 kernels.
     pub word: WordSize,
 }
 
@@ -79,6 +79,7 @@ const MIPS: &[(&str, WordSize)] = &[("mips64", Bits64), ("mips", Bits32)];
 
 const EM_MIPS: u16 = 8;
 const EM_386: u16 = 3;
+const EM_ARM: u16 = 40;
 
 impl Machine {
     /// A machine of which nothing is known: little endian and 64 bits are what most are.
@@ -105,6 +106,24 @@ impl Machine {
         let first = related.clone().next();
         let exact = related.find(|row| (row.2, row.3) == (self.order, self.word));
         exact.or(first).map(|row| row.0).or_else(mips)
+    }
+
+    /// The machine of a kernel whose headers have the words of this one: with the word size that its architecture has,
+    /// where all of its kernels have the same.
+    #[must_use]
+    pub fn of_kernel(self) -> Machine {
+        let mut words = MACHINES.iter().filter(|row| Some(row.1) == self.elf_machine).map(|row| row.3);
+        match words.next() {
+            Some(word) if words.all(|other| other == word) => Machine { word, ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether page frames are numbered from the start of RAM (phys_base) in kdump files: on 32-bit ARM, where mem_map
+    /// begins there (makedumpfile.h `ARCH_PFN_OFFSET`, crash diskdump.c `paddr_to_pfn`). Everywhere else frame 0 is
+    /// physical address 0.
+    pub fn counts_frames_from_ram(self) -> bool {
+        self.elf_machine == Some(EM_ARM)
     }
 
     /// Whether its C compiler aligns 8-byte integers to 8. Of the 32-bit machines i386 alone does not; a machine that
@@ -145,6 +164,26 @@ mod tests {
             assert_eq!(machine.name(), name, "{elf_machine}");
         }
         assert_eq!(Machine::UNKNOWN.name(), None);
+    }
+
+    #[test]
+    fn the_word_size_is_the_kernels_where_the_architecture_has_one() {
+        for (elf_machine, word, kernel) in [
+            (Some(3), Bits64, Bits32),
+            (Some(40), Bits64, Bits32),
+            (Some(62), Bits32, Bits64),
+            (Some(22), Bits32, Bits32),
+            (Some(22), Bits64, Bits64),
+            (Some(243), Bits32, Bits32),
+            (Some(8), Bits64, Bits64),
+            (None, Bits32, Bits32),
+        ] {
+            assert_eq!(
+                Machine { elf_machine, order: Little, word }.of_kernel().word,
+                kernel,
+                "{elf_machine:?} {word:?}"
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::addr::{PageSize, Pfn, PhysAddr, VirtAddr};
 use crate::machine::Machine;
 use crate::notes::Notes;
+use std::sync::Arc;
 
 /// `struct new_utsname`: six strings of 65 bytes, NUL padded.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,8 +92,9 @@ pub struct DumpMeta {
     pub notes: Notes,
     /// CPUs that the container counts itself, for dumps without a note for each; `None` where it has no such count.
     pub stated_cpus: Option<u32>,
-    /// Physical memory with virtual addresses (ELF program headers); empty where the container has none.
-    pub segments: Vec<Segment>,
+    /// Physical memory with virtual addresses (ELF program headers); empty where the container has none. There may be
+    /// millions, so copies share them.
+    pub segments: Arc<[Segment]>,
     /// Names of the system, where they are known.
     pub utsname: Option<UtsName>,
     /// When the kernel crashed, in seconds since 1970, where that is known.
@@ -119,7 +121,7 @@ impl DumpMeta {
             end_pfn: Pfn(0),
             notes: Notes::empty(machine.order),
             stated_cpus: None,
-            segments: Vec::new(),
+            segments: Arc::default(),
             utsname: None,
             crash_time: None,
             phys_base: None,

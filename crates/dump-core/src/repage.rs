@@ -6,7 +6,7 @@ use crate::bitmap::PageBitmap;
 use crate::codec::CodecSet;
 use crate::error::Result;
 use crate::meta::DumpMeta;
-use crate::source::{Content, PageReader, PageSource, Push, Span};
+use crate::source::{Claim, Content, PageReader, PageSource, Push, Span};
 
 /// A source whose pages are cut to pieces of another page size.
 pub struct Repaged<S> {
@@ -64,6 +64,12 @@ impl<S: PageSource> PageSource for Repaged<S> {
         self.mark(held, |outer| self.source.mark_held(outer))
     }
 
+    fn claim(&self) -> Claim {
+        let Claim { held, missing } = self.source.claim();
+        let pieces = 1 << self.shift;
+        Claim { held: held.saturating_mul(pieces), missing: missing.saturating_mul(pieces) }
+    }
+
     fn reader(&self) -> Box<dyn PageReader + '_> {
         Box::new(RepagedReader { source: self, reader: self.source.reader() })
     }
@@ -108,6 +114,10 @@ impl<S: PageSource + ?Sized> PageSource for Box<S> {
         (**self).mark_held(held)
     }
 
+    fn claim(&self) -> Claim {
+        (**self).claim()
+    }
+
     fn reader(&self) -> Box<dyn PageReader + '_> {
         (**self).reader()
     }
@@ -124,6 +134,10 @@ impl<S: PageSource + ?Sized> PageSource for &S {
 
     fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
         (**self).mark_held(held)
+    }
+
+    fn claim(&self) -> Claim {
+        (**self).claim()
     }
 
     fn reader(&self) -> Box<dyn PageReader + '_> {

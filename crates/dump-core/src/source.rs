@@ -26,7 +26,7 @@ pub enum Content<'a> {
     Bytes(&'a [u8]),
     /// Zeros, known without reading.
     Zero,
-    /// One page, still compressed with a codec that the caller takes.
+    /// One page, still compressed with a codec that the caller takes; the source has seen that it decompresses.
     Compressed {
         /// How it is compressed.
         codec: CodecId,
@@ -63,8 +63,23 @@ pub trait PageSource: Send + Sync {
     /// As [`mark_ram`](PageSource::mark_ram).
     fn mark_held(&self, held: &mut PageBitmap) -> Result<()>;
 
+    /// What its headers claim, found without a look at any page: who would do work for each page asks here first.
+    /// Containers that cannot claim more than they have claim nothing.
+    fn claim(&self) -> Claim {
+        Claim::default()
+    }
+
     /// A worker's half: reads pages, with the buffers, windows and codecs that it keeps from run to run.
     fn reader(&self) -> Box<dyn PageReader + '_>;
+}
+
+/// Pages that headers speak of, whether or not the file has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Pages that the container means to hold.
+    pub held: u64,
+    /// Those of them that lie past the end of its file, or whose descriptors do.
+    pub missing: u64,
 }
 
 /// Takes spans as a [`PageReader`] comes to them.

@@ -11,7 +11,9 @@
 //! | | or notes of QNX, and physical addresses |
 //! | QNX process | notes of QNX, no physical addresses |
 //! | snap | a note of SNAP (crash's extension; it has the notes of `/proc/kcore` otherwise) |
-//! | kcore | a note NT_PRPSINFO of a process "vmlinux" (fs/proc/kcore.c) |
+//! | kcore | a note NT_PRPSINFO of a process "vmlinux", and PT_LOADs that are not RAM: vmalloc's has a p_paddr of all |
+//! | | ones, before Linux 4.15 all have 0 (fs/proc/kcore.c) |
+//! | DumpIt | that note, where all PT_LOADs are RAM, or the kernel's image in it |
 //! | QEMU 7.2 and later | section headers, then program headers, right after the ELF header |
 //! | QEMU | a note of QEMU (x86 only); or no PT_LOAD has flags or an alignment, where all others set flags |
 //! | process | a note NT_PRPSINFO or NT_AUXV, no physical addresses |
@@ -21,10 +23,10 @@
 //! A dump of QEMU's that somebody filtered has lost QEMU's header and keeps its notes: "QEMU" there, and filtered.
 //! libvirt has QEMU write its dumps, so they are the same.
 
-use crate::header::{FileHeader, INCOMPLETE, ProgramHeader, Sizes};
+use crate::header::{FileHeader, INCOMPLETE, Sizes};
 use crate::qnx::QnxNote;
+use crate::table::ProgramTable;
 use dump_core::{Error, Note, Notes, is_zero};
-use goblin::elf::program_header::{PT_LOAD, PT_NOTE};
 
 /// Who made a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub enum Flavor {
     Snap,
     /// `/proc/kcore`, or a copy of it.
     Kcore,
+    /// DumpIt for Linux: the RAM of a running kernel, with the notes of `/proc/kcore`.
+    DumpIt,
     /// The core of a process.
     Process,
     /// None of these.
@@ -72,6 +76,7 @@ impl Flavor {
             Flavor::QnxProcess => "core of a QNX process",
             Flavor::Snap => "snapshot of a running kernel",
             Flavor::Kcore => "/proc/kcore",
+            Flavor::DumpIt => "memory of a running Linux (DumpIt)",
             Flavor::Process => "core of a process",
             Flavor::Unknown => "ELF core",
         }
@@ -105,7 +110,8 @@ impl Flavor {
 /// What an opened file shows of its maker.
 pub(crate) struct Evidence<'a> {
     pub header: &'a FileHeader,
-    pub headers: &'a [ProgramHeader],
+    /// The program headers.
+    pub table: &'a ProgramTable,
     /// All notes.
     pub notes: &'a Notes,
     /// The bytes of the last PT_NOTE.
@@ -117,14 +123,15 @@ pub(crate) struct Evidence<'a> {
 impl Evidence<'_> {
     pub fn flavor(&self) -> Flavor {
         type Rule<'e> = fn(&Evidence<'e>) -> bool;
-        let rules: [(Flavor, Rule<'_>); 12] = [
+        let rules: [(Flavor, Rule<'_>); 13] = [
             (Flavor::XenDomain, Self::is_xen_domain),
             (Flavor::VirtualBox, |e| e.has(|note| note.name == b"VBCORE")),
             (Flavor::XenHost, |e| e.has(is_xen_host)),
             (Flavor::QnxGuest, Self::is_qnx_guest),
             (Flavor::QnxProcess, Self::has_qnx_notes),
             (Flavor::Snap, |e| e.has(|note| note.name == b"SNAP")),
-            (Flavor::Kcore, Self::is_kcore),
+            (Flavor::Kcore, |e| e.has_kcores_notes() && !e.is_all_ram()),
+            (Flavor::DumpIt, Self::has_kcores_notes),
             (Flavor::QemuSections, Self::has_sections_first),
             (Flavor::Qemu, |e| e.has(|note| note.name == b"QEMU") || e.has_bare_loads()),
             (Flavor::Process, Self::is_process),
@@ -137,22 +144,22 @@ impl Evidence<'_> {
     /// Whether pages were left out when it was made. QEMU gives memory that it left out an offset of all ones;
     /// VirtualBox's memory without bytes is that of devices.
     pub fn is_filtered(&self) -> bool {
-        let cut = |h: &ProgramHeader| h.filesz < h.memsz && h.offset != self.header.all_ones();
         self.header.flags & INCOMPLETE != 0
             || self.has(|note| note.name == b"ERASEINFO")
-            || (self.loads().any(cut) && !self.has(|note| note.name == b"VBCORE"))
+            || (self.table.loads.cut && !self.has(|note| note.name == b"VBCORE"))
     }
 
     fn has(&self, is: impl Fn(&Note<'_>) -> bool) -> bool {
         self.notes.iter().any(|note| is(&note))
     }
 
-    fn loads(&self) -> impl Iterator<Item = &ProgramHeader> {
-        self.headers.iter().filter(|h| h.kind == PT_LOAD)
+    fn has_physical_addresses(&self) -> bool {
+        self.table.loads.placed
     }
 
-    fn has_physical_addresses(&self) -> bool {
-        self.loads().any(|h| h.paddr != 0 && h.paddr != self.header.all_ones())
+    /// Whether every PT_LOAD is physical memory: `/proc/kcore` has what the kernel maps.
+    fn is_all_ram(&self) -> bool {
+        self.table.loads.placed && !self.table.loads.unplaced
     }
 
     fn is_xen_domain(&self) -> bool {
@@ -161,7 +168,7 @@ impl Evidence<'_> {
 
     fn is_qnx_guest(&self) -> bool {
         let order = self.header.machine.order;
-        let last = self.headers.last().is_some_and(|h| h.kind == PT_NOTE) && self.headers.len() > 1;
+        let last = self.table.ends_with_note && self.table.count > 1;
         let start = self.last_notes.get(..NOTE_START).unwrap_or(self.last_notes);
         let foreign = !is_zero(self.last_notes) && !Notes::new(start.to_vec(), order).is_stream();
         // who writes the dump again (we do) puts the segment first
@@ -173,7 +180,7 @@ impl Evidence<'_> {
         self.has(|note| note.name == b"QNX")
     }
 
-    fn is_kcore(&self) -> bool {
+    fn has_kcores_notes(&self) -> bool {
         let name = b"vmlinux\0";
         let desc = |note: &Note<'_>| self.notes.desc(note).unwrap_or_default();
         self.has(|note| is_prpsinfo(note) && desc(note).windows(name.len()).any(|bytes| bytes == name))
@@ -186,7 +193,7 @@ impl Evidence<'_> {
     }
 
     fn has_bare_loads(&self) -> bool {
-        self.loads().next().is_some() && self.loads().all(|h| h.flags == 0 && h.align == 0)
+        self.table.loads.any && !self.table.loads.dressed
     }
 
     fn is_process(&self) -> bool {

@@ -1,5 +1,6 @@
 //! The ELF header and the program headers.
 
+use crate::table::all_ones;
 use dump_core::{ByteOrder, Error, ErrorKind, Fields, FieldsMut, Machine, Patch, ReadAt, Result, WordSize};
 use goblin::elf::header::{
     EI_CLASS, EI_DATA, ELFCLASS32, ELFCLASS64, ELFDATA2LSB, ELFDATA2MSB, ELFMAG, ET_CORE, EV_CURRENT,
@@ -44,7 +45,7 @@ impl Sizes {
 /// The ELF header, as far as a core file uses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileHeader {
-    /// Word size, byte order and architecture.
+    /// Architecture, byte order, and the word size of the headers: that of the class, not of the kernel.
     pub machine: Machine,
     /// Offset of the program headers (bytes).
     pub phoff: u64,
@@ -95,10 +96,7 @@ impl FileHeader {
 
     /// What a field of the machine's word size holds where there is no address or no offset.
     pub(crate) fn all_ones(&self) -> u64 {
-        match self.machine.word {
-            WordSize::Bits32 => u64::from(u32::MAX),
-            WordSize::Bits64 => u64::MAX,
-        }
+        all_ones(self.machine.word)
     }
 
     /// The header's bytes: [`read`](FileHeader::read) gives the same header back.
@@ -115,31 +113,30 @@ impl FileHeader {
         f.into_bytes()
     }
 
-    /// Reads the program headers, all of them.
+    /// Hands over the program headers in their order.
     ///
     /// # Errors
     /// `Corrupt` if their place or number makes no sense, `Truncated` if the file ends before they do.
-    pub fn program_headers(&self, input: &dyn ReadAt) -> Result<Vec<ProgramHeader>> {
+    pub fn each_program_header(&self, input: &dyn ReadAt, each: &mut dyn FnMut(&ProgramHeader)) -> Result<()> {
         let count = self.program_header_count(input)?;
         let (size, step) = (Sizes::of(self.machine.word).program, u64::from(self.phentsize));
         if count != 0 && self.phentsize < size {
             return Err(Error::corrupt(format!("ELF header: e_phentsize is {step}, expected {size}")));
         }
         let len = input.len()?;
-        let end = self.phoff.saturating_add(count * step);
+        let end = self.phoff.saturating_add(count.saturating_mul(step));
         if end > len {
             return Err(Error::truncated("the program header table", end, len));
         }
         let mut reader = input.reader();
-        let mut headers = Vec::new();
         for first in (0..count).step_by(HEADERS_PER_READ as usize) {
             let some = HEADERS_PER_READ.min(count - first) * step;
             let bytes = reader.view(self.phoff + first * step, some as usize)?;
             for header in bytes.chunks_exact(usize::from(self.phentsize)) {
-                headers.push(ProgramHeader::decode(header, self.machine)?);
+                each(&ProgramHeader::decode(header, self.machine)?);
             }
         }
-        Ok(headers)
+        Ok(())
     }
 
     /// What flags the file as incomplete: bit 0 of `e_flags`, as makedumpfile has it.

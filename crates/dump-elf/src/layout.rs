@@ -33,6 +33,13 @@ use dump_core::{DumpMeta, Error, PageSet, PageSize, Pfn, PfnRange, PhysAddr, Res
 /// So many pages in a row that are not dumped end a PT_LOAD (makedumpfile's PFN_EXCLUDED).
 const GAP_PAGES: u64 = 256;
 
+/// PT_LOADs in a file, besides the PT_NOTE.
+const MAX_LOADS: usize = MAX_PROGRAM_HEADERS as usize - 1;
+
+/// PT_LOADs for each segment and each stretch of dumped pages. Segments share a stretch where they overlap: those of a
+/// QEMU dump with paging a few times, made-up ones thousands of times over.
+const LOADS_PER_PIECE: usize = 16;
+
 /// Memory begins at a multiple of this in the file (bytes): a sector.
 const SECTOR: u64 = 512;
 
@@ -66,6 +73,8 @@ pub(crate) struct Layout {
     pub notes_at: u64,
     pub data_at: u64,
     pub end: u64,
+    /// Word size of the headers: the class.
+    pub word: WordSize,
 }
 
 impl Layout {
@@ -74,23 +83,28 @@ impl Layout {
     /// Every page that is not dumped ends a PT_LOAD, as long as that makes no more than `exact` of them; then gaps stay
     /// inside that are shorter than 2, 4, 8 ... pages, and at last those that makedumpfile keeps.
     ///
+    /// Of the two classes the one of the kernel's word size is taken, the 64-bit one too where memory or the file are
+    /// too large for the other: of a 32-bit machine with memory past 4 GiB (PAE, LPAE).
+    ///
     /// # Errors
-    /// `Unsupported` if the class cannot hold it, `Corrupt` if pages to dump are no RAM.
+    /// `Unsupported` if no file can hold it, `Corrupt` if pages to dump are no RAM.
     pub fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<Layout> {
         let size = meta.page_size;
         let segments = segments(meta, ram)?;
         let loads = cut(size, dumpable, &segments, exact)?;
-        let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0 };
+        let word = meta.machine.word;
+        let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0, word };
         let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum::<Result<u64>>()?;
         let total = dumpable.count(dumpable.span())?;
         if held != total {
             return Err(Error::corrupt(format!("{} pages to dump are outside of RAM", total - held)));
         }
-        layout.place(meta, notes)?;
-        match meta.machine.word {
-            WordSize::Bits32 => layout.check_32_bit().map(|()| layout),
-            WordSize::Bits64 => Ok(layout),
+        layout.place(size, notes)?;
+        if word == WordSize::Bits32 && !layout.fits_32_bit() {
+            layout.widen();
+            layout.place(size, notes)?;
         }
+        Ok(layout)
     }
 
     /// Number of program headers.
@@ -108,8 +122,8 @@ impl Layout {
         u64::from(sizes.file) + self.program_headers() * u64::from(sizes.program)
     }
 
-    fn place(&mut self, meta: &DumpMeta, notes: u64) -> Result<()> {
-        let (sizes, size) = (Sizes::of(meta.machine.word), meta.page_size);
+    fn place(&mut self, size: PageSize, notes: u64) -> Result<()> {
+        let sizes = Sizes::of(self.word);
         let section = if self.is_extended() { u64::from(sizes.section) } else { 0 };
         self.notes_at = self.section_at(sizes) + section;
         self.data_at = (self.notes_at + notes).next_multiple_of(SECTOR);
@@ -136,22 +150,20 @@ impl Layout {
         Ok(())
     }
 
-    /// Checks that every number fits 4 bytes, and memory the address space that readers compute in.
-    fn check_32_bit(&self) -> Result<()> {
-        let way_out = "the kdump format has room for such memory";
-        if self.end > ELF32_END {
-            let what = format!("a file of {:#x} bytes does not fit a 32-bit ELF core", self.end);
-            return Err(Error::unsupported(what).hint(way_out));
-        }
-        let too_large =
-            |load: &&Load| load.paddr.saturating_add(load.memsz) > ELF32_END || load.memsz.max(load.vaddr) >= ELF32_END;
-        match self.loads.iter().find(too_large) {
-            Some(Load { paddr, vaddr, memsz, .. }) => Err(Error::unsupported(format!(
-                "{memsz:#x} bytes of memory at {paddr:#x} (virtual {vaddr:#x}) do not fit a 32-bit ELF core, \
-                 which ends at 4 GiB"
-            ))
-            .hint(way_out)),
-            None => Ok(()),
+    /// Whether every number fits 4 bytes, and memory the address space that readers compute in.
+    fn fits_32_bit(&self) -> bool {
+        let fits = |load: &Load| {
+            let mapped = load.vaddr < ELF32_END || load.vaddr == u64::MAX; // all ones are that in either class
+            load.paddr.saturating_add(load.memsz) <= ELF32_END && load.memsz < ELF32_END && mapped
+        };
+        self.end <= ELF32_END && self.loads.iter().all(fits)
+    }
+
+    /// Takes the 64-bit class for a 32-bit machine.
+    fn widen(&mut self) {
+        self.word = WordSize::Bits64;
+        for load in self.loads.iter_mut().filter(|load| load.vaddr == u64::from(u32::MAX)) {
+            load.vaddr = u64::MAX; // not mapped
         }
     }
 }
@@ -237,7 +249,8 @@ fn cut(size: PageSize, dumpable: &dyn PageSet, segments: &[Segment], exact: usiz
             _ => {}
         }
     }
-    let cutter = Cutter::new(size, dumpable, GAP_PAGES, MAX_PROGRAM_HEADERS as usize - 1)?;
+    let mut cutter = Cutter::new(size, dumpable, GAP_PAGES, MAX_LOADS)?;
+    cutter.limit = MAX_LOADS.min(LOADS_PER_PIECE.saturating_mul(segments.len() + cutter.stretches.len()));
     cutter.cut(segments).map(|(_, loads)| loads)
 }
 
@@ -512,9 +525,11 @@ mod tests {
         let narrow = |segment, pages: &[(u64, u64)]| {
             Layout::new(&meta(WordSize::Bits32, &[segment]), 4096, &set(&[]), &set(pages), 0)
         };
-        assert!(narrow((0xffff_f000, 0xffff_f000, 0x1000), &[]).is_ok());
+        assert_eq!(narrow((0xffff_f000, 0xffff_f000, 0x1000), &[]).unwrap().word, WordSize::Bits32);
         let high = narrow((0x3000_0000, 0xffff_ffff, 0xcfff_f000), &[(0x3_0000, 0x3_0001), (0xf_fffe, 0xf_ffff)]);
-        assert_eq!(high.unwrap().loads.iter().map(|l| l.vaddr).collect::<Vec<_>>(), [0xffff_ffff; 2]);
+        let high = high.unwrap();
+        assert_eq!(high.word, WordSize::Bits32);
+        assert_eq!(high.loads.iter().map(|l| l.vaddr).collect::<Vec<_>>(), [0xffff_ffff; 2]);
         for (segment, pages) in [
             ((0xffff_f000, 0, 0x2000), vec![]),
             ((1 << 32, 0, 0x1000), vec![]),
@@ -523,8 +538,9 @@ mod tests {
             ((0, 0xc000_0000, 0xffff_f000), vec![(0, 1), (0xf_fffe, 0xf_ffff)]),
             ((0, 0, 0xffff_f000), vec![(0, 0xf_ffff)]), // memory fits, the file does not
         ] {
-            let e = narrow(segment, &pages).unwrap_err();
-            assert!(e.kind() == ErrorKind::Unsupported && e.to_string().contains("32-bit"), "{e}");
+            let layout = narrow(segment, &pages).unwrap();
+            let loads = layout.loads.len() as u64;
+            assert_eq!((layout.word, layout.notes_at), (WordSize::Bits64, 64 + 56 * (1 + loads)), "{segment:x?}");
         }
     }
 

@@ -17,14 +17,18 @@
 
 #![forbid(unsafe_code)]
 
+mod claims;
 mod container;
 mod flavor;
 mod format;
 mod header;
 mod layout;
+mod notes;
 mod qemu;
 mod qnx;
+mod salvage;
 mod section;
+mod table;
 mod writer;
 
 pub use container::ElfCore;
@@ -33,4 +37,5 @@ pub use format::FORMAT;
 pub use header::{FileHeader, ProgramHeader};
 pub use qemu::{QemuCpu, QemuSegment};
 pub use qnx::QnxNote;
+pub use salvage::salvage;
 pub use writer::ElfWriter;

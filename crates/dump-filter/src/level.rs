@@ -1,6 +1,7 @@
 //! Dump levels: which classes of pages are left out.
 
-use dump_kernel::{PageFacts, PageRules, PageState, Unknown};
+use crate::tally::Doubt;
+use dump_kernel::{BlockKind, PageFacts, PageRules, PageState, Unknown};
 
 bitflags::bitflags! {
     /// A dump level, 0 to 31: the classes of pages that are left out.
@@ -32,9 +33,16 @@ impl DumpLevel {
 
     /// Pages that this level leaves out and that cannot be identified in this dump.
     pub fn unknown(self, rules: &PageRules) -> impl Iterator<Item = &Unknown> {
-        rules.unknown().iter().filter(move |unknown| self.intersects(classes_of(unknown.facts)))
+        // page cache with private data goes with that without, known as such or not
+        let level = if self.contains(DumpLevel::CACHE_PRIVATE) { self.difference(DumpLevel::CACHE) } else { self };
+        rules.unknown().iter().filter(move |unknown| {
+            unknown.facts.intersects(ALWAYS_LEFT_OUT) || level.intersects(classes_of(unknown.facts))
+        })
     }
 }
+
+/// Facts of pages that every level leaves out.
+const ALWAYS_LEFT_OUT: PageFacts = F::HWPOISON.union(F::OFFLINE).union(F::UNACCEPTED);
 
 /// The classes that pages with any of `facts` may belong to.
 fn classes_of(facts: PageFacts) -> DumpLevel {
@@ -79,6 +87,11 @@ impl Reason {
         Reason::Offline,
         Reason::Unaccepted,
     ];
+
+    /// What pages that go together for this reason are.
+    pub fn block(self) -> BlockKind {
+        if matches!(self, Reason::Free | Reason::Unaccepted) { BlockKind::Free } else { BlockKind::Compound }
+    }
 }
 
 /// A row of the policy.
@@ -141,7 +154,6 @@ const FACT_SETS: usize = F::all().bits() as usize + 1;
 /// The policy of one level, decided beforehand for every set of facts: a look-up a page, where the rows of the policy
 /// are a dozen branches each.
 pub struct Judge {
-    level: DumpLevel,
     verdicts: Box<[Option<Reason>; FACT_SETS]>,
 }
 
@@ -152,43 +164,53 @@ impl Judge {
         for (bits, verdict) in (0..).zip(verdicts.iter_mut()) {
             *verdict = judge(level, PageState::new(F::from_bits_retain(bits))).map(|(reason, _)| reason);
         }
-        Judge { level, verdicts }
-    }
-
-    /// Whether free pages are left out.
-    pub fn asks_free(&self) -> bool {
-        self.level.contains(DumpLevel::FREE)
+        Judge { verdicts }
     }
 
     /// As [`judge`].
     #[inline]
-    pub fn of(&self, page: PageState) -> Option<(Reason, u64)> {
-        let reason = self.verdicts.get(usize::from(page.facts.bits())).copied().flatten()?;
-        Some((reason, pages(reason, page)))
+    pub fn of(&self, page: PageState) -> Option<(Reason, u8)> {
+        self.verdict(page.facts).map(|reason| (reason, order(reason, page)))
+    }
+
+    /// Why a page with these facts is kept, if not because this level keeps such.
+    pub fn doubt(&self, facts: PageFacts) -> Option<Doubt> {
+        let without = facts.difference(F::CONTRADICTION);
+        match facts {
+            _ if facts.contains(F::UNREAD) => Some(Doubt::Unread),
+            _ if facts != without && self.verdict(without).is_some() => Some(Doubt::Contradiction),
+            _ if facts.contains(F::MAYBE_UNACCEPTED) => Some(Doubt::MaybeUnaccepted),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn verdict(&self, facts: PageFacts) -> Option<Reason> {
+        self.verdicts.get(usize::from(facts.bits())).copied().flatten()
     }
 }
 
-/// How many pages go with one that is left out for `reason`.
+/// log2 of how many pages go with one that is left out for `reason`.
 #[inline]
-fn pages(reason: Reason, page: PageState) -> u64 {
+fn order(reason: Reason, page: PageState) -> u8 {
     match reason {
-        Reason::Free | Reason::Unaccepted => 1 << page.free_order,
-        Reason::Hwpoison if page.facts.contains(F::TAIL) => 1,
-        _ => 1 << page.order,
+        Reason::Free | Reason::Unaccepted => page.free_order,
+        Reason::Hwpoison if page.facts.intersects(F::TAIL | F::CONTRADICTION) => 0,
+        _ => page.order,
     }
 }
 
-/// Whether a page in this state is left out at `level`: why, and how many pages from it on.
-pub fn judge(level: DumpLevel, page: PageState) -> Option<(Reason, u64)> {
+/// Whether a page in this state is left out at `level`: why, and log2 of how many pages from it on.
+pub fn judge(level: DumpLevel, page: PageState) -> Option<(Reason, u8)> {
     let facts = page.facts;
-    if facts.contains(F::TAIL) {
-        return facts.contains(F::HWPOISON).then(|| (Reason::Hwpoison, pages(Reason::Hwpoison, page)));
+    if facts.intersects(F::TAIL | F::CONTRADICTION) {
+        return facts.contains(F::HWPOISON).then(|| (Reason::Hwpoison, order(Reason::Hwpoison, page)));
     }
-    if level.contains(DumpLevel::FREE) && facts.intersects(F::BUDDY | F::BAD_ORDER) {
-        return facts.contains(F::BUDDY).then(|| (Reason::Free, pages(Reason::Free, page)));
+    if level.contains(DumpLevel::FREE) && facts.contains(F::BUDDY) {
+        return Some((Reason::Free, order(Reason::Free, page)));
     }
     let rule = POLICY.iter().find(|rule| rule.fits(level, facts))?;
-    Some((rule.reason, pages(rule.reason, page)))
+    Some((rule.reason, order(rule.reason, page)))
 }
 
 #[cfg(test)]
@@ -212,13 +234,13 @@ mod tests {
         for level in (0..32).filter_map(DumpLevel::new) {
             for (facts, levels, reason) in cases {
                 let got = judge(level, PageState::new(*facts));
-                let want = (level.bits() & levels != 0).then_some((*reason, 1));
+                let want = (level.bits() & levels != 0).then_some((*reason, 0));
                 assert_eq!(got, want, "{facts:?} at {level:?}");
             }
             for (facts, reason) in [(F::HWPOISON, Reason::Hwpoison), (F::OFFLINE, Reason::Offline)] {
-                assert_eq!(judge(level, PageState::new(facts)), Some((reason, 1)));
+                assert_eq!(judge(level, PageState::new(facts)), Some((reason, 0)));
             }
-            assert_eq!(judge(level, state(F::UNACCEPTED, 0, 10)), Some((Reason::Unaccepted, 1024)));
+            assert_eq!(judge(level, state(F::UNACCEPTED, 0, 10)), Some((Reason::Unaccepted, 10)));
             assert_eq!(judge(level, PageState::new(F::TAIL)), None);
             assert_eq!(judge(level, PageState::new(F::UNREAD)), None);
         }
@@ -238,20 +260,25 @@ mod tests {
     #[test]
     fn a_whole_compound_or_block_goes_at_once() {
         let level = DumpLevel::all();
-        assert_eq!(judge(level, state(F::ANON, 9, 0)), Some((Reason::User, 512)));
-        assert_eq!(judge(level, state(F::BUDDY, 0, 10)), Some((Reason::Free, 1024)));
+        assert_eq!(judge(level, state(F::ANON, 9, 0)), Some((Reason::User, 9)));
+        assert_eq!(judge(level, state(F::BUDDY, 0, 10)), Some((Reason::Free, 10)));
     }
 
     #[test]
-    fn a_free_page_of_impossible_order_is_kept() {
-        assert_eq!(judge(DumpLevel::all(), PageState::new(F::BAD_ORDER | F::CACHE)), None);
+    fn what_contradicts_itself_is_kept_and_doubtful_where_it_would_be_left_out() {
+        let judge = |level| Judge::new(DumpLevel::new(level).unwrap());
+        let free = F::BUDDY | F::CONTRADICTION;
+        assert_eq!((judge(31).of(PageState::new(free)), judge(31).doubt(free)), (None, Some(Doubt::Contradiction)));
+        assert_eq!((judge(15).of(PageState::new(free)), judge(15).doubt(free)), (None, None));
+        let broken = PageState { facts: free | F::HWPOISON, order: 9, free_order: 3 };
+        assert_eq!(judge(31).of(broken), Some((Reason::Hwpoison, 0)), "broken memory is not read, whatever else it is");
     }
 
     /// makedumpfile 1.7.9 passes over every tail, and so copies a broken one whose compound page stays in the dump.
     #[test]
     fn a_broken_tail_page_is_left_out_alone() {
         let page = PageState::new(F::TAIL | F::HWPOISON);
-        assert_eq!(judge(DumpLevel::empty(), page), Some((Reason::Hwpoison, 1)));
+        assert_eq!(judge(DumpLevel::empty(), page), Some((Reason::Hwpoison, 0)));
     }
 
     #[test]

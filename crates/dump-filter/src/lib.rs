@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod exclude;
+mod free;
 mod level;
 mod tally;
 
 pub use exclude::{Excluded, Exclusion, Rest, exclude};
+pub use free::exclude_listed;
 pub use level::{DumpLevel, Judge, Reason, judge};
-pub use tally::Tally;
+pub use tally::{Doubt, Doubtful, Tally};

@@ -1,18 +1,55 @@
-//! Counts of what was left out, and why.
+//! Counts of what was left out, and why, and of what was kept for lack of proof.
 
 use crate::level::Reason;
 use dump_core::Pfn;
 
-/// Pages left out by reason, and pages that could not be judged.
+/// Why pages are kept that would be left out if their struct pages could be believed, or read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Doubt {
+    /// Their struct pages cannot be read, or not be located.
+    Unread,
+    /// Their struct pages say what cannot all be so.
+    Contradiction,
+    /// They hold what struct pages were found with, whatever their own say.
+    Walked,
+    /// They have the type of unaccepted memory, which vmcoreinfo does not name.
+    MaybeUnaccepted,
+}
+
+impl Doubt {
+    /// Every doubt.
+    pub const ALL: [Doubt; 4] = [Doubt::Unread, Doubt::Contradiction, Doubt::Walked, Doubt::MaybeUnaccepted];
+
+    /// The pages, for messages.
+    pub fn class(self) -> &'static str {
+        if self == Doubt::MaybeUnaccepted { "unaccepted pages" } else { "some pages" }
+    }
+
+    /// Why they are kept, for messages.
+    pub fn why(self) -> &'static str {
+        match self {
+            Doubt::Unread => "their struct pages cannot be read",
+            Doubt::Contradiction => "their struct pages contradict themselves",
+            Doubt::Walked => "struct pages were found with them, and their own say that they are not the kernel's",
+            Doubt::MaybeUnaccepted => "vmcoreinfo lacks NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)",
+        }
+    }
+}
+
+/// Pages that are kept for one doubt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Doubtful {
+    /// How many. Of a free block or compound page that is doubtful the first alone counts.
+    pub pages: u64,
+    /// The first.
+    pub first: Option<Pfn>,
+}
+
+/// Pages left out by reason, and pages kept by doubt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     counts: [u64; Reason::ALL.len()],
-    /// Pages kept because their struct pages cannot be read.
-    pub unread: u64,
-    /// Pages kept because their struct pages call them free with an order that no block has.
-    pub bad_orders: u64,
-    /// The first of those.
-    pub first_bad_order: Option<Pfn>,
+    doubtful: [Doubtful; Doubt::ALL.len()],
 }
 
 impl Tally {
@@ -26,22 +63,36 @@ impl Tally {
         self.counts.iter().sum()
     }
 
+    /// Pages kept for `doubt`.
+    pub fn doubtful(&self, doubt: Doubt) -> Doubtful {
+        self.doubtful[doubt as usize]
+    }
+
+    /// Pages kept for any doubt.
+    pub fn total_doubtful(&self) -> u64 {
+        self.doubtful.iter().map(|doubtful| doubtful.pages).sum()
+    }
+
     /// Counts `pages` more.
     pub fn add(&mut self, reason: Reason, pages: u64) {
         self.counts[reason as usize] += pages;
     }
 
-    /// Notes a free page of impossible order.
-    pub fn add_bad_order(&mut self, pfn: Pfn) {
-        self.bad_orders += 1;
-        self.first_bad_order = Some(self.first_bad_order.map_or(pfn, |first| first.min(pfn)));
+    /// Counts `pages` as kept, the first of which is `first`.
+    pub fn keep(&mut self, doubt: Doubt, first: Pfn, pages: u64) {
+        let first = (pages != 0).then_some(first);
+        self.merge_doubtful(doubt, Doubtful { pages, first });
     }
 
     /// Adds what another part of memory counted.
     pub fn merge(&mut self, other: &Tally) {
         self.counts.iter_mut().zip(other.counts).for_each(|(count, more)| *count += more);
-        self.unread += other.unread;
-        self.bad_orders += other.bad_orders;
-        self.first_bad_order = [self.first_bad_order, other.first_bad_order].into_iter().flatten().min();
+        Doubt::ALL.into_iter().for_each(|doubt| self.merge_doubtful(doubt, other.doubtful(doubt)));
+    }
+
+    fn merge_doubtful(&mut self, doubt: Doubt, more: Doubtful) {
+        let here = &mut self.doubtful[doubt as usize];
+        here.pages += more.pages;
+        here.first = [here.first, more.first].into_iter().flatten().min();
     }
 }

@@ -9,7 +9,7 @@ mod common;
 use common::{Memory, builder, every_era_and_machine, kernel, machines};
 use dump_core::{NoWatch, PageBitmap, Pfn, PfnRange};
 use dump_filter::{DumpLevel, Exclusion, Reason, Rest, Tally, exclude};
-use dump_kernel::{BuddyMark, Kernel, MemMap, PageRules};
+use dump_kernel::{BuddyMark, Footprint, Kernel, MemMap, PageRules};
 use dump_synth::{Counts, Era, FakeKernel, FreeLists, Machine, MemModel};
 use std::collections::BTreeSet;
 
@@ -33,7 +33,8 @@ impl<'a> Subject<'a> {
     fn exclude(&self, level: u32, window: u64) -> (BTreeSet<u64>, Tally) {
         let memory = Memory(self.fake.memory());
         let level = DumpLevel::new(level).unwrap();
-        let job = Exclusion { kernel: &self.kernel, memory: &memory, map: &self.map, rules: &self.rules, level };
+        let (kernel, map, rules, footprint) = (&self.kernel, &self.map, &self.rules, &Footprint::default());
+        let job = Exclusion { kernel, memory: &memory, map, rules, footprint, level };
         let (mut kept, mut tally, mut before) = (BTreeSet::new(), Tally::default(), Vec::<Rest>::new());
         for start in (0..self.fake.max_pfn()).step_by(window as usize) {
             let span = PfnRange::at(Pfn(start), window).intersect(PfnRange::new(Pfn(0), Pfn(self.fake.max_pfn())));

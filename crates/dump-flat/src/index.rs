@@ -1,8 +1,8 @@
 //! A flattened file, read as the image that it stands for.
 
-use crate::pieces::Pieces;
+use crate::pieces::{Fragment, Pieces};
 use crate::scan::{End, Scan};
-use dump_core::{Buffer, ByteReader, Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Watch};
+use dump_core::{Buffer, ByteReader, Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Stretch, Watch};
 
 /// How often the watch hears of progress (bytes of the file).
 const BYTES_PER_REPORT: u64 = 16 << 20;
@@ -22,10 +22,11 @@ pub struct FlatIndex<R> {
 impl<R: ReadAt> FlatIndex<R> {
     /// Reads the headers of all records.
     ///
-    /// A file that was cut off can be read as far as it goes: see [`truncation`](FlatIndex::truncation).
+    /// A file that was cut off, or in which a record makes no sense, can be read as far as it goes: see
+    /// [`truncation`](FlatIndex::truncation).
     ///
     /// # Errors
-    /// `BadMagic` if it is not flattened, `Corrupt` if a record makes no sense, `Truncated` if there is no
+    /// `BadMagic` if it is not flattened, `Corrupt` if its first record makes no sense, `Truncated` if there is no
     /// byte of any record, `Unsupported` if it has more records than can be indexed or is of another type or
     /// version.
     pub fn read(input: R) -> Result<FlatIndex<R>> {
@@ -57,8 +58,13 @@ impl<R: ReadAt> FlatIndex<R> {
         self.records
     }
 
-    /// Where and how the file was cut off, if it was: it ends without an end marker. What its records say can be read
-    /// all the same; whatever they would have said further on is not in the image, or reads as zeros.
+    /// How many bytes of the image are in a record; the others are zeros.
+    pub fn covered(&self) -> u64 {
+        self.pieces.covered()
+    }
+
+    /// Where and how the file was cut off, if it was: it ends without an end marker, or goes on with what is no record.
+    /// What its records say can be read all the same; whatever they would have said further on is not in the image, or reads as zeros.
     pub fn truncation(&self) -> Option<Error> {
         self.end.damage()
     }
@@ -111,6 +117,15 @@ impl<R: ReadAt> ReadAt for FlatIndex<R> {
             rest = later;
         }
         Ok(())
+    }
+
+    /// What no record covers is a hole.
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        match self.pieces.fragments(offset..self.pieces.end()).next() {
+            Some(Fragment { pos: None, len }) => Stretch::Hole(len),
+            Some(Fragment { len, .. }) => Stretch::Data(len),
+            None => Stretch::Data(u64::MAX - offset), // whoever reads there learns that it ends
+        }
     }
 
     fn reader(&self) -> Box<dyn ByteReader + '_> {

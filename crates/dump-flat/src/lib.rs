@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+mod beheaded;
 mod header;
 mod index;
 mod pieces;
@@ -31,6 +32,7 @@ mod rearrange;
 mod scan;
 mod stream;
 
+pub use beheaded::Beheaded;
 pub use header::{HEADER_LEN, RECORD_LEN, Record, is_flattened};
 pub use index::FlatIndex;
 pub use rearrange::{Rearranged, rearrange};

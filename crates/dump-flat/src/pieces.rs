@@ -199,6 +199,11 @@ impl Pieces {
         self.list.last().map_or(0, Piece::end)
     }
 
+    /// How many bytes of the image there are in pieces.
+    pub fn covered(&self) -> u64 {
+        self.list.iter().map(|piece| piece.end() - piece.start).fold(0, u64::saturating_add)
+    }
+
     /// The fragments that make `range`, ascending. Finding the first is a binary search; no memory of the last read is
     /// kept, which workers would fight for.
     pub fn fragments(&self, range: Range<u64>) -> impl Iterator<Item = Fragment> {

@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use dump_core::{Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Watch, WriteAt};
+use dump_core::{Error, ErrorKind, NoWatch, Phase, ReadAt, Result, Stretch, Watch, WriteAt};
 use dump_flat::{FlatIndex, FlatStream, Rearranged, rearrange};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -116,7 +116,12 @@ fn made_up_records() {
         (i64::MAX, i64::MAX),
     ] {
         let bytes = raw(offset, size, &[1; 8]);
-        for e in [FlatIndex::read(bytes.clone()).err().unwrap(), run(&bytes).0.unwrap_err()] {
+        // what came before is there, and the damage is known
+        let index = FlatIndex::read(bytes.clone()).unwrap();
+        let mut before = [0; 8];
+        index.read_exact_at(0, &mut before).unwrap();
+        assert_eq!((before.to_vec(), index.covered()), (noise(1, 8), 8), "{offset} {size}");
+        for e in [index.truncation().unwrap(), run(&bytes).0.unwrap_err()] {
             assert_eq!(e.kind(), ErrorKind::Corrupt, "{offset} {size}");
             assert!(e.to_string().contains("offset 0x1018"), "{e}");
         }
@@ -133,6 +138,8 @@ fn made_up_records() {
     let mut buf = [7; 4096];
     far.read_exact_at(1 << 50, &mut buf).unwrap();
     assert!(buf == [0; 4096]);
+    assert_eq!(far.covered(), 16);
+    assert_eq!([far.stretch_at(7), far.stretch_at(8)], [Stretch::Data(1), Stretch::Hole(i64::MAX as u64 - 16)]);
 }
 
 #[test]

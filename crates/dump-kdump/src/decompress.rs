@@ -23,6 +23,13 @@ impl Decompressor {
         done.map_err(|e| e.within(format_args!("{} bytes of {}", bytes.len(), codec.id.name())))?;
         Ok(&self.page)
     }
+
+    /// How many bytes the page of `len` bytes takes that `bytes` begin with, compressed with `codec`; `None` where that
+    /// is none or cannot be told.
+    pub(crate) fn page_len(&mut self, codec: &Codec, bytes: &[u8], len: usize) -> Option<usize> {
+        self.page.resize(len, 0);
+        made(&mut self.codecs[codec.id.index()], codec).ok()?.page_len(bytes, &mut self.page)
+    }
 }
 
 fn made<'a>(slot: &'a mut Option<Box<dyn PageCodec>>, codec: &Codec) -> Result<&'a mut Box<dyn PageCodec>> {

@@ -10,7 +10,7 @@
 //! The same on every machine but for byte order. Descriptors stand in the order of their pages, data in any order, and
 //! several may share one offset: that is how zero pages are stored. Source: makedumpfile diskdump_mod.h `page_desc`.
 
-use dump_core::{ByteOrder, Fields, FieldsMut, Result, WordSize};
+use dump_core::{ByteOrder, Damage, Fields, FieldsMut, Result, WordSize};
 
 use crate::codec::Codec;
 
@@ -60,6 +60,24 @@ impl PageDesc {
             0 => Some(None),
             flags => Codec::of_flags(flags).map(Some),
         }
+    }
+
+    /// How many bytes of the file a page of `page` bytes takes, and how they are compressed.
+    ///
+    /// # Errors
+    /// What is wrong with size or flags.
+    pub(crate) fn stored_len(
+        &self,
+        page: usize,
+    ) -> std::result::Result<(usize, Option<&'static Codec>), (Damage, String)> {
+        let PageDesc { size, flags, .. } = *self;
+        let codec = self.codec().ok_or_else(|| (Damage::Flags, format!("unknown flags {flags:#x}")))?;
+        let bytes = size as usize;
+        if bytes > page || bytes == 0 || (codec.is_none() && bytes != page) {
+            let kind = codec.map_or("an uncompressed page", |codec| codec.id.name());
+            return Err((Damage::Size, format!("size {size} of {kind}, block_size {page}")));
+        }
+        Ok((bytes, codec))
     }
 }
 

@@ -5,6 +5,7 @@ use dump_core::{Absence, Damage};
 use crate::codec::Codec;
 use crate::desc::PageDesc;
 use crate::head::Head;
+use crate::table::SharedZero;
 
 /// What a page's descriptor means.
 #[derive(Clone, Copy)]
@@ -27,24 +28,25 @@ pub(crate) enum Fate {
 impl Fate {
     /// What `desc` means in the file of `head`, or what is wrong with it.
     pub(crate) fn of(desc: PageDesc, head: &Head) -> std::result::Result<Fate, (Damage, String)> {
-        let page = head.header.page_size.bytes();
-        let PageDesc { offset, size, flags } = desc;
+        let PageDesc { offset, size, .. } = desc;
         if offset == 0 {
             return Err((Damage::Lost, "no offset".into()));
         }
-        let codec = desc.codec().ok_or_else(|| (Damage::Flags, format!("unknown flags {flags:#x}")))?;
-        let bytes = size as usize;
-        if bytes > page || bytes == 0 || (codec.is_none() && bytes != page) {
-            let kind = codec.map_or("an uncompressed page", |codec| codec.id.name());
-            return Err((Damage::Size, format!("size {size} of {kind}, block_size {page}")));
+        let (bytes, codec) = desc.stored_len(head.header.page_size.bytes())?;
+        if offset < head.table.data_from {
+            let what = format!("offset {offset:#x}, but data begin at {:#x}", head.table.data_from);
+            return Err((Damage::BeforeData, what));
         }
         if offset.checked_add(u64::from(size)).is_none_or(|end| end > head.file_len) {
             let what = format!("offset {offset:#x} and size {size}, but the file ends at {:#x}", head.file_len);
             return Err((Damage::Offset, what));
         }
-        match codec {
-            None if head.zero_at == Some(offset) => Ok(Fate::Zero),
-            codec => Ok(Fate::Stored { codec, offset, size: bytes }),
+        match (codec, head.table.zero) {
+            (None, SharedZero::At(zero)) if zero == offset => Ok(Fate::Zero),
+            (None, SharedZero::Damaged(zero)) if zero == offset => {
+                Err((Damage::SharedZero, format!("the page of zeros at offset {offset:#x} is not zeros")))
+            }
+            _ => Ok(Fate::Stored { codec, offset, size: bytes }),
         }
     }
 

@@ -5,6 +5,7 @@ use dump_core::{
     Result, WriteOptions,
 };
 
+use crate::frames;
 use crate::header::Header;
 use crate::source::KdumpFile;
 use crate::split::KdumpSet;
@@ -32,12 +33,12 @@ pub const FORMAT: Format = Format {
 };
 
 fn open(bytes: Bytes, _: &OpenOptions) -> Result<Box<dyn Container>> {
-    Ok(Box::new(KdumpFile::open(bytes)?))
+    frames::of_file(KdumpFile::open(bytes)?)
 }
 
 fn open_parts(parts: Vec<Part>) -> Result<Box<dyn Container>> {
     let open = |Part { name, bytes }| open_part(bytes).map_err(|e| e.within(name));
-    Ok(Box::new(KdumpSet::new(parts.into_iter().map(open).collect::<Result<_>>()?)?))
+    frames::of_set(KdumpSet::new(parts.into_iter().map(open).collect::<Result<_>>()?)?)
 }
 
 fn open_part(bytes: Bytes) -> Result<KdumpFile<Bytes>> {
@@ -56,5 +57,5 @@ fn create(options: &WriteOptions) -> Result<Box<dyn DumpWriter>> {
 }
 
 fn incomplete_flag(file: &dyn ReadAt) -> Result<Patch> {
-    Ok(Header::read(file)?.incomplete_flag())
+    Header::incomplete_flag(file)
 }

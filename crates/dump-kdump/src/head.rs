@@ -4,17 +4,25 @@
 
 use std::sync::Arc;
 
-use dump_core::{ByteReader, DumpMeta, Error, Machine, Notes, Pfn, PfnRange, ReadAt, Result, UtsName, is_zero};
+use dump_core::{ByteReader, Claim, DumpMeta, Error, Machine, Notes, Pfn, PfnRange, ReadAt, Result, UtsName};
 
+use crate::codec::Codec;
+use crate::desc::PageDesc;
 use crate::header::{FileRange, Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE};
+use crate::header_faults;
 use crate::layout::Layout;
 use crate::rank::{self, Ranked};
+use crate::retable::Retable;
+use crate::table::Table;
 
 /// Longest notes that are read: a thousand times what a machine with a thousand CPUs has.
 const MAX_NOTES: u64 = 256 << 20;
 
 /// Longest VMCOREINFO and erase text; the kernel's own is one page.
-const MAX_TEXT: u64 = 16 << 20;
+pub(crate) const MAX_TEXT: u64 = 16 << 20;
+
+/// Page frames that are looked at at a time for the first that is RAM: 64 KiB of bits.
+const RAM_PER_LOOK: u64 = 1 << 19;
 
 /// All of a file but its pages.
 pub(crate) struct Head {
@@ -26,12 +34,18 @@ pub(crate) struct Head {
     pub(crate) held: Arc<Ranked>,
     /// The page frames that this file answers for.
     pub(crate) part: PfnRange,
-    /// Where a page of zeros lies that others share.
-    pub(crate) zero_at: Option<u64>,
+    /// Where descriptors end and data begin.
+    pub(crate) table: Table,
+    /// What is wrong with the headers although the file can be read.
+    pub(crate) faults: Vec<Error>,
     /// Where the 1st bitmap is; the 2nd's place in files that have but one.
-    ram_at: u64,
+    pub(crate) ram_at: u64,
+    /// Where the 2nd bitmap is.
+    pub(crate) held_at: u64,
     /// Rank of the part's first page, which has descriptor 0.
     base: u64,
+    /// Descriptors that are not believed, where the file is read to save what can be.
+    pub(crate) retable: Option<Retable>,
 }
 
 impl Head {
@@ -40,8 +54,15 @@ impl Head {
     /// # Errors
     /// As [`KdumpFile::open`](crate::KdumpFile::open).
     pub(crate) fn read(file: &dyn ReadAt) -> Result<Head> {
+        Head::of(file, Header::read(file)?)
+    }
+
+    /// Reads all but the headers.
+    ///
+    /// # Errors
+    /// As [`read`](Head::read).
+    pub(crate) fn of(file: &dyn ReadAt, header: Header) -> Result<Head> {
         let file_len = file.len()?;
-        let header = Header::read(file)?;
         let layout = Layout::of(&header.main, header.page_size);
         let end = Pfn(header.sub.max_mapnr);
         let (ram_at, held_at) = bitmaps(&header, &layout)?;
@@ -49,16 +70,56 @@ impl Head {
             return Err(Error::truncated("the bitmaps", layout.descriptors(), file_len));
         }
         let part = part_of(&header)?;
-        let meta = meta(file, file_len, &header)?;
+        let mut faults = header_faults::all(&header, &layout, file);
+        let meta = meta(file, file_len, &header, &mut faults)?;
         let held = Ranked::read(file.reader().as_mut(), held_at, end)?;
         let base = held.rank(part.start);
-        let zero_at = shared_zero(file, &header, layout.descriptor(held.rank(end)));
-        Ok(Head { file_len, header, layout, meta, held: Arc::new(held), part, zero_at, ram_at, base })
+        let (all, here) = (held.rank(end), held.rank(part.end) - base);
+        let table = Table::read(file.reader().as_mut(), &header, &layout, all, here);
+        let table = table.ok_or_else(|| Error::corrupt(format!("{all} pages, too many for any file")))?;
+        if part.is_empty() && table.end + (header.page_size.bytes() as u64) < file_len {
+            let text = format!("a part of no pages (start_pfn and end_pfn are {}), but there are data", part.start);
+            faults.push(Error::corrupt(text).within("sub header"));
+        }
+        let held = Arc::new(held);
+        Ok(Head { file_len, header, layout, meta, held, part, table, faults, ram_at, held_at, base, retable: None })
     }
 
     /// The number of the descriptor of `pfn`, which is of this part.
     pub(crate) fn rank(&self, pfn: Pfn) -> u64 {
         self.held.rank(pfn).saturating_sub(self.base)
+    }
+
+    /// What the 2nd bitmap claims, and how much of that has no descriptor in the file.
+    pub(crate) fn claim(&self) -> Claim {
+        let held = self.held.rank(self.part.end).saturating_sub(self.base);
+        let table = self.file_len.saturating_sub(self.layout.descriptors()) / PageDesc::SIZE as u64;
+        Claim { held, missing: held.saturating_sub(table) }
+    }
+
+    /// The first page frame that is RAM.
+    pub(crate) fn first_ram(&self, input: &mut dyn ByteReader) -> Result<Option<Pfn>> {
+        let (mut at, end) = (Pfn(0), self.meta.end_pfn);
+        let mut first = None;
+        while first.is_none() && at < end {
+            let run = PfnRange::at(at, RAM_PER_LOOK);
+            self.ram_runs(input, run, &mut |ram| {
+                first.get_or_insert(ram.start);
+                Ok(())
+            })?;
+            at = run.end;
+        }
+        Ok(first)
+    }
+
+    /// The codec that the header names.
+    pub(crate) fn codec(&self) -> Option<&'static Codec> {
+        Codec::of_status(self.header.main.status)
+    }
+
+    /// How many pages this part has, and descriptors.
+    pub(crate) fn pages(&self) -> u64 {
+        self.rank(self.part.end)
     }
 
     /// Hands over the runs of RAM in `run`.
@@ -70,19 +131,6 @@ impl Head {
     ) -> Result<()> {
         let run = run.intersect(PfnRange::new(Pfn(0), self.meta.end_pfn));
         rank::runs(input, self.ram_at, run, each)
-    }
-
-    /// Values in the headers that cannot be right, apart from those that keep a file from being opened.
-    pub(crate) fn check(&self, file: &dyn ReadAt) -> Vec<Error> {
-        let sub = &self.header.sub;
-        let mut wrong = Vec::new();
-        if !(0..=31).contains(&sub.dump_level) {
-            wrong.push(Error::corrupt(format!("dump_level {} is not from 0 to 31", sub.dump_level)));
-        }
-        for (what, at) in [("vmcoreinfo", sub.vmcoreinfo), ("eraseinfo", sub.erase_info)] {
-            wrong.extend(read_range(file, self.file_len, at, MAX_TEXT, what).err());
-        }
-        wrong.into_iter().map(|e| e.within("sub header")).collect()
     }
 }
 
@@ -96,9 +144,14 @@ fn bitmaps(header: &Header, layout: &Layout) -> Result<(u64, u64)> {
             "max_mapnr {end:#x} needs {needed} bitmap blocks, but bitmap_blocks is {blocks}"
         )));
     }
-    let second =
-        if needed.checked_mul(2).is_some_and(|both| both <= blocks) { layout.bitmap2() } else { layout.bitmap1() };
-    Ok((layout.bitmap1(), second))
+    if needed.checked_mul(2).is_none_or(|both| both > blocks) {
+        return Ok((layout.bitmap1(), layout.bitmap1()));
+    }
+    if blocks % 2 != 0 {
+        let text = format!("bitmap_blocks {blocks} is odd, but has room for two bitmaps of {needed}");
+        return Err(Error::corrupt(text));
+    }
+    Ok((layout.bitmap1(), layout.bitmap2()))
 }
 
 /// The page frames that a file answers for.
@@ -114,14 +167,6 @@ fn part_of(header: &Header) -> Result<PfnRange> {
         )));
     }
     Ok(PfnRange::new(Pfn(sub.start_pfn), Pfn(sub.end_pfn)))
-}
-
-/// The first page of data, if that is one of zeros: makedumpfile and QEMU put the one there that zero pages share. Seen
-/// once, its descriptors need no reading.
-fn shared_zero(file: &dyn ReadAt, header: &Header, data_at: Option<u64>) -> Option<u64> {
-    let mut page = vec![0; header.page_size.bytes()];
-    file.read_exact_at(data_at?, &mut page).ok()?;
-    is_zero(&page).then_some(data_at?)
 }
 
 fn read_range(file: &dyn ReadAt, file_len: u64, at: FileRange, most: u64, what: &str) -> Result<Vec<u8>> {
@@ -142,14 +187,15 @@ fn read_range(file: &dyn ReadAt, file_len: u64, at: FileRange, most: u64, what: 
     Ok(bytes)
 }
 
-/// What the headers and notes say about the machine.
-fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
+/// What the headers and notes say about the machine. Notes that cannot be read are a fault, not an error: the pages are
+/// there without them.
+fn meta(file: &dyn ReadAt, file_len: u64, header: &Header, faults: &mut Vec<Error>) -> Result<DumpMeta> {
     let (main, sub, abi) = (&header.main, &header.sub, header.abi);
     let elf_machine = Machine::elf_machine_by_name(&main.utsname.machine());
-    let machine = Machine { elf_machine, order: abi.order, word: abi.word };
+    let machine = Machine { elf_machine, order: abi.order, word: abi.word }.of_kernel();
     Ok(DumpMeta {
         end_pfn: Pfn(sub.max_mapnr),
-        notes: notes(file, file_len, header)?,
+        notes: notes(file, file_len, header, faults)?,
         stated_cpus: Some(main.nr_cpus.unsigned_abs()),
         utsname: Some(main.utsname).filter(|names| *names != UtsName::default()),
         crash_time: Some(main.tv_sec).filter(|time| *time != 0),
@@ -164,13 +210,18 @@ fn meta(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<DumpMeta> {
 }
 
 /// The notes. Version 3 has VMCOREINFO without notes, other files may point past theirs: the note is made up for it.
-fn notes(file: &dyn ReadAt, file_len: u64, header: &Header) -> Result<Notes> {
+fn notes(file: &dyn ReadAt, file_len: u64, header: &Header, faults: &mut Vec<Error>) -> Result<Notes> {
     let sub = &header.sub;
-    let stream = read_range(file, file_len, sub.notes, MAX_NOTES, "notes")?;
-    let mut notes = Notes::new(stream, header.abi.order);
+    let mut read = |at, most, what| {
+        let found = read_range(file, file_len, at, most, what);
+        found.map_err(|e| faults.push(e.within("sub header"))).unwrap_or_default()
+    };
+    let mut notes = Notes::new(read(sub.notes, MAX_NOTES, "notes"), header.abi.order);
     if notes.vmcoreinfo_range().is_none() && !sub.vmcoreinfo.is_empty() {
-        let text = read_range(file, file_len, sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo")?;
-        notes.push(b"VMCOREINFO", &text)?;
+        let text = read(sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo");
+        if !text.is_empty() {
+            notes.push(b"VMCOREINFO", &text)?;
+        }
     }
     Ok(notes)
 }

@@ -16,13 +16,19 @@
 //! end                                   464      452     end                            104         80       96
 //! ```
 //!
-//! Integers are those of the dumped machine. No field states its byte order or word size, so [`Header::read`] decodes
-//! the main header in all four ways and keeps the one that makes most sense, rather than the first that makes any: a
-//! lone test on block_size can be met by chance (a 64-bit file read as 32-bit has its tv_usec there).
+//! Integers are those of the program that wrote it, which most often are those of the dumped machine. No field states
+//! their byte order or word size, so [`Header::read`] decodes both headers in all ways there are and keeps the one that
+//! makes most sense, rather than the first that makes any: a lone test on block_size can be met by chance (a 64-bit
+//! file read as 32-bit has its tv_usec there). What can differ is told apart one by one:
 //!
-//! 32-bit sub headers exist in two shapes, because i386 aligns 8-byte integers to 4 (and QEMU writes the structure
-//! without padding for every 32-bit target) while ARM, MIPS and PPC align them to 8. Nothing but the content sets them
-//! apart, so that is ranked too.
+//! - byte order and word size;
+//! - the timestamp of a 32-bit program, which has 8-byte integers where it was built with a 64-bit `time_t` (armhf in
+//!   Debian 13, musl). They are aligned to 8, so that status stands at 424 as in a 64-bit header, or on i386 to 4, so
+//!   that it stands at 420;
+//! - padding in 32-bit sub headers, because i386 aligns 8-byte integers to 4 (and QEMU writes the structure without
+//!   padding for every 32-bit target) while ARM, MIPS and PPC align them to 8.
+//!
+//! The word size of the kernel is none of these: see [`Machine::of_kernel`].
 //!
 //! Sources: makedumpfile diskdump_mod.h, crash diskdump.h, libkdumpfile diskdump.c, QEMU dump.h.
 
@@ -48,7 +54,7 @@ pub const STATUS_INCOMPLETE: u32 = 0x8;
 pub const STATUS_EXCLUDED_VMEMMAP: u32 = 0x10;
 
 /// All bits of `status` that have a meaning.
-fn known_status() -> u32 {
+pub(crate) fn known_status() -> u32 {
     CODECS.iter().fold(STATUS_INCOMPLETE | STATUS_EXCLUDED_VMEMMAP, |known, codec| known | codec.status_bit)
 }
 
@@ -58,13 +64,26 @@ const MAX_CPUS: i32 = 65536;
 /// The longest main header (64-bit).
 const MAIN_MAX: usize = 464;
 
+/// The integers of a timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamp {
+    /// Of the headers' word size.
+    Words,
+    /// Of 8 bytes in a 32-bit header, aligned to 8.
+    Wide,
+    /// Of 8 bytes in a 32-bit header, aligned to 4.
+    WidePacked,
+}
+
 /// The shape of a file's integers and structures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abi {
     /// Byte order of the dumped machine.
     pub order: ByteOrder,
-    /// Word size of the dumped machine.
+    /// Word size of the program that wrote the headers.
     pub word: WordSize,
+    /// Integers of the timestamp.
+    pub timestamp: Timestamp,
     /// Whether 8-byte integers of the sub header are aligned to 8 (64-bit, and 32-bit ARM, MIPS, PPC) rather than to 4.
     pub padded: bool,
 }
@@ -72,10 +91,24 @@ pub struct Abi {
 impl Abi {
     /// Bytes of the main header.
     pub fn main_len(self) -> usize {
-        match self.word {
-            WordSize::Bits32 => 452,
-            WordSize::Bits64 => MAIN_MAX,
+        self.status_at() + 40
+    }
+
+    /// Where the timestamp begins in the main header, behind names that end at 402 (bytes).
+    fn timestamp_at(self) -> usize {
+        match (self.word, self.timestamp) {
+            (WordSize::Bits64, _) | (WordSize::Bits32, Timestamp::Wide) => 408,
+            (WordSize::Bits32, Timestamp::Words | Timestamp::WidePacked) => 404,
         }
+    }
+
+    /// Where `status` stands, behind two integers of the timestamp (bytes).
+    fn status_at(self) -> usize {
+        let integer = match (self.word, self.timestamp) {
+            (WordSize::Bits32, Timestamp::Words) => 4,
+            _ => 8,
+        };
+        self.timestamp_at() + 2 * integer
     }
 
     /// Bytes of the sub header, which is where notes begin after it.
@@ -97,10 +130,12 @@ impl Abi {
         FieldsMut::new(self.order, self.word)
     }
 
-    fn describe(self) -> String {
+    /// For people.
+    pub(crate) fn describe(self) -> String {
         let order = if self.order == ByteOrder::Little { "little" } else { "big" };
         let bits = if self.word == WordSize::Bits32 { 32 } else { 64 };
-        format!("{bits}-bit {order} endian")
+        let time = if self.timestamp == Timestamp::Words { "" } else { ", 64-bit time" };
+        format!("{bits}-bit {order} endian{time}")
     }
 }
 
@@ -153,12 +188,15 @@ impl MainHeader {
         let version = f.i32("header_version")?;
         let mut names = [0; UtsName::SIZE];
         names.copy_from_slice(f.bytes("utsname", UtsName::SIZE)?);
-        f.skip(utsname_gap(abi))?;
+        f.skip(abi.timestamp_at() - NAMES_END)?;
+        let is_wide = abi.timestamp != Timestamp::Words;
+        let mut time = |name| if is_wide { f.u64(name) } else { f.word(name) };
+        let (tv_sec, tv_usec) = (time("tv_sec")?, time("tv_usec")?);
         Ok(MainHeader {
             version,
             utsname: UtsName::from_bytes(&names),
-            tv_sec: f.word("tv_sec")?,
-            tv_usec: f.word("tv_usec")?,
+            tv_sec,
+            tv_usec,
             status: f.u32("status")?,
             block_size: f.i32("block_size")?,
             sub_hdr_size: f.i32("sub_hdr_size")?,
@@ -179,8 +217,15 @@ impl MainHeader {
         for name in &self.utsname.fields {
             f.bytes(name);
         }
-        f.bytes(&[0; 6][..utsname_gap(abi)]);
-        f.word(self.tv_sec).word(self.tv_usec).u32(self.status);
+        f.pad_to(abi.timestamp_at());
+        for time in [self.tv_sec, self.tv_usec] {
+            if abi.timestamp == Timestamp::Words {
+                f.word(time)
+            } else {
+                f.u64(time)
+            };
+        }
+        f.u32(self.status);
         f.i32(self.block_size).i32(self.sub_hdr_size).u32(self.bitmap_blocks).u32(self.max_mapnr);
         f.u32(self.total_ram_blocks).u32(self.device_blocks).u32(self.written_blocks);
         f.u32(self.current_cpu).i32(self.nr_cpus);
@@ -219,13 +264,8 @@ impl MainHeader {
     }
 }
 
-/// Bytes between the names (which end at 402) and the timestamp, which is aligned to a word.
-fn utsname_gap(abi: Abi) -> usize {
-    match abi.word {
-        WordSize::Bits32 => 2,
-        WordSize::Bits64 => 6,
-    }
-}
+/// Where the names end in the main header (bytes).
+const NAMES_END: usize = 402;
 
 /// A range of the file that the sub header points at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -324,10 +364,10 @@ impl SubHeader {
     }
 
     /// What a file of `version` says: fields that came later are 0, and the 64-bit page frames are filled from the old
-    /// ones, so that callers look in one place.
+    /// ones, so that callers look in one place. So they are where a file has but the old ones, whatever its version.
     #[must_use]
     pub fn as_of(mut self, version: i32, max_mapnr: u32) -> SubHeader {
-        if version < 6 {
+        if version < 6 || (self.max_mapnr == 0 && max_mapnr != 0) {
             let [start, end] = if version < 2 { [0, 0] } else { self.old_pfns };
             (self.start_pfn, self.end_pfn, self.max_mapnr) = (start, end, u64::from(max_mapnr));
         }
@@ -339,19 +379,25 @@ impl SubHeader {
         self
     }
 
-    /// How much sense the sub header makes, for choosing between the shapes without and with padding.
+    /// How much sense the sub header makes, for choosing among decodings of the same bytes.
     fn sense(&self, main: &MainHeader, abi: Abi, file_len: u64) -> u32 {
+        let stated = self.as_of(main.version, main.max_mapnr);
         let lies_inside = |s: FileRange| s == FileRange::default() || s.end().is_some_and(|end| end <= file_len);
         // Every writer puts the notes right behind the sub header, so their offset names the shape outright.
         let notes_at = u64::from(main.block_size.unsigned_abs()) + abi.sub_len() as u64;
-        let pfns = self.start_pfn <= self.end_pfn && self.end_pfn <= self.max_mapnr;
+        let pfns = stated.start_pfn <= stated.end_pfn && stated.end_pfn <= stated.max_mapnr;
         let low = self.max_mapnr as u32;
         let signs = [
-            (1, lies_inside(self.vmcoreinfo)),
-            (1, lies_inside(self.notes)),
-            (1, lies_inside(self.erase_info)),
-            (4, self.notes.offset == notes_at),
-            (2, main.max_mapnr == low || u64::from(main.max_mapnr) == self.max_mapnr.min(u64::from(u32::MAX))),
+            (1, lies_inside(stated.vmcoreinfo)),
+            (1, lies_inside(stated.notes)),
+            (1, lies_inside(stated.erase_info)),
+            (6, stated.notes.offset == notes_at),
+            (
+                4,
+                main.version < 6
+                    || main.max_mapnr == low
+                    || u64::from(main.max_mapnr) == self.max_mapnr.min(u64::from(u32::MAX)),
+            ),
             (1, pfns),
         ];
         signs.iter().filter(|(_, holds)| *holds).map(|(weight, _)| weight).sum()
@@ -388,28 +434,44 @@ impl Header {
     /// `BadMagic` without the signature; `Unsupported` for a diskdump file; `Truncated`; `Corrupt` if the likeliest
     /// reading of the main header is impossible still.
     pub fn read(file: &dyn ReadAt) -> Result<Header> {
-        let file_len = file.len()?;
-        let mut bytes = vec![0; usize::try_from(file_len).unwrap_or(MAIN_MAX).min(MAIN_MAX)];
-        file.read_exact_at(0, &mut bytes)?;
-        check_signature(&bytes)?;
-        let (abi, main) = likeliest_main(&bytes, file_len)?;
+        let likeliest = Reading::read(file)?;
+        let Reading { abi, main, .. } = likeliest;
         let page_size = main.checked_page_size().map_err(|e| e.within(format_args!("header ({})", abi.describe())))?;
-        let mut block = [0; 104];
-        file.read_exact_at(page_size.bytes() as u64, &mut block).map_err(|e| e.within("sub header"))?;
-        let (abi, sub) = likeliest_sub(&block, &main, abi, file_len)?;
+        let sub = match likeliest.sub {
+            Some(sub) => sub.as_of(main.version, main.max_mapnr),
+            // there is none to be had: the error says why
+            None => return Err(read_sub_block(file, page_size).err().unwrap_or_else(|| Error::bug("no sub header"))),
+        };
         Ok(Header { abi, main, sub, page_size })
     }
 }
 
 impl Header {
-    /// What flags the file as incomplete. To be opened then it must reach to the end of its bitmaps.
-    pub fn incomplete_flag(&self) -> Patch {
-        // status follows the timestamp: two words of 8 or 4 bytes, themselves aligned, behind 402 bytes
-        let offset = if self.abi.word == WordSize::Bits64 { 424 } else { 412 };
-        let mut bytes = self.abi.fields_mut();
-        bytes.u32(self.main.status | STATUS_INCOMPLETE);
-        let min_len = Layout::of(&self.main, self.page_size).descriptors();
-        Patch { offset, bytes: bytes.into_bytes(), min_len }
+    /// Whether both headers say the same, as far as both say it.
+    pub(crate) fn agrees(&self) -> bool {
+        let (main, sub) = (&self.main, &self.sub);
+        let notes_at = self.page_size.bytes() as u64 + self.abi.sub_len() as u64;
+        let notes = main.version < 4 || sub.notes == FileRange::default() || sub.notes.offset == notes_at;
+        let level = (0..=31).contains(&sub.dump_level);
+        notes && level && u64::from(main.max_mapnr) == sub.max_mapnr.min(u64::from(u32::MAX))
+    }
+
+    /// Whether the sub header, if it is not made up, can say that the file is a part.
+    pub(crate) fn says_split(&self) -> bool {
+        !self.sub.notes.is_empty()
+    }
+
+    /// What flags the file as incomplete: it takes the main header alone. To be opened then the file must reach to the
+    /// end of its bitmaps.
+    ///
+    /// # Errors
+    /// As [`read`](Header::read), where the main header is what is wrong.
+    pub fn incomplete_flag(file: &dyn ReadAt) -> Result<Patch> {
+        let Reading { abi, main, .. } = Reading::read(file)?;
+        let mut bytes = abi.fields_mut();
+        bytes.u32(main.status | STATUS_INCOMPLETE);
+        let min_len = Layout::of(&main, main.checked_page_size()?).descriptors();
+        Ok(Patch { offset: abi.status_at() as u64, bytes: bytes.into_bytes(), min_len })
     }
 }
 
@@ -442,39 +504,79 @@ fn check_signature(bytes: &[u8]) -> Result<()> {
     Err(Error::new(ErrorKind::BadMagic, "not a kdump file: it does not begin with \"KDUMP   \""))
 }
 
-/// The reading of the main header that makes most sense; among equals the first, the commonest machine.
-fn likeliest_main(bytes: &[u8], file_len: u64) -> Result<(Abi, MainHeader)> {
-    let mut best: Option<(u32, Abi, MainHeader)> = None;
-    for word in [WordSize::Bits64, WordSize::Bits32] {
-        for order in [ByteOrder::Little, ByteOrder::Big] {
-            let abi = Abi { order, word, padded: word == WordSize::Bits64 };
-            let Ok(main) = MainHeader::decode(&mut abi.fields(bytes), abi) else { continue };
-            let gap = bytes.get(402..402 + utsname_gap(abi)).unwrap_or_default();
-            let sense = main.sense(abi, gap, file_len);
-            if best.as_ref().is_none_or(|(most, ..)| sense > *most) {
-                best = Some((sense, abi, main));
-            }
-        }
-    }
-    let (_, abi, main) = best.ok_or_else(|| Error::truncated("the header", MAIN_MAX as u64, bytes.len() as u64))?;
-    Ok((abi, main))
+/// One way to read both headers.
+struct Reading {
+    abi: Abi,
+    main: MainHeader,
+    /// `None` where it cannot be read, the main header having no possible block size, for one.
+    sub: Option<SubHeader>,
+    /// How much sense it makes.
+    sense: u32,
 }
 
-/// The shape of the sub header that makes most sense; the one without padding where both do, which is where
-/// nothing speaks for either.
-fn likeliest_sub(block: &[u8], main: &MainHeader, abi: Abi, file_len: u64) -> Result<(Abi, SubHeader)> {
-    let read = |padded| -> Result<(u32, Abi, SubHeader)> {
-        let abi = Abi { padded, ..abi };
-        let sub = SubHeader::decode(&mut abi.fields(block), abi)?.as_of(main.version, main.max_mapnr);
-        Ok((sub.sense(main, abi, file_len), abi, sub))
-    };
-    let padded = read(true)?;
-    let chosen = match abi.word {
-        WordSize::Bits64 => padded,
-        WordSize::Bits32 => {
-            let unpadded = read(false)?;
-            if padded.0 > unpadded.0 { padded } else { unpadded }
+impl Reading {
+    /// The likeliest reading of what `file` begins with.
+    ///
+    /// # Errors
+    /// `BadMagic`, `Unsupported` or `Truncated`, as [`Header::read`].
+    fn read(file: &dyn ReadAt) -> Result<Reading> {
+        let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(MAIN_MAX).min(MAIN_MAX)];
+        file.read_exact_at(0, &mut bytes)?;
+        check_signature(&bytes)?;
+        Reading::likeliest(&bytes, file)
+    }
+
+    /// The one that makes most sense; among equals the first, the commonest machine.
+    ///
+    /// # Errors
+    /// `Truncated` if `bytes` are too few for any.
+    fn likeliest(bytes: &[u8], file: &dyn ReadAt) -> Result<Reading> {
+        let file_len = file.len()?;
+        let mut best: Option<Reading> = None;
+        for reading in shapes().filter_map(|abi| Reading::of(abi, bytes, file, file_len)) {
+            if best.as_ref().is_none_or(|best| reading.sense > best.sense) {
+                best = Some(reading);
+            }
         }
-    };
-    Ok((chosen.1, chosen.2))
+        best.ok_or_else(|| Error::truncated("the header", MAIN_MAX as u64, bytes.len() as u64))
+    }
+
+    fn of(abi: Abi, bytes: &[u8], file: &dyn ReadAt, file_len: u64) -> Option<Reading> {
+        let main = MainHeader::decode(&mut abi.fields(bytes), abi).ok()?;
+        let gap = bytes.get(NAMES_END..abi.timestamp_at()).unwrap_or_default();
+        let mut reading = Reading { abi, sense: main.sense(abi, gap, file_len), main, sub: None };
+        let block = reading.main.page_size().and_then(|size| read_sub_block(file, size).ok());
+        // among equals the one without padding, which is where nothing speaks for either
+        let paddings: &[bool] = if abi.word == WordSize::Bits64 { &[true] } else { &[false, true] };
+        let subs = block.iter().flat_map(|block| paddings.iter().map(move |padded| (block, *padded)));
+        let mut most = None;
+        for (block, padded) in subs {
+            let abi = Abi { padded, ..abi };
+            let Ok(sub) = SubHeader::decode(&mut abi.fields(block), abi) else { continue };
+            let sense = sub.sense(&reading.main, abi, file_len);
+            if most.is_none_or(|most| sense > most) {
+                most = Some(sense);
+                (reading.abi, reading.sub) = (abi, Some(sub));
+            }
+        }
+        reading.sense += most.unwrap_or(0);
+        Some(reading)
+    }
+}
+
+/// Every shape that headers have, the commonest first.
+fn shapes() -> impl Iterator<Item = Abi> {
+    use Timestamp::{Wide, WidePacked, Words};
+    use WordSize::{Bits32, Bits64};
+    let shapes = [(Bits64, Words), (Bits32, Words), (Bits32, Wide), (Bits32, WidePacked)];
+    shapes.into_iter().flat_map(|(word, timestamp)| {
+        let abi = move |order| Abi { order, word, timestamp, padded: word == Bits64 };
+        [ByteOrder::Little, ByteOrder::Big].map(abi)
+    })
+}
+
+fn read_sub_block(file: &dyn ReadAt, page_size: PageSize) -> Result<[u8; 104]> {
+    let mut block = [0; 104];
+    file.read_exact_at(page_size.bytes() as u64, &mut block).map_err(|e| e.within("sub header"))?;
+    Ok(block)
 }

@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod areas;
 mod block_share;
 pub mod codec;
 mod compression;
@@ -29,8 +30,10 @@ pub mod desc;
 mod encoder;
 mod fate;
 mod format;
+mod frames;
 mod head;
 pub mod header;
+mod header_faults;
 mod layout;
 mod new_header;
 mod page_writer;
@@ -38,15 +41,21 @@ mod parts;
 mod preamble;
 mod rank;
 mod reader;
+mod rebuild;
+mod retable;
+mod salvage;
 mod sinks;
 mod source;
 mod split;
 mod stored;
+mod survey;
+mod table;
 mod utsname;
 mod writer;
 
 pub use format::FORMAT;
 pub use layout::Layout;
+pub use salvage::salvage;
 pub use source::KdumpFile;
 pub use split::KdumpSet;
 pub use writer::KdumpWriter;

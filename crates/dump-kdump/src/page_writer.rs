@@ -2,7 +2,7 @@
 
 use dump_core::{
     BlockEncoder, CodecId, CodecSet, EncodedBlock, EncodedSpan, Ending, Error, PageWriter, PfnRange, Placer,
-    PlainEncoder, Result, SpanData,
+    PlainEncoder, Result, SpanData, is_zero,
 };
 
 use crate::block_share::BlockShare;
@@ -44,7 +44,8 @@ impl KdumpPageWriter {
         if !data.is_empty() {
             out.data(at, part.data_end, data)?;
         }
-        out.index(at, part.table_end, &table)
+        // a table of lost pages is zeros already, however many they are
+        if is_zero(&table) { Ok(()) } else { out.index(at, part.table_end, &table) }
     }
 
     /// Appends the descriptors of `pages`, which are those of `span` that one part holds.

@@ -6,6 +6,7 @@
 use dump_core::{DumpMeta, Ending, Error, PageSet, PageSize, Pfn, PfnRange, Placer, Result, is_zero};
 
 use crate::codec::Codec;
+use crate::frames;
 use crate::header::{Header, SubHeader};
 use crate::layout::Layout;
 
@@ -21,22 +22,36 @@ pub(crate) struct Preamble {
     split: bool,
     /// Whether the source is incomplete, and with it what comes of it.
     incomplete: bool,
+    /// The page frame after the last.
+    end: Pfn,
+    /// The page frame that the file calls 0: see `frames`.
+    first: Pfn,
 }
 
 impl Preamble {
     /// Of a dump with pages compressed with `codec`, split into `parts` unless there are none.
     ///
     /// # Errors
-    /// `Unsupported` if the headers cannot hold what `meta` says.
-    pub(crate) fn new(codec: Option<&Codec>, parts: &[PfnRange], meta: &DumpMeta) -> Result<Preamble> {
-        let all = PfnRange::new(Pfn(0), meta.end_pfn);
-        let (header, layout) = Header::for_new(codec, meta)?;
+    /// `Unsupported` if the headers cannot hold what `meta` says; a failure to compute `ram`.
+    pub(crate) fn new(
+        codec: Option<&Codec>,
+        parts: &[PfnRange],
+        meta: &DumpMeta,
+        ram: &dyn PageSet,
+    ) -> Result<Preamble> {
+        let (phys_base, first) = match frames::base_of_new(meta, ram)? {
+            Some((base, first)) => (Some(base), Pfn(first)),
+            None => (meta.phys_base, Pfn(0)),
+        };
+        let end = meta.end_pfn;
+        let all = PfnRange::new(first, end);
+        let (header, layout) = Header::for_new(codec, meta, phys_base, Pfn(end - first))?;
         let split = !parts.is_empty();
         let parts = match split {
             true => parts.iter().map(|part| part.intersect(all)).collect(),
             false => vec![all],
         };
-        Ok(Preamble { header, layout, parts, split, incomplete: meta.incomplete })
+        Ok(Preamble { header, layout, parts, split, incomplete: meta.incomplete, end, first })
     }
 
     /// Headers of the dump, but for the range of a part.
@@ -85,7 +100,7 @@ impl Preamble {
             Some(pages) if self.split => pages,
             _ => return self.header.sub,
         };
-        let (start_pfn, end_pfn) = (pages.start.0, pages.end.0);
+        let [start_pfn, end_pfn] = [pages.start, pages.end].map(|pfn| pfn.0.saturating_sub(self.first.0));
         SubHeader { split: true, old_pfns: [start_pfn, end_pfn], start_pfn, end_pfn, ..self.header.sub }
     }
 
@@ -97,14 +112,14 @@ impl Preamble {
 
     /// A bitmap, the same in all parts.
     fn place_bitmap(&self, at: u64, pages: &dyn PageSet, out: &mut dyn Placer) -> Result<()> {
-        let end = self.end();
+        let (start, end) = (self.first, self.end);
         let mut bits = vec![0; BITMAP_BYTES_PER_WRITE];
-        for first in (0..end.0).step_by(8 * BITMAP_BYTES_PER_WRITE) {
+        for first in (start.0..end.0).step_by(8 * BITMAP_BYTES_PER_WRITE) {
             let run = PfnRange::new(Pfn(first), end.min(Pfn(first) + 8 * BITMAP_BYTES_PER_WRITE as u64));
             let bytes = &mut bits[..run.len().div_ceil(8) as usize];
             pages.write_bytes(run, bytes)?;
             if !is_zero(bytes) {
-                (0..self.parts.len()).try_for_each(|part| out.index(part, at + first / 8, bytes))?;
+                (0..self.parts.len()).try_for_each(|part| out.index(part, at + (first - start.0) / 8, bytes))?;
             }
         }
         Ok(())
@@ -112,10 +127,10 @@ impl Preamble {
 
     /// Where data begins, in each part, with the page of zeros: behind a table for all dumped pages.
     pub(crate) fn data_at(&self, dumpable: &dyn PageSet) -> Result<u64> {
-        let end = self.end();
-        let total = dumpable.count(PfnRange::new(Pfn(0), end))?;
+        let end = self.end;
+        let total = dumpable.count(PfnRange::new(self.first, end))?;
         if total != dumpable.count(dumpable.span())? {
-            return Err(Error::bug(format!("pages to dump lie at or past the end, pfn {end}")));
+            return Err(Error::bug(format!("pages to dump lie outside of {}", PfnRange::new(self.first, end))));
         }
         let too_large = || Error::unsupported(format!("{total} pages below pfn {end}, too many for a kdump file"));
         self.layout.descriptor(total).ok_or_else(too_large)
@@ -140,9 +155,5 @@ impl Preamble {
             true => Ok(()),
             false => (0..self.parts.len()).try_for_each(|part| self.place_main(part, out)),
         }
-    }
-
-    fn end(&self) -> Pfn {
-        Pfn(self.header.sub.max_mapnr)
     }
 }

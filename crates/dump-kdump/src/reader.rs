@@ -57,6 +57,17 @@ impl<'a> KdumpReader<'a> {
         self.absent(PfnRange::new(at, run.end), to)
     }
 
+    /// Hands over the pages of `run`, which a file that is missing had.
+    pub(crate) fn lost_to(&mut self, run: PfnRange, to: &mut Sinks<'_>) -> Result<()> {
+        let (head, mut at) = (self.head, run.start);
+        for held in head.held.bits().runs(run) {
+            self.absent(PfnRange::new(at, held.start), to)?;
+            to.push(held, Content::Absent(Absence::Lost))?;
+            at = held.end;
+        }
+        self.absent(PfnRange::new(at, run.end), to)
+    }
+
     /// Hands over pages that are not in the file: RAM was excluded, the rest are holes.
     fn absent(&mut self, gap: PfnRange, to: &mut Sinks<'_>) -> Result<()> {
         let mut at = gap.start;
@@ -96,7 +107,11 @@ impl<'a> KdumpReader<'a> {
             let mut f = PageDesc::fields(bytes, head.header.abi.order);
             let pfns = (batch.start.0..batch.end.0).map(Pfn);
             let descs = pfns.map_while(|pfn| Some((pfn, PageDesc::decode(&mut f).ok()?)));
-            self.fates.extend(descs.map(|(pfn, desc)| fate(pfn, desc, head, to)));
+            let ranked = descs.zip(rank..);
+            self.fates.extend(ranked.map(|((pfn, desc), rank)| match disbelieved(head, rank) {
+                Some(instead) => instead,
+                None => fate(pfn, desc, head, to),
+            }));
         }
         for pfn in batch.start.0 + self.fates.len() as u64..batch.end.0 {
             let at = at.saturating_add((pfn - batch.start.0) * size);
@@ -134,6 +149,12 @@ impl<'a> KdumpReader<'a> {
             }
         }
     }
+}
+
+/// What page number `rank` is instead, where its descriptor is not believed.
+fn disbelieved(head: &Head, rank: u64) -> Option<Fate> {
+    let instead = head.retable.as_ref()?.fate(rank)?;
+    Some(instead.unwrap_or(Fate::Absent(Absence::Unreadable)))
 }
 
 /// What a descriptor means; a fault where that is nothing good.

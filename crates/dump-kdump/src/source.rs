@@ -1,18 +1,17 @@
 //! A kdump file as a source of pages.
 //!
 //! Page frames are those of the file: its page number times its block size is the physical address, on every
-//! architecture but one. makedumpfile and crash number 32-bit ARM's frames from the start of RAM (phys_base) while QEMU
-//! numbers them from 0, and no field says which. Frames are handed on as they stand here too, so a dump converted from
-//! such a file has the numbers that its maker gave it.
+//! architecture but one, which `frames` sees to.
 //!
 //! Opening reads headers, notes and the 2nd bitmap, which is held; of the 1st only the stretches that are asked about,
 //! and of the descriptors only those of the pages visited.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dump_core::{
-    Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, PfnRange,
-    ReadAt, Result,
+    Claim, Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, Pfn,
+    PfnRange, ReadAt, Result, Survey,
 };
 
 use crate::codec::Codec;
@@ -22,6 +21,7 @@ use crate::header::Header;
 use crate::layout::Layout;
 use crate::rank::Ranked;
 use crate::reader::KdumpReader;
+use crate::survey;
 
 /// A kdump file, or one part of a split dump.
 pub struct KdumpFile<R> {
@@ -40,6 +40,11 @@ impl<R: ReadAt> KdumpFile<R> {
         Ok(KdumpFile { file, head })
     }
 
+    /// Opens a file of which parts are damaged, to read what is certain: see [`salvage`](crate::salvage).
+    pub(crate) fn of(file: R, head: Head) -> KdumpFile<R> {
+        KdumpFile { file, head }
+    }
+
     /// Both headers as they were decoded.
     pub fn header(&self) -> &Header {
         &self.head.header
@@ -54,6 +59,11 @@ impl<R: ReadAt> KdumpFile<R> {
     /// excluded, though another part may have them.
     pub fn split_range(&self) -> Option<PfnRange> {
         self.head.header.sub.split.then_some(self.head.part)
+    }
+
+    /// The first page frame, as the file counts them, that is RAM.
+    pub(crate) fn first_ram(&self) -> Result<Option<Pfn>> {
+        self.head.first_ram(self.file.reader().as_mut())
     }
 
     /// The 2nd bitmap.
@@ -91,6 +101,10 @@ impl<R: ReadAt> PageSource for KdumpFile<R> {
         Ok(())
     }
 
+    fn claim(&self) -> Claim {
+        self.head.claim()
+    }
+
     fn reader(&self) -> Box<dyn PageReader + '_> {
         Box::new(self.pages())
     }
@@ -107,8 +121,20 @@ impl<R: ReadAt> Container for KdumpFile<R> {
         }
     }
 
-    fn check_headers(&self) -> Vec<Error> {
-        self.head.check(&self.file)
+    fn damage(&self) -> Option<&Error> {
+        self.head.table.trouble.as_ref()
+    }
+
+    fn header_faults(&self) -> &[Error] {
+        &self.head.faults
+    }
+
+    fn survey(&self) -> Result<Survey> {
+        survey::survey(&self.head, self.file.reader().as_mut())
+    }
+
+    fn pages_in(&self, bytes: Range<u64>) -> Result<Vec<PfnRange>> {
+        survey::pages_in(&self.head, self.file.reader().as_mut(), &bytes)
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

@@ -53,7 +53,7 @@ impl DumpWriter for KdumpWriter {
         out: &mut dyn Placer,
     ) -> Result<Box<dyn PageWriter>> {
         let codec = self.compression.map(|compression| compression.codec);
-        let mut preamble = Preamble::new(codec, &self.parts, meta).map_err(|e| e.within("kdump output"))?;
+        let mut preamble = Preamble::new(codec, &self.parts, meta, ram).map_err(|e| e.within("kdump output"))?;
         preamble.place_heads(meta, out)?;
         preamble.place_bitmaps(ram, dumpable, out)?;
         // counted now, for a set that is computed window by window has counted itself by then

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 
 use dump_core::{
-    Absence, ByteOrder, CodecId, CodecSet, Container, Damage, Error, ErrorKind, Fault, PageBitmap, PageSize,
-    PageSource, Pfn, PfnRange, ReadAt, Result, WordSize,
+    Absence, ByteOrder, Claim, CodecId, CodecSet, Container, Damage, Error, ErrorKind, Fault, OpenOptions, PageBitmap,
+    PageSize, PageSource, Pfn, PfnRange, ReadAt, Result, WordSize,
 };
-use dump_kdump::KdumpFile;
 use dump_kdump::codec::{CODECS, Codec, ZLIB};
-use dump_kit::{Page, check_source, contents};
+use dump_kdump::{FORMAT, KdumpFile};
+use dump_kit::{Page, check_source, contents, page_at};
 use dump_synth::{Endian, KdumpFile as Synth, Notes, Packing, Slot, Width};
 use proptest::prelude::*;
 
@@ -434,9 +434,142 @@ fn headers_that_are_refused() {
     for nr_cpus in [u64::from(u32::MAX), 1 << 20] {
         expect(set(460, nr_cpus, 4), ErrorKind::Corrupt, "nr_cpus"); // K6
     }
-    expect(set(4096 + 56, 1 << 20, 8), ErrorKind::Truncated, "notes"); // K7
-    expect(set(4096 + 56, u64::MAX, 8), ErrorKind::Corrupt, "notes");
-    expect(set(4096 + 48, u64::MAX, 8), ErrorKind::Corrupt, "notes");
+}
+
+/// Values that contradict the others keep no page from being read, and are said.
+#[test]
+fn header_fields_that_contradict_each_other_are_said() {
+    let whole = small().to_bytes();
+    assert!(open(whole.clone()).unwrap().check_headers().is_empty());
+    let text = |at: usize, value: u64, len: usize| {
+        let mut bytes = whole.clone();
+        bytes[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]);
+        let file = open(bytes).unwrap();
+        let faults: Vec<String> = file.header_faults().iter().map(ToString::to_string).collect();
+        faults.join("; ")
+    };
+    let sub = 4096;
+    for (at, value, len, says) in [
+        (424, 0x41, 4, "main header: status has unknown bits 0x40"),
+        (436, 4, 4, "main header: bitmap_blocks is 4, but max_mapnr 0x100 needs 2"),
+        (440, 0x101, 4, "main header: max_mapnr is 0x101, but max_mapnr_64 0x100"),
+        (sub + 56, 1 << 20, 8, "sub header: notes ends at offset"), // K7
+        (sub + 56, u64::MAX, 8, "sub header: notes at offset"),
+        (sub + 48, u64::MAX, 8, "sub header: notes at offset"),
+        (sub + 56, 5000, 8, "main header: sub_hdr_size 1 has bitmaps at 0x2000, but notes end at"),
+        (sub + 40, 1 << 40, 8, "sub header: vmcoreinfo ends at offset"),
+    ] {
+        let found = text(at, value, len);
+        assert!(found.contains(says), "{says}: {found}");
+    }
+    // one block too many: what should be the bitmap of RAM lies before it
+    let found = text(432, 2, 4);
+    assert!(
+        found.contains("sub_hdr_size 2 has bitmaps at 0x3000, but there is something else between them"),
+        "{found}"
+    );
+}
+
+#[test]
+fn an_odd_number_of_blocks_is_no_two_bitmaps() {
+    let mut bytes = small().to_bytes();
+    bytes[436] = 3;
+    let e = open(bytes).err().unwrap();
+    assert!(e.kind() == ErrorKind::Corrupt && e.to_string().contains("bitmap_blocks 3 is odd"), "{e}");
+}
+
+#[test]
+fn a_part_of_no_pages_has_no_data() {
+    let mut part = small();
+    part.split = Some(0..0);
+    let file = open(part.to_bytes()).unwrap();
+    assert!(file.header_faults()[0].to_string().contains("a part of no pages"), "{:?}", file.header_faults());
+}
+
+/// makedumpfile's field of old, where the new one was left 0.
+#[test]
+fn max_mapnr_of_old_counts_where_the_new_one_is_0() {
+    let mut bytes = small().to_bytes();
+    bytes[4096 + 96..4096 + 104].fill(0);
+    let file = open(bytes).unwrap();
+    assert_eq!(file.meta().end_pfn, Pfn(0x100));
+    check_small(&file);
+}
+
+/// 32-bit programs with a 64-bit time_t: the timestamp is wider, all else is as it was. Names or no names.
+#[test]
+fn wide_timestamps_of_32_bit_programs() {
+    for (packing, machine, status_at) in [(Packing::Padded, "armv7l", 424), (Packing::Packed, "i686", 420)] {
+        for named in [true, false] {
+            for endian in [Endian::Little, Endian::Big] {
+                let mut synth = small().abi(Width::W32, endian, packing);
+                synth.wide_time = true;
+                synth.status = 1;
+                synth.utsname[4] = if named && endian == Endian::Little { machine.into() } else { String::new() };
+                let bytes = synth.to_bytes();
+                let file = open(bytes.clone()).unwrap();
+                let header = file.header();
+                assert_eq!((header.abi.word, header.abi.padded), (WordSize::Bits32, packing == Packing::Padded));
+                assert_eq!((header.main.tv_sec, header.main.status), (synth.seconds, 1));
+                assert_eq!((FORMAT.incomplete_flag.unwrap())(&bytes).unwrap().offset, status_at);
+                assert_eq!(header.main.encode(header.abi)[..], bytes[..header.abi.main_len()]);
+                check_small(&file);
+            }
+        }
+    }
+}
+
+/// Headers of one word size around a kernel of the other.
+#[test]
+fn the_kernels_word_size_is_its_own() {
+    let mut synth = small();
+    synth.utsname[4] = "i686".into();
+    let file = open(synth.to_bytes()).unwrap();
+    assert_eq!((file.header().abi.word, file.meta().machine.word), (WordSize::Bits64, WordSize::Bits32));
+    assert!(file.header_faults()[0].to_string().contains("a 32-bit Little endian machine, i686, in 64-bit"));
+    check_small(&file);
+}
+
+/// makedumpfile counts the frames of 32-bit ARM from phys_base, QEMU from 0.
+#[test]
+fn frames_of_arm_are_counted_from_the_start_of_ram() {
+    let shape = |synth: Synth| {
+        let mut synth = synth.abi(Width::W32, Endian::Little, Packing::Padded);
+        synth.utsname[4] = "armv7l".into();
+        synth.phys_base = 0x8000_0000;
+        synth
+    };
+    let page = |byte| Slot::Stored(0, vec![byte; 4096]);
+    let base = 0x8_0000;
+    let makedumpfile = shape(Synth::new(0x100)).page(3, page(3)).page(0x20, page(9)).excluded(0..2);
+    let qemu =
+        shape(Synth::new(base + 0x100)).page(base + 3, page(3)).page(base + 0x20, page(9)).excluded(base..base + 2);
+    for synth in [makedumpfile, qemu] {
+        let file = (dump_kdump::FORMAT.open)(Box::new(synth.to_bytes()), &OpenOptions::default()).unwrap();
+        assert_eq!(file.meta().end_pfn, Pfn(base + 0x100));
+        let pages = [0, 3, base, base + 2, base + 3, base + 0x20].map(|pfn| page_at(file.as_ref(), Pfn(pfn)));
+        let [zero, three, excluded, hole, low, high] = pages;
+        assert_eq!(
+            [zero, three, excluded, hole],
+            [Absence::Hole, Absence::Hole, Absence::Excluded, Absence::Hole].map(Err)
+        );
+        assert_eq!([low, high], [Ok(vec![3; 4096]), Ok(vec![9; 4096])]);
+        let mut held = PageBitmap::new(file.meta().end_pfn).unwrap();
+        file.mark_held(&mut held).unwrap();
+        let runs: Vec<_> = held.runs(held.span()).collect();
+        assert_eq!(runs, [PfnRange::at(Pfn(base + 3), 1), PfnRange::at(Pfn(base + 0x20), 1)]);
+        assert!(faults(file.as_ref(), PfnRange::at(Pfn(base + 3), 1)).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_a_bitmap_claims_is_counted_without_reading() {
+    let whole = small().to_bytes();
+    let file = open(whole.clone()).unwrap();
+    let held = file.claim().held;
+    assert_eq!(file.claim(), Claim { held, missing: 0 });
+    let table = small().layout().descriptors as usize;
+    assert_eq!(open(whole[..table + 30].to_vec()).unwrap().claim(), Claim { held, missing: held - 1 });
 }
 
 /// Opens and reads all of it; whatever the file says, an error is the worst.

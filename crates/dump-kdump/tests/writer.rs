@@ -7,7 +7,7 @@ mod toy;
 use dump_core::*;
 use dump_kdump::KdumpWriter;
 use dump_kdump::codec::Codec;
-use dump_kit::{Outputs, Placement};
+use dump_kit::{Outputs, Placement, page_at, set_of};
 use toy::*;
 
 /// Reads integers of a file by hand-written offsets.
@@ -158,7 +158,8 @@ fn headers_by_offset() {
         let (notes, len) = ((4096 + sub_len) as u64, toy.meta.notes.as_bytes().len() as u64);
         let text = notes + 2 * (12 + 8 + 148) + 24; // behind two registers' notes
         let text_len = OSRELEASE.len() as u64;
-        let expected = [0x1234_5000, 31, 0, 0, 0, text, text_len, notes, len, notes + len, 21, 0, 0, 1000];
+        let expected =
+            [toy.meta.phys_base.unwrap(), 31, 0, 0, 0, text, text_len, notes, len, notes + len, 21, 0, 0, 1000];
         assert_eq!(hex.ints(sub), expected, "{shape:?}");
         assert_eq!(&file[text as usize..][..OSRELEASE.len()], OSRELEASE);
         assert_eq!(&file[(notes + len) as usize..][..21], b"erase jiffies size 8\n");
@@ -380,6 +381,72 @@ impl Placer for Count {
     fn can_rewrite(&self) -> bool {
         true
     }
+}
+
+/// 32-bit ARM: the file counts frames from the start of RAM, and says where that is, whatever the source says of it.
+#[test]
+fn frames_of_arm_are_counted_from_the_start_of_ram() {
+    let base = 0x8_0000;
+    let mut toy = Toy::new(SHAPES[3], 4096, 100, 7);
+    toy.meta.end_pfn = Pfn(base + 100);
+    let shifted = |runs: &[(u64, u64)]| set_of(runs, base + 100);
+    (toy.ram, toy.dumpable) =
+        (shifted(&[(base, base + 50), (base + 60, base + 100)]), shifted(&[(base + 9, base + 12)]));
+    for (stated, first) in [(None, base), (Some(0), base), (Some(1 << 40), base), (Some(0x7ff0_0000), base - 0x100)] {
+        toy.meta.phys_base = stated;
+        for parts in
+            [vec![], vec![PfnRange::new(Pfn(0), Pfn(base + 64)), PfnRange::new(Pfn(base + 64), Pfn(base + 100))]]
+        {
+            let split = !parts.is_empty();
+            let files = toy.write(&WriteOptions { parts, ..with(None) }, 100);
+            let hex = Hex { file: &files[0][4096..], order: ByteOrder::Little };
+            let ends = if split { [0, base + 64 - first] } else { [0, 0] };
+            assert_eq!(hex.ints(&[(0, 4), (88, 8)]), [first << 12, base + 100 - first]);
+            assert_eq!(hex.ints(&[(72, 8), (80, 8)]), ends);
+            let hex = Hex { file: &files[0], order: ByteOrder::Little };
+            let bits =
+                |bitmap| (0..0x200).filter(|pfn| hex.bit(bitmap, *pfn)).map(|pfn| pfn + first).collect::<Vec<_>>();
+            assert_eq!(bits(0x11000), [base + 9, base + 10, base + 11]);
+            assert_eq!(bits(0x10000).len(), 90);
+            let mut parts = files.into_iter().map(|bytes| Part { name: "x".into(), bytes: Box::new(bytes) as Bytes });
+            let options = OpenOptions::default();
+            let open = || dump_kdump::FORMAT.open_parts.unwrap();
+            let back = match split {
+                true => open()(parts.collect()).unwrap(),
+                false => (dump_kdump::FORMAT.open)(parts.next().unwrap().bytes, &options).unwrap(),
+            };
+            assert_eq!((back.meta().end_pfn, back.meta().phys_base), (Pfn(base + 100), Some(first << 12)));
+            for pfn in [base + 9, base + 11] {
+                assert_eq!(page_at(back.as_ref(), Pfn(pfn)), Ok(toy.page(Pfn(pfn))));
+            }
+            let mut ram = PageBitmap::new(Pfn(base + 100)).unwrap();
+            back.mark_ram(&mut ram).unwrap();
+            assert!(ram == toy.ram);
+        }
+    }
+}
+
+/// A phys_base that 4 bytes do not hold is not cut off.
+#[test]
+fn a_phys_base_that_does_not_fit_is_refused() {
+    let mut toy = Toy::new(SHAPES[2], 4096, 100, 7);
+    let mut refused = |phys_base: u64| {
+        toy.meta.phys_base = Some(phys_base);
+        toy.dump().prepare(Box::new(KdumpWriter::new(&with(None)).unwrap()), Outputs::default()).err()
+    };
+    assert!(refused(0x1_0000_0000).unwrap().to_string().contains("phys_base 0x100000000 does not fit"));
+    assert!(refused(0xffff_ffff_ff00_0000).is_none() && refused(0xff00_0000).is_none());
+}
+
+/// Lost pages cost no bytes: their descriptors are zeros, which is what a table is before anything is written to it.
+#[test]
+fn descriptors_of_lost_pages_are_not_written() {
+    let toy = Toy::new(SHAPES[0], 4096, 1000, 7);
+    let out = toy.write_but(&with(None), 100, |_| Some(Err(Absence::Unreadable)));
+    let table = 0x12000..0x12000 + 24 * toy.dumpable.count(toy.dumpable.span());
+    let in_table = |p: &&Placement| matches!(p, Placement::Index { offset, .. } if table.contains(offset));
+    assert_eq!(out.placements.iter().filter(in_table).count(), 0);
+    assert!(out.bytes(0).len() as u64 >= table.end);
 }
 
 #[test]

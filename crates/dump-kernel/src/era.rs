@@ -19,22 +19,31 @@
 //! | 6.16 | unaccepted memory has a type, exported by vmcoreinfo | – |
 //! | 7.1  | `compound_head` becomes `compound_info`, bit 0 as before | d50569612c29 |
 
+use crate::arch::Arch;
 use crate::page::PageFacts;
 use crate::symbols::KernelSymbols;
 use crate::vmcoreinfo::Vmcoreinfo;
 use crate::words::Words;
-use dump_core::{Error, Result};
+use dump_core::{Error, Result, VirtAddr};
 
-/// How a tail page of a compound page is known from its head and from small pages.
+/// How a tail page of a compound page is known from its head and from small pages: bit 0 of a word of its struct page,
+/// whose other bits lead to the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TailMark {
-    /// Bit 0 of the word at this offset of its struct page.
-    Bit0 {
-        /// Offset (bytes).
+    /// The word is the address of the head's struct page plus one.
+    Head {
+        /// Offset of the word (bytes).
         offset: usize,
     },
-    /// Not at all: before 4.5 a tail met on its own is taken for a small page.
+    /// The same, or a mask that makes the address of the head's struct page from the tail's.
+    HeadOrMask {
+        /// Offset of the word (bytes).
+        offset: usize,
+    },
+    /// Not at all, nor needed: before 4.4 what stands in a tail is nothing that a page that is left out has.
     None,
+    /// Tails have a mark, but where is not known: any page may be one.
+    Unknown,
 }
 
 /// A field of the first tail's struct page.
@@ -78,18 +87,30 @@ pub struct TypeMark {
 }
 
 impl TypeMark {
-    /// From the number that vmcoreinfo gives.
+    /// From the number that vmcoreinfo gives, which may be printed as signed or not; `None` for one that pages without a
+    /// type can have, which are those from -1 on.
     ///
     /// Since 6.12 a type is the top byte, 0xf0 to 0xfe, and the three below are the type's own to use (4ffca5a96678): a
     /// number whose low bytes are zero is such a type and only its top byte is compared. Before, the whole is the type.
-    pub fn new(number: i64) -> TypeMark {
-        let value = number as u32;
-        let top_byte_alone = value & 0x00ff_ffff == 0 && value >= 0xf000_0000;
-        TypeMark { mask: if top_byte_alone { 0xff00_0000 } else { u32::MAX }, value }
+    pub fn new(number: i64) -> Option<TypeMark> {
+        let value = i32::try_from(number).map(|n| n as u32).or_else(|_| u32::try_from(number)).ok()?;
+        let top_byte_alone = value & 0x00ff_ffff == 0 && value >= TypeMark::FIRST_TOP_BYTE;
+        let mark = TypeMark { mask: if top_byte_alone { 0xff00_0000 } else { u32::MAX }, value };
+        ((value as i32) < -1).then_some(mark)
     }
+
+    /// The lowest type since 6.12, that of free pages.
+    const FIRST_TOP_BYTE: u32 = 0xf000_0000;
+
+    /// Unaccepted memory's since 6.14, the eighth of the enumeration (Linux include/linux/page-flags.h).
+    const UNACCEPTED: TypeMark = TypeMark { mask: 0xff00_0000, value: 0xf700_0000 };
 
     /// The type that no page has.
     const NEVER: TypeMark = TypeMark { mask: 0, value: 1 };
+
+    fn is_top_byte(self) -> bool {
+        self.mask == 0xff00_0000
+    }
 
     /// Whether a page whose `_mapcount` is this has the type.
     #[inline]
@@ -103,7 +124,6 @@ impl TypeMark {
 enum SlabMark {
     Type(TypeMark),
     Flag(u64),
-    None,
 }
 
 /// How a free page of the buddy allocator is known.
@@ -122,7 +142,7 @@ pub struct Unknown {
     pub facts: PageFacts,
     /// The class, in the plural: "page cache pages".
     pub class: &'static str,
-    /// The key that vmcoreinfo lacks.
+    /// The key that vmcoreinfo lacks, or each of which one is enough.
     pub key: &'static str,
 }
 
@@ -134,8 +154,11 @@ pub struct PageRules {
     pub(crate) size: usize,
     pub(crate) flags: usize,
     pub(crate) mapping: usize,
+    /// A bit that all pointers of the kernel have; 0 where none is known.
+    pub(crate) pointer_bit: u64,
     pub(crate) mapcount: usize,
     pub(crate) private: usize,
+    pub(crate) refcount: Option<usize>,
     pub(crate) tail_at: usize,
     pub(crate) tail_bit: u64,
     pub(crate) head: u64,
@@ -146,90 +169,119 @@ pub struct PageRules {
     pub(crate) hwpoison: u64,
     pub(crate) slab_type: TypeMark,
     pub(crate) slab_flag: u64,
-    /// Whether slab pages can be identified.
-    pub(crate) slab_known: bool,
+    /// Whether a mapping that looks anonymous is one: slab pages and tails can be identified, whose is none.
+    pub(crate) anon_known: bool,
     pub(crate) buddy_type: TypeMark,
+    pub(crate) hugetlb_type: TypeMark,
     pub(crate) offline: TypeMark,
     pub(crate) unaccepted: TypeMark,
+    /// What unaccepted memory has in all likelihood, where vmcoreinfo does not say.
+    pub(crate) maybe_unaccepted: TypeMark,
+    /// `_mapcount` below this is a type.
+    pub(crate) typed_below: i32,
+    /// Orders of free blocks.
     pub(crate) orders: u64,
+    /// Order of unaccepted blocks; 0 where it is not known.
+    pub(crate) unaccepted_order: u8,
     tail: TailMark,
     compound: CompoundMark,
     buddy: BuddyMark,
     unknown: Vec<Unknown>,
 }
 
-/// PG_slab of 2.6.26 to 3.8. 3.9 exports it, together with where `_mapcount` is; neither key means an older kernel.
+/// PG_slab of 2.6.26 to 3.8. 3.9 exports it.
 const SLAB_BEFORE_3_9: u64 = 1 << 7;
 
 /// No struct page is larger: 56 to 64 bytes, some debug options make it 96 or more.
 const MAX_STRUCT_PAGE: u64 = 1024;
 
+/// Orders of free blocks that no kernel exceeds, for those that do not say how many they have.
+const MAX_ORDERS: u64 = 32;
+
 impl PageRules {
     /// Chooses each rule by the keys that `info` has, for a kernel whose words are `words`.
     ///
     /// # Errors
-    /// `MissingInfo` if it lacks even the size of a struct page, or the place of its flags and mapping.
+    /// `MissingInfo` if it lacks even the size of a struct page, or the place of its flags and mapping; `Corrupt` if
+    /// what it says of them cannot all be so.
     pub fn new(info: &Vmcoreinfo, words: Words) -> Result<PageRules> {
         let size = info.size_of("page").filter(|n| (8..=MAX_STRUCT_PAGE).contains(n));
         let size = size.ok_or_else(|| Error::missing("vmcoreinfo lacks a usable SIZE(page)"))? as usize;
-        let member = |name: &str, width: usize| {
-            let offset = usize::try_from(info.offset_of(name)?).ok()?;
-            (offset.checked_add(width)? <= size).then_some(offset)
-        };
-        let word = words.bytes();
+        let page = Shape { size, word: words.bytes() };
+        let keys = Keys { info, page };
+        keys.check()?;
         let needed = |name: &str| {
-            member(name, word).ok_or_else(|| Error::missing(format!("vmcoreinfo lacks a usable OFFSET({name})")))
+            let lacking = || Error::missing(format!("vmcoreinfo lacks a usable OFFSET({name})"));
+            keys.member(name, page.word).ok_or_else(lacking)
         };
-        let mapcount = member("page._mapcount", 4);
-        let private = member("page.private", word);
-        let type_mark = |name: &str| mapcount.and(info.number(name)).map(TypeMark::new);
-        let flag = |name: &str| info.number(name).and_then(flag_mask).unwrap_or(0);
-        let buddy = match (type_mark("PAGE_BUDDY_MAPCOUNT_VALUE"), private) {
+        let (flags, mapping) = (needed("page.flags")?, needed("page.mapping")?);
+        let (mapcount, private) = (keys.mapcount(), keys.member("page.private", page.word));
+        let buddy = match (keys.page_type("PAGE_BUDDY_MAPCOUNT_VALUE"), private) {
             (Some(mark), Some(_)) => BuddyMark::Type(mark),
             _ => BuddyMark::Lists,
         };
-        let slab = match (type_mark("PAGE_SLAB_MAPCOUNT_VALUE"), flag("PG_slab")) {
-            (Some(mark), _) => SlabMark::Type(mark),
-            (None, 0) if mapcount.is_none() => SlabMark::Flag(SLAB_BEFORE_3_9),
-            (None, 0) => SlabMark::None,
-            (None, mask) => SlabMark::Flag(mask),
-        };
-        let page = Shape { size, word };
-        let tail = TAIL_MARKS.iter().find_map(|rule| rule(info, page)).unwrap_or(TailMark::None);
+        let slab = keys.slab();
+        let tail = keys.tail();
+        let tails_known = tail != TailMark::Unknown;
         let (tail_at, tail_bit) = match tail {
-            TailMark::Bit0 { offset } => (offset, 1),
-            TailMark::None => (0, 0),
+            TailMark::Head { offset } | TailMark::HeadOrMask { offset } => (offset, 1),
+            TailMark::None | TailMark::Unknown => (0, 0),
         };
-        let type_or_never = |name: &str| type_mark(name).unwrap_or(TypeMark::NEVER);
-        let mut rules = PageRules {
+        let compound = COMPOUND_MARKS.iter().find_map(|rule| rule(info, page)).unwrap_or(CompoundMark::Unknown);
+        let hugetlb_type = match compound {
+            CompoundMark::FlagsByteAndType { hugetlb } => hugetlb,
+            _ => TypeMark::NEVER,
+        };
+        let (swapcache, swapbacked) = keys.swap().filter(|_| tails_known).unwrap_or_default();
+        let orders = keys.orders();
+        let type_or_never = |name: &str| keys.page_type(name).unwrap_or(TypeMark::NEVER);
+        let unaccepted = type_or_never("PAGE_UNACCEPTED_MAPCOUNT_VALUE");
+        let top_bytes = TYPES.iter().any(|name| keys.page_type(name).is_some_and(TypeMark::is_top_byte));
+        let guess = top_bytes && unaccepted == TypeMark::NEVER && keys.may_be_since(UNACCEPTED_EXPORTED);
+        Ok(PageRules {
             words,
             size,
-            flags: needed("page.flags")?,
-            mapping: needed("page.mapping")?,
+            flags,
+            mapping,
+            pointer_bit: 0,
             mapcount: mapcount.unwrap_or(0),
             private: private.unwrap_or(0),
+            refcount: keys.member("page._refcount", 4).or_else(|| keys.member("page._count", 4)),
             tail_at,
             tail_bit,
-            head: head_mask(info),
-            lru: flag("PG_lru"),
-            has_private: info.number("PG_private").and_then(flag_mask).unwrap_or(ALL_PRIVATE),
-            swapcache: flag("PG_swapcache"),
-            swapbacked: swapbacked(info),
-            hwpoison: flag("PG_hwpoison"),
-            slab_type: if let SlabMark::Type(mark) = slab { mark } else { TypeMark::NEVER },
-            slab_flag: if let SlabMark::Flag(mask) = slab { mask } else { 0 },
-            slab_known: slab != SlabMark::None,
+            head: keys.head_mask(),
+            lru: if tails_known { keys.flag("PG_lru") } else { 0 },
+            has_private: keys.flag_mask("PG_private").unwrap_or(ALL_PRIVATE),
+            swapcache,
+            swapbacked,
+            hwpoison: keys.flag("PG_hwpoison"),
+            slab_type: if let Some(SlabMark::Type(mark)) = slab { mark } else { TypeMark::NEVER },
+            slab_flag: if let Some(SlabMark::Flag(mask)) = slab { mask } else { 0 },
+            anon_known: slab.is_some() && tails_known,
             buddy_type: if let BuddyMark::Type(mark) = buddy { mark } else { TypeMark::NEVER },
+            hugetlb_type,
             offline: type_or_never("PAGE_OFFLINE_MAPCOUNT_VALUE"),
-            unaccepted: type_or_never("PAGE_UNACCEPTED_MAPCOUNT_VALUE"),
-            orders: info.length_of("zone.free_area").filter(|n| (1..=32).contains(n)).unwrap_or(32),
+            unaccepted,
+            maybe_unaccepted: if guess { TypeMark::UNACCEPTED } else { TypeMark::NEVER },
+            typed_below: if mapcount.is_some() { -1 } else { i32::MIN },
+            orders: orders.unwrap_or(MAX_ORDERS),
+            unaccepted_order: orders.map_or(0, |orders| orders as u8 - 1),
             tail,
-            compound: COMPOUND_MARKS.iter().find_map(|rule| rule(info, page)).unwrap_or(CompoundMark::Unknown),
+            compound,
             buddy,
-            unknown: Vec::new(),
-        };
-        rules.unknown = rules.find_unknown();
-        Ok(rules)
+            unknown: keys.unknown(tail, compound),
+        })
+    }
+
+    /// The same for an architecture: where its addresses tell the kernel's from others', a mapping must be one.
+    ///
+    /// # Errors
+    /// As [`new`](PageRules::new).
+    pub fn for_arch(info: &Vmcoreinfo, words: Words, arch: &dyn Arch) -> Result<PageRules> {
+        let top = 1u64 << (8 * words.bytes() - 1);
+        let below = VirtAddr(top - 1);
+        let told = !arch.is_kernel(below) && arch.is_kernel(VirtAddr(words.wrap(u64::MAX)));
+        Ok(PageRules { pointer_bit: if told { top } else { 0 }, ..PageRules::new(info, words)? })
     }
 
     /// The kernel's words.
@@ -257,36 +309,15 @@ impl PageRules {
         self.compound
     }
 
-    /// Whether a scan can find pages that are always left out, whatever the level.
+    /// Whether a scan can find pages that are always left out, whatever the level, or that should be.
     pub fn finds_always_excluded(&self) -> bool {
-        self.hwpoison != 0 || self.offline != TypeMark::NEVER || self.unaccepted != TypeMark::NEVER
+        self.hwpoison != 0
+            || [self.offline, self.unaccepted, self.maybe_unaccepted].iter().any(|mark| *mark != TypeMark::NEVER)
     }
 
     /// Pages that cannot be identified because vmcoreinfo lacks a key.
     pub fn unknown(&self) -> &[Unknown] {
         &self.unknown
-    }
-
-    fn find_unknown(&self) -> Vec<Unknown> {
-        use PageFacts as F;
-        let huge = self.compound == CompoundMark::Unknown || self.head == 0;
-        let no_hugetlb = matches!(self.compound, CompoundMark::Fields { hugetlb: None, .. });
-        let huge_key = if self.head == 0 { "NUMBER(PG_head_mask)" } else { "OFFSET(page.compound_order)" };
-        let checks = [
-            (self.lru == 0, F::CACHE, "page cache pages", "NUMBER(PG_lru)"),
-            (
-                self.has_private == ALL_PRIVATE,
-                F::PRIVATE,
-                "page cache pages without private data",
-                "NUMBER(PG_private)",
-            ),
-            (self.swapcache == 0, F::CACHE, "swap cache pages", "NUMBER(PG_swapcache)"),
-            (!self.slab_known, F::CACHE | F::ANON, "anonymous pages", "NUMBER(PG_slab)"),
-            (huge, F::CACHE | F::ANON | F::HUGETLB, "tail pages of huge pages", huge_key),
-            (no_hugetlb && !huge, F::HUGETLB, "hugetlb pages", "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"),
-        ];
-        let lacking = checks.into_iter().filter(|(lacking, ..)| *lacking);
-        lacking.map(|(_, facts, class, key)| Unknown { facts, class, key }).collect()
     }
 }
 
@@ -294,33 +325,253 @@ impl PageRules {
 /// private data, so that none with such data is taken for one without.
 const ALL_PRIVATE: u64 = u64::MAX;
 
+/// Page types that vmcoreinfo names.
+const TYPES: [&str; 5] = [
+    "PAGE_BUDDY_MAPCOUNT_VALUE",
+    "PAGE_OFFLINE_MAPCOUNT_VALUE",
+    "PAGE_SLAB_MAPCOUNT_VALUE",
+    "PAGE_HUGETLB_MAPCOUNT_VALUE",
+    "PAGE_UNACCEPTED_MAPCOUNT_VALUE",
+];
+
+/// Flags that vmcoreinfo names by their bits, each of which has one of its own. (PG_hugetlb is one of a tail's.)
+const FLAGS: [&str; 6] = ["PG_lru", "PG_private", "PG_swapcache", "PG_swapbacked", "PG_slab", "PG_hwpoison"];
+
+/// Since when a kernel has these; one of an older release that has the key has it all the same.
+const HWPOISON_EXPORTED: (u32, u32) = (3, 17);
+const OFFLINE_EXPORTED: (u32, u32) = (5, 1);
+const UNACCEPTED_EXPORTED: (u32, u32) = (6, 16);
+
 /// A flag's mask from its bit number.
 fn flag_mask(bit: i64) -> Option<u64> {
     u32::try_from(bit).ok().and_then(|bit| 1u64.checked_shl(bit))
 }
 
-/// PG_head_mask, exported since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or PG_compound,
-/// in kernels short of flags), which stands two or three above PG_private and so below PG_swapcache, if those are where
-/// 2.6.26 to 3.16 have them.
-fn head_mask(info: &Vmcoreinfo) -> u64 {
-    let exported = info.number("PG_head_mask").map(|mask| mask as u64);
-    let old = || match (info.number("PG_private"), info.number("PG_swapcache")) {
-        (Some(11), Some(15 | 16)) if info.offset_of("page.compound_head").is_none() => Some(1 << 14),
-        _ => None,
-    };
-    exported.or_else(old).unwrap_or(0)
+/// What vmcoreinfo says of struct pages. What it lacks is lacking in every kernel of an age, or was lost: nothing is
+/// concluded from its absence unless the release says that the kernel is as old.
+struct Keys<'a> {
+    info: &'a Vmcoreinfo,
+    page: Shape,
 }
 
-/// PG_swapbacked, or the mask 0 where PG_swapcache alone is enough.
-///
-/// vmcoreinfo names it since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private, and PG_swapbacked
-/// then is six bits above it (6326fec1122c); before, PG_swapcache has a bit of its own and needs no second.
-fn swapbacked(info: &Vmcoreinfo) -> u64 {
-    let assumed = || {
-        let (cache, private) = (info.number("PG_swapcache")?, info.number("PG_private")?);
-        (cache < private).then_some(private + 6)
-    };
-    info.number("PG_swapbacked").or_else(assumed).and_then(flag_mask).unwrap_or(0)
+impl Keys<'_> {
+    /// Whether the kernel is known to be older than `version`.
+    fn is_before(&self, version: (u32, u32)) -> bool {
+        self.info.version().is_some_and(|is| is < version)
+    }
+
+    /// Whether it may be as new.
+    fn may_be_since(&self, version: (u32, u32)) -> bool {
+        !self.is_before(version)
+    }
+
+    fn has(&self, number: &str) -> bool {
+        self.info.number(number).is_some()
+    }
+
+    /// The offset of a member of `width` bytes, if it lies within a struct page.
+    fn member(&self, name: &str, width: usize) -> Option<usize> {
+        self.page.field(self.info.offset_of(name)?, width).map(|field| field.offset)
+    }
+
+    fn mapcount(&self) -> Option<usize> {
+        self.member("page._mapcount", 4)
+    }
+
+    fn flag_mask(&self, name: &str) -> Option<u64> {
+        self.info.number(name).and_then(flag_mask)
+    }
+
+    fn flag(&self, name: &str) -> u64 {
+        self.flag_mask(name).unwrap_or(0)
+    }
+
+    /// A page type, where it can be read.
+    fn page_type(&self, name: &str) -> Option<TypeMark> {
+        self.mapcount().and_then(|_| TypeMark::new(self.info.number(name)?))
+    }
+
+    fn orders(&self) -> Option<u64> {
+        self.info.length_of("zone.free_area").filter(|n| (1..=MAX_ORDERS).contains(n))
+    }
+
+    /// Finds what cannot be: members that overlap, flags that share a bit, types that are none or the same.
+    fn check(&self) -> Result<()> {
+        let word = self.page.word;
+        // what else there is lies in unions with lru or private
+        let members = [
+            ("page.flags", word),
+            ("page.mapping", word),
+            ("page.lru", 2 * word),
+            ("page.private", word),
+            ("page._mapcount", 4),
+            ("page._refcount", 4),
+            ("page._count", 4),
+        ];
+        let places = members.iter().filter_map(|(name, width)| Some((*name, self.member(name, *width)?, *width)));
+        differ(places, "OFFSET", |(at, width), (other, other_width)| at < other + other_width && other < at + width)?;
+        let flags = FLAGS.iter().filter_map(|name| Some((*name, self.info.number(name)? as usize, 0)));
+        differ(flags, "NUMBER", |(bit, _), (other, _)| bit == other)?;
+        let types = TYPES.iter().filter_map(|name| Some((*name, self.info.number(name)? as usize, 0)));
+        differ(types, "NUMBER", |(value, _), (other, _)| value as u32 == other as u32)?;
+        let odd = |name: &str| Error::corrupt(format!("vmcoreinfo: NUMBER({name}) cannot be what it says"));
+        let no_type = |name: &&&str| self.info.number(name).is_some_and(|n| TypeMark::new(n).is_none());
+        let no_flag = |name: &&&str| self.has(name) && self.flag_mask(name).is_none();
+        if let Some(name) = TYPES.iter().find(no_type).or_else(|| FLAGS.iter().find(no_flag)) {
+            return Err(odd(name));
+        }
+        let head = self.info.number("PG_head_mask").map(|mask| mask as u64);
+        let shared = |mask: u64| !mask.is_power_of_two() || FLAGS.iter().any(|name| self.flag(name) == mask);
+        if head.is_some_and(shared) { Err(odd("PG_head_mask")) } else { Ok(()) }
+    }
+
+    /// How slab pages are known.
+    fn slab(&self) -> Option<SlabMark> {
+        if let Some(mark) = self.page_type("PAGE_SLAB_MAPCOUNT_VALUE") {
+            return Some(SlabMark::Type(mark));
+        }
+        if self.has("PAGE_SLAB_MAPCOUNT_VALUE") {
+            return None; // a flag no longer
+        }
+        let assumed = || self.is_before((3, 9)).then_some(SLAB_BEFORE_3_9);
+        self.flag_mask("PG_slab").or_else(assumed).map(SlabMark::Flag)
+    }
+
+    /// How tails are known. Where `compound_head` lies is exported since 4.5 or 4.7 only, but it is there since 4.4: the
+    /// first word of the union that `lru` begins, whose bit 0 none of the others may use (Linux
+    /// include/linux/mm_types.h).
+    fn tail(&self) -> TailMark {
+        let offset_of = |name: &str| self.member(name, self.page.word);
+        let head = || offset_of("page.compound_head").map(|offset| TailMark::Head { offset });
+        let info = |name: &str| offset_of(name).map(|offset| TailMark::HeadOrMask { offset });
+        let marked = info("page.compound_info").or_else(head); // 7.1 (d50569612c29); 4.5
+        match marked {
+            Some(mark) => mark,
+            None if self.is_before((4, 4)) => TailMark::None,
+            None if self.is_before((7, 1)) => {
+                offset_of("page.lru").map_or(TailMark::Unknown, |offset| TailMark::Head { offset })
+            }
+            None => info("page.lru").unwrap_or(TailMark::Unknown),
+        }
+    }
+
+    /// PG_head_mask, exported since 3.17 and by older kernels of distributions. Before, bit 14 is PG_head (or
+    /// PG_compound, in kernels short of flags), which stands two or three above PG_private and so below PG_swapcache,
+    /// if those are where 2.6.26 to 3.16 have them.
+    fn head_mask(&self) -> u64 {
+        let exported = self.info.number("PG_head_mask").map(|mask| mask as u64);
+        let old = || match (self.info.number("PG_private"), self.info.number("PG_swapcache")) {
+            (Some(11), Some(15 | 16)) if self.info.offset_of("page.compound_head").is_none() => Some(1 << 14),
+            _ => None,
+        };
+        exported.or_else(old).unwrap_or(0)
+    }
+
+    /// The flags that a page of the swap cache has: PG_swapcache, and PG_swapbacked where the former alone is not
+    /// enough.
+    ///
+    /// vmcoreinfo names the latter since 4.17 (1cbf29da3628). From 4.10 on PG_swapcache stands below PG_private and is
+    /// others' too; PG_swapbacked then is six bits above PG_private (6326fec1122c), until flags were moved for 6.6
+    /// (ebc1baf5c9b4). Before 4.10 PG_swapcache has a bit of its own, above PG_private, and needs no second.
+    fn swap(&self) -> Option<(u64, u64)> {
+        let cache = self.info.number("PG_swapcache")?;
+        let backed = match (self.info.number("PG_swapbacked"), self.info.number("PG_private")) {
+            (Some(backed), _) => flag_mask(backed)?,
+            (None, Some(private)) if private < cache => 0,
+            (None, Some(private)) if self.is_before((6, 6)) => flag_mask(private.checked_add(6)?)?,
+            (None, _) => return None,
+        };
+        Some((flag_mask(cache)?, backed))
+    }
+
+    /// What cannot be identified, for a kernel with these marks.
+    fn unknown(&self, tail: TailMark, compound: CompoundMark) -> Vec<Unknown> {
+        use PageFacts as F;
+        let no_head = self.head_mask() == 0;
+        let huge = compound == CompoundMark::Unknown || no_head;
+        let no_hugetlb = matches!(compound, CompoundMark::Fields { hugetlb: None, .. });
+        let no_mapcount = self.mapcount().is_none();
+        let no_tail = tail == TailMark::Unknown;
+        let tail_key = "OFFSET(page.compound_head), OFFSET(page.compound_info) or OFFSET(page.lru)";
+        let no_hwpoison = !self.has("PG_hwpoison") && self.may_be_since(HWPOISON_EXPORTED);
+        let no_offline = match self.has("PAGE_OFFLINE_MAPCOUNT_VALUE") {
+            true => no_mapcount,
+            false => self.may_be_since(OFFLINE_EXPORTED),
+        };
+        let type_key = |name: &str, key: &'static str| match self.has(name) {
+            true => "OFFSET(page._mapcount)",
+            false => key,
+        };
+        let slab_key = type_key(
+            "PAGE_SLAB_MAPCOUNT_VALUE",
+            "NUMBER(PG_slab) or NUMBER(PAGE_SLAB_MAPCOUNT_VALUE), or an OSRELEASE before 3.9",
+        );
+        let huge_key = match (no_head, type_key("PAGE_HUGETLB_MAPCOUNT_VALUE", HUGE_KEYS)) {
+            (true, _) if self.is_before((3, 17)) => {
+                "NUMBER(PG_head_mask), or NUMBER(PG_private) and NUMBER(PG_swapcache)"
+            }
+            (true, _) => "NUMBER(PG_head_mask)",
+            (false, key) => key,
+        };
+        let swap_key = match (self.has("PG_swapcache"), self.has("PG_private")) {
+            (false, _) => "NUMBER(PG_swapcache)",
+            (true, false) => "NUMBER(PG_private)",
+            (true, true) => "NUMBER(PG_swapbacked), or an OSRELEASE before 6.6",
+        };
+        let hugetlb_key = match self.has("HUGETLB_PAGE_DTOR") {
+            true => "OFFSET(page.compound_dtor) or OFFSET(folio._folio_dtor)",
+            false => "NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)",
+        };
+        let unaccepted = self.has("PAGE_UNACCEPTED_MAPCOUNT_VALUE");
+        let checks = [
+            (no_tail, F::CACHE, "page cache pages", tail_key),
+            (no_tail, F::ANON, "anonymous pages", tail_key),
+            (self.flag("PG_lru") == 0, F::CACHE, "page cache pages", "NUMBER(PG_lru)"),
+            (!self.has("PG_private"), F::PRIVATE, "page cache pages without private data", "NUMBER(PG_private)"),
+            (self.swap().is_none(), F::CACHE, "swap cache pages", swap_key),
+            (self.slab().is_none(), F::ANON, "anonymous pages", slab_key),
+            (huge, F::CACHE.union(F::ANON).union(F::HUGETLB), "tail pages of huge pages", huge_key),
+            (no_hugetlb && !huge, F::HUGETLB, "hugetlb pages", hugetlb_key),
+            (no_hwpoison, F::HWPOISON, "hwpoison pages", "NUMBER(PG_hwpoison)"),
+            (
+                no_offline,
+                F::OFFLINE,
+                "offline pages",
+                type_key("PAGE_OFFLINE_MAPCOUNT_VALUE", "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)"),
+            ),
+            (unaccepted && no_mapcount, F::UNACCEPTED, "unaccepted pages", "OFFSET(page._mapcount)"),
+            (
+                unaccepted && self.orders().is_none(),
+                F::UNACCEPTED,
+                "unaccepted pages but the first of each block",
+                "LENGTH(zone.free_area)",
+            ),
+        ];
+        let lacking = checks.into_iter().filter(|(lacking, ..)| *lacking);
+        lacking.map(|(_, facts, class, key)| Unknown { facts, class, key }).collect()
+    }
+}
+
+/// Keys of which each era has those of a row of [`COMPOUND_MARKS`].
+const HUGE_KEYS: &str = "NUMBER(PAGE_HUGETLB_MAPCOUNT_VALUE), NUMBER(PG_hugetlb), OFFSET(folio._folio_order), \
+                         OFFSET(page.compound_order), or OFFSET(page.lru) and an OSRELEASE before 4.4";
+
+/// That no two of some keys' values collide.
+fn differ(
+    values: impl Iterator<Item = (&'static str, usize, usize)>,
+    kind: &str,
+    collide: impl Fn((usize, usize), (usize, usize)) -> bool,
+) -> Result<()> {
+    let values: Vec<_> = values.collect();
+    for (i, (name, value, width)) in values.iter().enumerate() {
+        let other = values[..i].iter().find(|(_, other, of)| collide((*value, *width), (*other, *of)));
+        if let Some((other, ..)) = other {
+            return Err(Error::corrupt(format!(
+                "vmcoreinfo: {kind}({other}) and {kind}({name}) contradict each other"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Sizes that members are checked against, and have (bytes).
@@ -348,18 +599,11 @@ impl Shape {
 /// A row: the mark, where the dump's keys say that its kernel has it.
 type Row<T> = fn(&Vmcoreinfo, Shape) -> Option<T>;
 
-const TAIL_MARKS: &[Row<TailMark>] = &[
-    // 7.1 (d50569612c29)
-    |info, page| tail_at(info, "page.compound_info", page),
-    // 4.5
-    |info, page| tail_at(info, "page.compound_head", page),
-];
-
 const COMPOUND_MARKS: &[Row<CompoundMark>] = &[
     // 6.9 (d99e3140a4d3), also in kernels that took it back
-    |info, _| {
-        info.offset_of("page._mapcount")?;
-        let hugetlb = TypeMark::new(info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")?);
+    |info, page| {
+        page.field(info.offset_of("page._mapcount")?, 4)?;
+        let hugetlb = TypeMark::new(info.number("PAGE_HUGETLB_MAPCOUNT_VALUE")?)?;
         Some(CompoundMark::FlagsByteAndType { hugetlb })
     },
     // 6.6 (ebc1baf5c9b4, 9c5ccf2db04b, de53c05f2ae3)
@@ -388,10 +632,6 @@ const COMPOUND_MARKS: &[Row<CompoundMark>] = &[
     },
 ];
 
-fn tail_at(info: &Vmcoreinfo, member: &str, page: Shape) -> Option<TailMark> {
-    page.word(info.offset_of(member)?).map(|field| TailMark::Bit0 { offset: field.offset })
-}
-
 /// Order and destructor as integers of `width` bytes; a byte where the width is not known.
 fn fields(info: &Vmcoreinfo, order: u64, dtor: Option<u64>, width: Option<usize>, page: Shape) -> Option<CompoundMark> {
     let width = width.unwrap_or(1);
@@ -409,7 +649,7 @@ mod tests {
         let text = format!(
             "OSRELEASE=4.0.0\nSIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page.lru)=8\n\
              OFFSET(page._mapcount)=48\nOFFSET(page.private)=40\nOFFSET(list_head.prev)=8\nOFFSET(list_head.next)=0\n\
-             NUMBER(PG_head_mask)=65536\n{keys}"
+             NUMBER(PG_head_mask)=32768\n{keys}"
         );
         PageRules::new(&Vmcoreinfo::parse(text.as_bytes()), Le64::WORDS).unwrap()
     }
@@ -450,16 +690,24 @@ mod tests {
 
     #[test]
     fn types_compare_their_top_byte_since_6_12() {
-        let new = TypeMark::new(-184549376); // 0xf5000000, slab of 6.12
+        let mark = |number| TypeMark::new(number).unwrap();
+        let new = mark(-184549376); // 0xf5000000, slab of 6.12
         assert!(new.matches(0xf500_0000) && new.matches(0xf500_0001) && !new.matches(0xf600_0000));
-        let old = TypeMark::new(-129); // ~0x80, buddy of 4.18
+        let old = mark(-129); // ~0x80, buddy of 4.18
         assert!(old.matches(0xffff_ff7f) && !old.matches(0xffff_ffff));
-        assert!(!TypeMark::new(-128).matches(0xffff_ff7f));
+        assert!(!mark(-128).matches(0xffff_ff7f));
+        assert_eq!(TypeMark::new(0xf500_0000), Some(new), "printed without its sign");
+        for mapcount in [-1, 0, 5, i64::from(u32::MAX), i64::MIN, 1 << 40] {
+            assert_eq!(TypeMark::new(mapcount), None, "{mapcount} pages without a type have");
+        }
     }
 
     #[test]
     fn what_cannot_be_identified_is_named() {
-        let known = rules("NUMBER(PG_lru)=5\nNUMBER(PG_private)=11\nNUMBER(PG_slab)=7\nNUMBER(PG_swapcache)=16\n");
+        let known = rules(
+            "NUMBER(PG_lru)=5\nNUMBER(PG_private)=11\nNUMBER(PG_slab)=7\nNUMBER(PG_swapcache)=16\n\
+             NUMBER(PG_hwpoison)=23\n",
+        );
         let keys: Vec<_> = known.unknown().iter().map(|u| u.key).collect();
         assert_eq!(keys, ["NUMBER(HUGETLB_PAGE_DTOR) or SYMBOL(free_huge_page)"]);
         let lacking = rules("");
@@ -473,7 +721,48 @@ mod tests {
         let text = b"SIZE(page)=64\nOFFSET(page.flags)=60\nOFFSET(page.mapping)=24\n";
         let e = PageRules::new(&Vmcoreinfo::parse(text), Le64::WORDS).unwrap_err();
         assert!(e.to_string().contains("OFFSET(page.flags)"), "{e}");
-        assert_eq!(rules("OFFSET(page.compound_head)=18446744073709551615\n").tail(), TailMark::None);
+    }
+
+    #[test]
+    fn tails_are_known_without_their_key() {
+        let tail = |release: &str, keys: &str| {
+            let text = format!(
+                "OSRELEASE={release}\nSIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\n\
+                 NUMBER(PG_lru)=5\nNUMBER(PG_slab)=7\nNUMBER(PG_head_mask)=32768\n{keys}"
+            );
+            PageRules::new(&Vmcoreinfo::parse(text.as_bytes()), Le64::WORDS).unwrap()
+        };
+        let (lru, head) = ("OFFSET(page.lru)=8\n", "OFFSET(page.compound_head)=32\n");
+        assert_eq!(tail("4.0.0", lru).tail(), TailMark::None);
+        assert_eq!(tail("4.4.0", lru).tail(), TailMark::Head { offset: 8 });
+        assert_eq!(tail("6.1.0", head).tail(), TailMark::Head { offset: 32 });
+        assert_eq!(
+            tail("6.1.0", &format!("{lru}OFFSET(page.compound_head)=99999999999\n")).tail(),
+            TailMark::Head { offset: 8 }
+        );
+        assert_eq!(tail("7.1.0", lru).tail(), TailMark::HeadOrMask { offset: 8 });
+        let lost = tail("6.1.0", "");
+        assert_eq!((lost.tail(), lost.lru, lost.anon_known), (TailMark::Unknown, 0, false));
+    }
+
+    #[test]
+    fn what_cannot_all_be_so_is_refused() {
+        let base = "SIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page._mapcount)=48\n";
+        for (keys, named) in [
+            ("OFFSET(page.lru)=16\n", "OFFSET(page.lru)"),
+            ("NUMBER(PG_lru)=4\nNUMBER(PG_private)=4\n", "NUMBER(PG_private)"),
+            ("NUMBER(PG_lru)=64\n", "NUMBER(PG_lru)"),
+            ("NUMBER(PG_head_mask)=65537\n", "NUMBER(PG_head_mask)"),
+            ("NUMBER(PG_lru)=4\nNUMBER(PG_head_mask)=16\n", "NUMBER(PG_head_mask)"),
+            ("NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-1\n", "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)"),
+            (
+                "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-129\n",
+                "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)",
+            ),
+        ] {
+            let e = PageRules::new(&Vmcoreinfo::parse(format!("{base}{keys}").as_bytes()), Le64::WORDS).unwrap_err();
+            assert!(e.to_string().contains(named), "{keys}: {e}");
+        }
     }
 
     #[test]
@@ -497,6 +786,7 @@ mod tests {
         let word = |offset| Field { offset, width: 4 };
         assert_eq!(rules.compound(), CompoundMark::Fields { order: word(24), hugetlb: Some((word(20), 0xc010_1230)) });
         assert!(matches!(rules.buddy(), BuddyMark::Type(_)), "private is the last word");
-        assert_eq!(PageRules::new(&info, Le64::WORDS).unwrap().buddy(), BuddyMark::Lists);
+        let e = PageRules::new(&info, Le64::WORDS).unwrap_err();
+        assert!(e.to_string().contains("OFFSET(page.flags) and OFFSET(page.mapping) contradict each other"), "{e}");
     }
 }

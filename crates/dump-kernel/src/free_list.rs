@@ -5,9 +5,10 @@
 //! ```
 
 use crate::mem_map::MemMap;
+use crate::page::{Block, BlockKind};
 use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
-use dump_core::{Error, PfnRange, Result, VirtAddr};
+use dump_core::{Error, Pfn, Result, VirtAddr};
 
 /// Bounds on what the dump says about its own structures: far above any kernel's values.
 const MAX_NODES: u64 = 4096;
@@ -56,12 +57,7 @@ impl FreeLists {
             prev: offset("list_head.prev")?,
             lru: offset("page.lru")?,
             orders: bounded(symbols.length_of("zone.free_area"), "zone.free_area", MAX_ORDERS)?,
-            // one list an order before 2.6.24
-            lists: bounded(
-                Some(symbols.length_of("free_area.free_list").unwrap_or(1)),
-                "free_area.free_list",
-                MAX_LISTS,
-            )?,
+            lists: bounded(symbols.length_of("free_area.free_list"), "free_area.free_list", MAX_LISTS)?,
         })
     }
 
@@ -75,12 +71,17 @@ impl FreeLists {
         memory: &mut KernelMemory<'_>,
         map: &MemMap,
         limit: u64,
-        free: &mut dyn FnMut(PfnRange),
+        free: &mut dyn FnMut(Block),
     ) -> Result<()> {
         let mut left = limit;
         for node in &self.nodes {
             let zones = u64::from(memory.read_u32(at(*node, self.nr_zones)?)?);
-            for zone in 0..zones.min(MAX_ZONES) {
+            if zones > MAX_ZONES {
+                return Err(Error::corrupt(format!(
+                    "the node at {node} has {zones} zones, expected at most {MAX_ZONES}"
+                )));
+            }
+            for zone in 0..zones {
                 let zone = at(*node, self.node_zones + zone * self.zone_size)?;
                 if memory.read_word(at(zone, self.spanned_pages)?)? == 0 {
                     continue;
@@ -103,18 +104,19 @@ impl FreeLists {
         head: VirtAddr,
         order: u64,
         left: &mut u64,
-        free: &mut dyn FnMut(PfnRange),
+        free: &mut dyn FnMut(Block),
     ) -> Result<()> {
         let (mut previous, mut entry) = (head, memory.read_pointer(at(head, self.next)?)?);
         while entry != head {
             let back = memory.read_pointer(at(entry, self.prev)?)?;
             let page = VirtAddr(entry.0.wrapping_sub(self.lru));
             let (pfn, pages) = (map.pfn_of(page), 1u64 << order);
-            let Some(pfn) = pfn.filter(|_| back == previous && *left >= pages) else {
+            let aligned = |pfn: &Pfn| pfn.0 % pages == 0;
+            let Some(pfn) = pfn.filter(|pfn| back == previous && *left >= pages && aligned(pfn)) else {
                 return Err(Error::corrupt(format!("the free list of order {order} at {head} is broken at {entry}")));
             };
             *left -= pages;
-            free(PfnRange::at(pfn, pages));
+            free(Block { kind: BlockKind::Free, first: pfn, order: order as u8 });
             (previous, entry) = (entry, memory.read_pointer(at(entry, self.next)?)?);
         }
         Ok(())
@@ -134,7 +136,9 @@ fn nodes(symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<V
         return Ok(nodes);
     }
     let one = symbols.symbol("contig_page_data");
-    Ok(vec![one.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(node_data) and SYMBOL(contig_page_data)"))?])
+    Ok(vec![one.ok_or_else(|| {
+        Error::missing("vmcoreinfo lacks SYMBOL(node_data) with LENGTH(node_data), and SYMBOL(contig_page_data)")
+    })?])
 }
 
 fn needed(value: Option<u64>, kind: &str, name: &str) -> Result<u64> {

@@ -65,6 +65,11 @@ impl Kernel {
         self.words
     }
 
+    /// Its pages.
+    pub fn page_size(&self) -> PageSize {
+        self.page_size
+    }
+
     /// Its address translation.
     pub fn xlat(&self) -> &dyn Translate {
         self.xlat.as_ref()
@@ -107,9 +112,9 @@ impl Kernel {
     /// How it marks its pages.
     ///
     /// # Errors
-    /// As [`PageRules::new`].
+    /// As [`PageRules::for_arch`].
     pub fn page_rules(&self) -> Result<PageRules> {
-        PageRules::new(&self.info, self.words)
+        PageRules::for_arch(&self.info, self.words, self.arch)
     }
 
     /// Its lists of free pages.

@@ -16,6 +16,7 @@
 
 pub mod arch;
 mod era;
+mod footprint;
 mod free_list;
 mod kernel;
 mod mem_map;
@@ -31,11 +32,12 @@ mod xlat;
 
 pub use arch::Arch;
 pub use era::{BuddyMark, CompoundMark, PageRules, TailMark, TypeMark, Unknown};
+pub use footprint::Footprint;
 pub use free_list::FreeLists;
 pub use kernel::Kernel;
 pub use mem_map::{MemMap, MemMapRun, MemoryModel};
 pub use memory::{PhysMemory, PhysReader, SourceMemory};
-pub use page::{PageFacts, PageScanner, PageState, PageVisitor, StructPages};
+pub use page::{Block, BlockKind, PageFacts, PageScanner, PageState, PageVisitor, StructPages};
 pub use search::{note_order, vmcoreinfo_at};
 pub use standing::{Standing, end_in_pages_of};
 pub use symbols::KernelSymbols;

@@ -42,6 +42,8 @@ pub struct MemMap {
     model: MemoryModel,
     page_struct: u64,
     runs: Vec<MemMapRun>,
+    /// Page frames whose struct pages the kernel has, and where cannot be found out; ascending.
+    unlocated: Vec<PfnRange>,
 }
 
 /// Bit 0 of `section_mem_map`: the section has struct pages (SECTION_MARKED_PRESENT).
@@ -66,15 +68,18 @@ impl MemMap {
         let page_struct = page_struct.ok_or_else(|| Error::missing("vmcoreinfo lacks SIZE(page)"))?;
         if let (Some(table), Some(size)) = (symbols.symbol("mem_section"), symbols.size_of("mem_section")) {
             let layout = SectionLayout { entry: size, page_struct, page_size, words: memory.words() };
-            let sections = Sections::new(arch, symbols, layout, end)?;
-            return Ok(MemMap { model: sections.model(), page_struct, runs: sections.read(memory, table)? });
+            return Sections::new(arch, symbols, layout, end)?.read(memory, table);
         }
-        let symbol = symbols.symbol("mem_map").ok_or_else(|| {
-            Error::missing("vmcoreinfo lacks SYMBOL(mem_section) with SIZE(mem_section), and SYMBOL(mem_map)")
-        })?;
+        let lacking = "vmcoreinfo lacks SYMBOL(mem_section) with SIZE(mem_section), and SYMBOL(mem_map)";
+        let symbol = symbols.symbol("mem_map").ok_or_else(|| Error::missing(lacking))?;
         let first = memory.read_pointer(symbol).map_err(|e| e.within("mem_map"))?;
+        // kernels with sections have the variable too, and nobody sets it
+        if !arch.is_kernel(first) {
+            let text = "SYMBOL(mem_section) or SIZE(mem_section)";
+            return Err(Error::missing(format!("mem_map is {first}, no kernel address, and vmcoreinfo lacks {text}")));
+        }
         let runs = vec![MemMapRun { pages: PfnRange::new(Pfn(0), end), first }];
-        Ok(MemMap { model: MemoryModel::Flat, page_struct, runs })
+        Ok(MemMap { model: MemoryModel::Flat, page_struct, runs, unlocated: Vec::new() })
     }
 
     /// The kernel's memory model.
@@ -85,6 +90,16 @@ impl MemMap {
     /// The runs, ascending.
     pub fn runs(&self) -> &[MemMapRun] {
         &self.runs
+    }
+
+    /// Page frames whose struct pages the kernel has, and where cannot be found out; ascending.
+    pub fn unlocated(&self) -> &[PfnRange] {
+        &self.unlocated
+    }
+
+    /// Where all struct pages are, as addresses and bytes.
+    pub fn struct_pages(&self) -> impl Iterator<Item = (VirtAddr, u64)> + use<'_> {
+        self.runs.iter().map(|run| (run.first, run.pages.len().saturating_mul(self.page_struct)))
     }
 
     /// The page frames of `run` that have struct pages, cut where the struct pages do not go on.
@@ -131,9 +146,18 @@ struct Sections<'a> {
     count: u64,
     /// Where in `struct mem_section` `section_mem_map` is (bytes).
     member: u64,
-    /// Sections of a root, where there are roots.
-    per_root: Option<u64>,
+    /// The models that the array may be of.
+    models: &'static [MemoryModel],
     end: Pfn,
+}
+
+/// What was found in a table of sections.
+#[derive(Default)]
+struct Found {
+    runs: Vec<MemMapRun>,
+    /// What could not be read, or cannot be.
+    unlocated: Vec<PfnRange>,
+    failure: Option<Error>,
 }
 
 impl<'a> Sections<'a> {
@@ -152,79 +176,106 @@ impl<'a> Sections<'a> {
             return Err(Error::unsupported(format!("{count} memory sections, expected at most {MAX_SECTIONS}")));
         }
         let member = section_mem_map(symbols, layout)?;
-        let per_root = layout.page_size.bytes() as u64 / layout.entry;
-        let roots = (1u64 << (memory_bits - section_bits)).div_ceil(per_root);
-        let extreme = symbols.length_of("mem_section").is_none_or(|length| length == roots);
-        Ok(Sections { arch, layout, pages, count, member, per_root: extreme.then_some(per_root), end })
-    }
-
-    fn model(&self) -> MemoryModel {
-        if self.per_root.is_some() { MemoryModel::SparseExtreme } else { MemoryModel::Sparse }
+        let all = 1u64 << (memory_bits - section_bits);
+        let models: &[_] = match symbols.length_of("mem_section") {
+            Some(length) if length == all.div_ceil(layout.per_root()) => &[MemoryModel::SparseExtreme],
+            Some(length) if length == all => &[MemoryModel::Sparse],
+            Some(length) if symbols.number("MAX_PHYSMEM_BITS").is_some() => {
+                return Err(Error::corrupt(format!(
+                    "vmcoreinfo: LENGTH(mem_section) {length}, SIZE(mem_section) {}, SECTION_SIZE_BITS {section_bits} \
+                     and MAX_PHYSMEM_BITS {memory_bits} contradict each other",
+                    layout.entry
+                )));
+            }
+            // as many as the kernel's bits, which it does not say and older ones had fewer of
+            _ => &[MemoryModel::SparseExtreme, MemoryModel::Sparse],
+        };
+        Ok(Sections { arch, layout, pages, count, member, models, end })
     }
 
     /// Reads the sections; `mem_section` is the array, or a pointer to it: kernels between 83e3c48729d9 (4.15, and 4.14
     /// stable) and a0b1280368d1 export the address of the pointer. A reading in which all makes sense is preferred to
-    /// one with parts that cannot be read, as a dump that was cut short has.
-    fn read(&self, memory: &mut KernelMemory<'_>, table: VirtAddr) -> Result<Vec<MemMapRun>> {
+    /// one with parts that cannot be read, as a dump that was cut short has, or that make no sense.
+    fn read(&self, memory: &mut KernelMemory<'_>, table: VirtAddr) -> Result<MemMap> {
         let pointer = memory.read_pointer(table).ok().filter(|at| self.arch.is_kernel(*at));
+        let tables = [Some(table), pointer].into_iter().flatten();
+        let readings = tables.flat_map(|table| self.models.iter().map(move |model| (table, *model)));
+        let mut best: Option<(MemoryModel, Found)> = None;
         let mut failure = None;
-        for lenient in [false, true] {
-            for table in [Some(table), pointer].into_iter().flatten() {
-                match self.sections(memory, table, lenient) {
-                    Ok(runs) => return Ok(runs),
-                    Err(e) => failure = failure.or(Some(e)),
+        for (table, model) in readings {
+            let mut found = self.sections(memory, table, model);
+            match found.failure.take() {
+                Some(e) => failure = failure.or(Some(e)),
+                None => {
+                    best = Some((model, found));
+                    break;
                 }
             }
-        }
-        let failure = failure.unwrap_or_else(|| Error::missing("no table of sections"));
-        Err(failure.within("mem_section"))
-    }
-
-    /// The present sections of the array at `table`; an error unless there is one and all make sense. A lenient reading
-    /// passes over what cannot be read.
-    fn sections(&self, memory: &mut KernelMemory<'_>, table: VirtAddr, lenient: bool) -> Result<Vec<MemMapRun>> {
-        let per_root = self.per_root.unwrap_or(self.count.max(1));
-        let word = self.layout.words.bytes() as u64;
-        let mut runs = Vec::new();
-        for root in 0..self.count.div_ceil(per_root) {
-            let sections = root * per_root..self.count.min((root + 1) * per_root);
-            let at = match self.per_root {
-                None => Ok(table),
-                Some(_) => offset(table, root * word).and_then(|at| memory.read_pointer(at)),
-            };
-            let read = at.and_then(|at| if at.0 == 0 { Ok(()) } else { self.root(memory, at, sections, &mut runs) });
-            if let (Err(e), false) = (read, lenient) {
-                return Err(e);
+            let lost = |found: &Found| found.unlocated.iter().map(|run| run.len()).sum::<u64>();
+            if !found.runs.is_empty() && best.as_ref().is_none_or(|(_, best)| lost(&found) < lost(best)) {
+                best = Some((model, found));
             }
         }
-        match runs.is_empty() {
-            false => Ok(runs),
-            true => Err(Error::missing(format!("the table at {table} has no present section"))),
+        let Some((model, Found { runs, unlocated, .. })) = best else {
+            let failure = failure.unwrap_or_else(|| Error::missing("no table of sections"));
+            return Err(failure.within("mem_section"));
+        };
+        Ok(MemMap { model, page_struct: self.layout.page_struct, runs, unlocated })
+    }
+
+    /// The present sections of the array at `table`.
+    fn sections(&self, memory: &mut KernelMemory<'_>, table: VirtAddr, model: MemoryModel) -> Found {
+        let per_root = if model == MemoryModel::SparseExtreme { self.layout.per_root() } else { self.count.max(1) };
+        let word = self.layout.words.bytes() as u64;
+        let mut found = Found::default();
+        for root in 0..self.count.div_ceil(per_root) {
+            let sections = root * per_root..self.count.min((root + 1) * per_root);
+            let at = match model {
+                MemoryModel::SparseExtreme => offset(table, root * word).and_then(|at| self.root_pointer(memory, at)),
+                _ => Ok(Some(table)),
+            };
+            match at {
+                Ok(Some(at)) => self.root(memory, at, sections, &mut found),
+                Ok(None) => {}
+                Err(e) => found.lose(self.pages_of(sections), e),
+            }
         }
+        found.untangle(self.layout);
+        if found.runs.is_empty() && found.failure.is_none() {
+            found.failure = Some(Error::missing(format!("the table at {table} has no present section")));
+        }
+        found
+    }
+
+    /// The pointer to a root; `None` where there is none.
+    fn root_pointer(&self, memory: &mut KernelMemory<'_>, at: VirtAddr) -> Result<Option<VirtAddr>> {
+        let root = memory.read_pointer(at)?;
+        let sound = self.arch.is_kernel(root) && root.0 % self.layout.words.bytes() as u64 == 0;
+        if root.0 != 0 && !sound {
+            return Err(Error::corrupt(format!("the pointer at {at} to sections is {root}, which cannot be")));
+        }
+        Ok((root.0 != 0).then_some(root))
     }
 
     /// Adds the present ones of `sections`, whose entries are at `at`; a few at a time, for a static array may be
     /// large.
-    fn root(
-        &self,
-        memory: &mut KernelMemory<'_>,
-        at: VirtAddr,
-        sections: Range<u64>,
-        runs: &mut Vec<MemMapRun>,
-    ) -> Result<()> {
+    fn root(&self, memory: &mut KernelMemory<'_>, at: VirtAddr, sections: Range<u64>, found: &mut Found) {
         let (mut bytes, entry) = (Vec::new(), self.layout.entry);
         for first in sections.clone().step_by(64) {
             let n = (sections.end - first).min(64);
             bytes.resize((n * entry) as usize, 0);
-            memory.read(offset(at, (first - sections.start) * entry)?, &mut bytes)?;
+            let from = offset(at, (first - sections.start) * entry);
+            if let Err(e) = from.and_then(|from| memory.read(from, &mut bytes)) {
+                found.lose(self.pages_of(first..first + n), e);
+                continue;
+            }
             for (section, entry) in (first..).zip(bytes.chunks_exact(entry as usize)) {
                 let coded = self.coded(entry);
                 if coded & PRESENT != 0 {
-                    self.add(section, coded & !self.flags(), runs)?;
+                    self.add(section, coded & !self.flags(), found);
                 }
             }
         }
-        Ok(())
     }
 
     /// `section_mem_map` of a `struct mem_section`.
@@ -240,25 +291,74 @@ impl<'a> Sections<'a> {
         self.layout.page_size.bytes() as u64 - 1
     }
 
-    /// Adds a section. What is coded is where a struct page of pfn 0 would be (sparse_encode_mem_map()).
-    fn add(&self, section: u64, coded: u64, runs: &mut Vec<MemMapRun>) -> Result<()> {
-        let start = Pfn(section * self.pages);
-        let first = self.layout.words.wrap(coded.wrapping_add(start.0.wrapping_mul(self.layout.page_struct)));
-        if !self.arch.is_kernel(VirtAddr(first)) {
-            return Err(Error::corrupt(format!(
-                "section {section}: struct pages at {first:#x}, which is no kernel address"
-            )));
-        }
-        let pages = PfnRange::new(start, (start + self.pages).min(self.end));
-        match runs.last_mut() {
-            Some(last) if last.pages.end == start && self.follows(last, first) => last.pages.end = pages.end,
-            _ => runs.push(MemMapRun { pages, first: VirtAddr(first) }),
-        }
-        Ok(())
+    fn pages_of(&self, sections: Range<u64>) -> PfnRange {
+        PfnRange::new(Pfn(sections.start * self.pages), Pfn(sections.end * self.pages).min(self.end))
     }
 
-    fn follows(&self, last: &MemMapRun, first: u64) -> bool {
-        last.first.0.wrapping_add(last.pages.len().wrapping_mul(self.layout.page_struct)) == first
+    /// Adds a section. What is coded is where a struct page of pfn 0 would be (sparse_encode_mem_map()).
+    fn add(&self, section: u64, coded: u64, found: &mut Found) {
+        let pages = self.pages_of(section..section + 1);
+        let first = self.layout.words.wrap(coded.wrapping_add(pages.start.0.wrapping_mul(self.layout.page_struct)));
+        if !self.arch.is_kernel(VirtAddr(first)) {
+            let text = format!("section {section}: struct pages at {first:#x}, which is no kernel address");
+            return found.lose(pages, Error::corrupt(text));
+        }
+        match found.runs.last_mut() {
+            Some(last) if last.pages.end == pages.start && last.end(self.layout) == Some(first) => {
+                last.pages.end = pages.end;
+            }
+            _ => found.runs.push(MemMapRun { pages, first: VirtAddr(first) }),
+        }
+    }
+}
+
+impl SectionLayout {
+    /// Sections of a root.
+    fn per_root(self) -> u64 {
+        (self.page_size.bytes() as u64 / self.entry.max(1)).max(1)
+    }
+}
+
+impl MemMapRun {
+    /// Where its struct pages end.
+    fn end(&self, layout: SectionLayout) -> Option<u64> {
+        self.first.0.checked_add(self.pages.len().checked_mul(layout.page_struct)?)
+    }
+}
+
+impl Found {
+    fn lose(&mut self, pages: PfnRange, why: Error) {
+        self.failure.get_or_insert(why);
+        match self.unlocated.last_mut() {
+            Some(last) if last.end == pages.start => last.end = pages.end,
+            _ => self.unlocated.push(pages),
+        }
+    }
+
+    /// Takes out runs that lay claim to the same struct pages: one of them errs, and which is not known.
+    fn untangle(&mut self, layout: SectionLayout) {
+        let mut by_address: Vec<usize> = (0..self.runs.len()).collect();
+        by_address.sort_by_key(|i| self.runs[*i].first);
+        let mut tangled = vec![false; self.runs.len()];
+        let mut reach: Option<(usize, u64)> = None;
+        for i in by_address {
+            let end = self.runs[i].end(layout).unwrap_or(u64::MAX);
+            if let Some((other, _)) = reach.filter(|(_, reach)| *reach > self.runs[i].first.0) {
+                (tangled[i], tangled[other]) = (true, true);
+            }
+            if reach.is_none_or(|(_, reach)| end > reach) {
+                reach = Some((i, end));
+            }
+        }
+        let mut is_tangled = tangled.into_iter();
+        let (lost, runs) = std::mem::take(&mut self.runs).into_iter().partition(|_| is_tangled.next() == Some(true));
+        self.runs = runs;
+        let lost: Vec<MemMapRun> = lost;
+        for run in lost {
+            let at = run.first;
+            self.lose(run.pages, Error::corrupt(format!("two sections' struct pages are at {at}")));
+        }
+        self.unlocated.sort_unstable();
     }
 }
 

@@ -1,10 +1,10 @@
 //! What one struct page says about its page frame.
 
-use crate::era::{CompoundMark, Field, PageRules};
+use crate::era::{CompoundMark, Field, PageRules, TailMark};
 use crate::mem_map::MemMap;
 use crate::virt::KernelMemory;
 use crate::words::{Be32, Be64, Le32, Le64, WordLayout};
-use dump_core::{ByteOrder, Pfn, PfnRange, WordSize};
+use dump_core::{ByteOrder, Pfn, PfnRange, VirtAddr, WordSize};
 use std::marker::PhantomData;
 
 bitflags::bitflags! {
@@ -30,10 +30,14 @@ bitflags::bitflags! {
         const HWPOISON = 1 << 7;
         /// Given back to the hypervisor, or not yet given by it.
         const OFFLINE = 1 << 8;
-        /// Marked free with an order that no block can have.
-        const BAD_ORDER = 1 << 9;
+        /// Its struct page says what cannot all be so: a free page in use, an anonymous page table, an order that no
+        /// block or compound page of these pages can have. None of the other facts is proof of anything, but for
+        /// [`PageFacts::HWPOISON`].
+        const CONTRADICTION = 1 << 9;
         /// Its struct page cannot be read: nothing is known.
         const UNREAD = 1 << 10;
+        /// Of the type that unaccepted memory has in all likelihood, in a kernel that does not say.
+        const MAYBE_UNACCEPTED = 1 << 11;
     }
 }
 
@@ -60,7 +64,7 @@ impl PageState {
 const MAX_COMPOUND_ORDER: u64 = 30;
 
 impl PageRules {
-    /// What the struct page `page` says, `next` being the one after it (the first tail, if `page` is a head).
+    /// What the struct page `page` at `at` says, `next` being the one after it (the first tail, if `page` is a head).
     ///
     /// Nearly all struct pages are read for a handful of bits, so those are computed without a branch, whatever this
     /// kernel has or lacks: rules that it lacks are masks that never match. Only what is rare (heads, free blocks)
@@ -69,51 +73,67 @@ impl PageRules {
     pub(crate) fn state<'p, W: WordLayout>(
         &self,
         pfn: Pfn,
+        at: u64,
         page: &[u8],
         next: impl FnOnce() -> Option<&'p [u8]>,
     ) -> PageState {
+        use PageFacts as F;
         let flags = W::word(page, self.flags);
         if W::word(page, self.tail_at) & self.tail_bit != 0 {
-            // broken memory is marked page by page, whatever the head says
-            return PageState::new(PageFacts::TAIL | fact(PageFacts::HWPOISON, flags & self.hwpoison != 0));
+            return self.tail_state(flags);
         }
         let mapcount = W::u32(page, self.mapcount);
         let slab = self.slab_type.matches(mapcount) | (flags & self.slab_flag != 0);
-        let anon = W::word(page, self.mapping) & 1 != 0;
+        let mapping = W::word(page, self.mapping);
+        let anon = mapping & 1 != 0;
         // where slab pages are not known, a mapping cannot be trusted: what looks anonymous may be anything, and is
         // kept
-        let trusted = self.slab_known | !anon;
+        let trusted = self.anon_known | !anon;
         let swap = (flags & self.swapcache != 0) & (flags & self.swapbacked == self.swapbacked);
+        let cache = trusted & ((flags & self.lru != 0) | swap);
+        let anon = trusted & anon & !slab;
         let unaccepted = self.unaccepted.matches(mapcount);
-        let facts = fact(PageFacts::CACHE, trusted & ((flags & self.lru != 0) | swap))
-            | fact(PageFacts::PRIVATE, flags & self.has_private != 0)
-            | fact(PageFacts::ANON, trusted & anon & !slab)
-            | fact(PageFacts::HWPOISON, flags & self.hwpoison != 0)
-            | fact(PageFacts::OFFLINE, !slab & self.offline.matches(mapcount))
-            | fact(PageFacts::UNACCEPTED, unaccepted);
+        let buddy = self.buddy_type.matches(mapcount);
+        // what has a type is no page of a process or a file, but for hugetlb pages, which are on no list
+        let typed = ((mapcount as i32) < self.typed_below) & (cache | (anon & !self.hugetlb_type.matches(mapcount)));
+        let facts = fact(F::CACHE, cache)
+            | fact(F::PRIVATE, flags & self.has_private != 0)
+            | fact(F::ANON, anon)
+            | fact(F::HWPOISON, flags & self.hwpoison != 0)
+            | fact(F::OFFLINE, !slab & self.offline.matches(mapcount))
+            | fact(F::UNACCEPTED, unaccepted)
+            | fact(F::BUDDY, buddy)
+            | fact(F::MAYBE_UNACCEPTED, self.maybe_unaccepted.matches(mapcount))
+            | fact(F::CONTRADICTION, typed | (slab & (cache | buddy)) | ((cache | anon) & self.leads_astray(mapping)));
         let mut state = PageState::new(facts);
         if flags & self.head != 0 {
             if let Some(next) = next() {
-                let (order, hugetlb) = self.compound_state::<W>(pfn, mapcount, next);
-                state.order = order;
-                state.facts |= fact(PageFacts::HUGETLB, hugetlb);
+                self.add_compound::<W>(&mut state, pfn, at, mapcount, next);
             }
         }
-        if self.buddy_type.matches(mapcount) & !slab {
-            let order = W::word(page, self.private);
-            let sane = order < self.orders;
-            state.facts |= if sane { PageFacts::BUDDY } else { PageFacts::BAD_ORDER };
-            state.free_order = if sane { order as u8 } else { 0 };
-        }
-        if unaccepted {
-            // by convention only blocks of the largest order are left unaccepted (Linux mm/page_alloc.c)
-            state.free_order = (self.orders - 1) as u8;
+        if buddy | unaccepted {
+            let order = if buddy { W::word(page, self.private) } else { u64::from(self.unaccepted_order) };
+            let block = order < self.orders && is_aligned(pfn, order);
+            let unused = flags & (self.lru | self.head) == 0 && !(buddy && self.is_referenced::<W>(page));
+            state.free_order = if block { order as u8 } else { 0 };
+            state.facts |= fact(F::CONTRADICTION, !(block && unused));
         }
         state
     }
 
-    /// Order and hugetlb of a head, the order 0 where it is garbage: too large, or the head not aligned to it.
-    fn compound_state<W: WordLayout>(&self, pfn: Pfn, mapcount: u32, next: &[u8]) -> (u8, bool) {
+    /// Whether a mapping, whose low bits are flags, is no pointer of the kernel.
+    #[inline]
+    fn leads_astray(&self, mapping: u64) -> bool {
+        (mapping & !0x7 != 0) & (mapping & self.pointer_bit != self.pointer_bit)
+    }
+
+    /// A tail: what it is, its head says, but broken memory is marked page by page.
+    fn tail_state(&self, flags: u64) -> PageState {
+        PageState::new(PageFacts::TAIL | fact(PageFacts::HWPOISON, flags & self.hwpoison != 0))
+    }
+
+    /// Adds what the first tail `next` of a head at `at` says: the order and whether it is a hugetlb page.
+    fn add_compound<W: WordLayout>(&self, state: &mut PageState, pfn: Pfn, at: u64, mapcount: u32, next: &[u8]) {
         let (order, hugetlb) = match self.compound() {
             CompoundMark::FlagsByteAndType { hugetlb } => (W::word(next, self.flags) & 0xff, hugetlb.matches(mapcount)),
             CompoundMark::FlagsByteAndFlag { hugetlb } => {
@@ -123,11 +143,118 @@ impl PageRules {
             CompoundMark::Fields { order, hugetlb } => {
                 (field::<W>(next, order), hugetlb.is_some_and(|(at, value)| field::<W>(next, at) == value))
             }
-            CompoundMark::Unknown => (0, false),
+            CompoundMark::Unknown => return,
         };
-        let sane = order <= MAX_COMPOUND_ORDER && pfn.0 & ((1 << order) - 1) == 0;
-        (if sane { order as u8 } else { 0 }, hugetlb)
+        match self.link::<W>(next, at, order) {
+            // the struct page of a tail of a hugetlb page whose struct pages share memory with the head's (5.18 to 7.0,
+            // e7d324850bfc): it reads as the head
+            Link::Elsewhere => {
+                state.facts = PageFacts::TAIL | (state.facts & PageFacts::HWPOISON);
+                return;
+            }
+            Link::Head if (1..=MAX_COMPOUND_ORDER).contains(&order) && is_aligned(pfn, order) => {
+                state.order = order as u8;
+            }
+            Link::Head | Link::None => state.facts |= PageFacts::CONTRADICTION,
+        }
+        state.facts |= fact(PageFacts::HUGETLB, hugetlb);
     }
+
+    /// Where a struct page says that its head is, asked of the one at `head` with this order.
+    fn link<W: WordLayout>(&self, page: &[u8], head: u64, order: u64) -> Link {
+        let word = |offset| W::word(page, offset);
+        let is_head = |word: u64| word == head.wrapping_add(1);
+        match self.tail() {
+            TailMark::None | TailMark::Unknown => Link::Head,
+            TailMark::Head { offset } if is_head(word(offset)) => Link::Head,
+            TailMark::Head { offset } if word(offset) & 1 != 0 => Link::Elsewhere,
+            TailMark::HeadOrMask { offset } => {
+                let shift = (order.min(u64::from(u32::MAX)) as u32).saturating_add(self.size.ilog2());
+                let mask = self.words.wrap(u64::MAX.checked_shl(shift).unwrap_or(0)) | 1;
+                if is_head(word(offset)) || word(offset) == mask { Link::Head } else { Link::None }
+            }
+            TailMark::Head { .. } => Link::None,
+        }
+    }
+
+    /// Whether anybody holds the page; not, where vmcoreinfo does not say how that is known.
+    fn is_referenced<W: WordLayout>(&self, page: &[u8]) -> bool {
+        self.refcount.is_some_and(|offset| W::u32(page, offset) != 0)
+    }
+
+    /// Whether `page` is one of `block`, if free, or one of its tails, its first struct page being at `head`.
+    fn fits_typed<W: WordLayout>(&self, page: &[u8], head: u64, block: Block) -> bool {
+        let is_tail = W::word(page, self.tail_at) & self.tail_bit != 0;
+        let idle = W::word(page, self.flags) & (self.lru | self.head) == 0
+            && !self.buddy_type.matches(W::u32(page, self.mapcount));
+        match block.kind {
+            BlockKind::Compound if self.tail_bit == 0 => idle,
+            BlockKind::Compound => is_tail && self.link::<W>(page, head, block.order.into()) == Link::Head,
+            BlockKind::Free => idle && !is_tail && !self.is_referenced::<W>(page),
+        }
+    }
+
+    /// As [`fits_typed`](PageRules::fits_typed), for struct pages that are few.
+    fn fits(&self, page: &[u8], head: VirtAddr, block: Block) -> bool {
+        match (self.words.size, self.words.order) {
+            (WordSize::Bits64, ByteOrder::Little) => self.fits_typed::<Le64>(page, head.0, block),
+            (WordSize::Bits64, ByteOrder::Big) => self.fits_typed::<Be64>(page, head.0, block),
+            (WordSize::Bits32, ByteOrder::Little) => self.fits_typed::<Le32>(page, head.0, block),
+            (WordSize::Bits32, ByteOrder::Big) => self.fits_typed::<Be32>(page, head.0, block),
+        }
+    }
+}
+
+/// What a struct page says of the head that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// That it is the one asked for, or nothing is known of links.
+    Head,
+    /// That it is another.
+    Elsewhere,
+    /// That it belongs to none.
+    None,
+}
+
+/// Pages that go together because the first says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What they are.
+    pub kind: BlockKind,
+    /// The first.
+    pub first: Pfn,
+    /// log2 of their number.
+    pub order: u8,
+}
+
+/// What a block of pages is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockKind {
+    /// A compound page.
+    Compound,
+    /// Free, or unaccepted.
+    Free,
+}
+
+impl Block {
+    /// Pages that cannot belong to it if its order is smaller than its first page says: the first beyond each smaller
+    /// order. (In a compound page whose tails are marked the one after that: the struct pages of hugetlb pages may
+    /// repeat, and at the start of a repetition stands the head's.)
+    fn looked_at(self, rules: &PageRules) -> impl Iterator<Item = Pfn> + use<> {
+        let skip = u8::from(self.kind == BlockKind::Compound && rules.tail_bit != 0);
+        // the first tail was looked at when the order was
+        (skip..self.order).map(move |order| self.first + (1 << order) + u64::from(skip))
+    }
+
+    /// The pages.
+    pub fn pages(self) -> PfnRange {
+        PfnRange::at(self.first, 1 << self.order)
+    }
+}
+
+#[inline]
+fn is_aligned(pfn: Pfn, order: u64) -> bool {
+    order < 64 && pfn.0 & ((1 << order) - 1) == 0
 }
 
 #[inline]
@@ -145,13 +272,15 @@ fn field<W: WordLayout>(page: &[u8], field: Field) -> u64 {
 pub struct StructPages<'a, W> {
     rules: &'a PageRules,
     window: PfnRange,
+    /// Where the first lies.
+    first: VirtAddr,
     bytes: &'a [u8],
     /// Which of them could be read, where not all could.
     there: Option<&'a [bool]>,
     layout: PhantomData<W>,
 }
 
-impl<W: WordLayout> StructPages<'_, W> {
+impl<'a, W: WordLayout> StructPages<'a, W> {
     /// The page frames that they stand for.
     pub fn window(&self) -> PfnRange {
         self.window
@@ -161,15 +290,45 @@ impl<W: WordLayout> StructPages<'_, W> {
     #[inline]
     pub fn state(&self, pfn: Pfn) -> PageState {
         let (i, size) = ((pfn.0 - self.window.start.0) as usize, self.rules.size);
-        let there = |i: usize| self.there.is_none_or(|there| there.get(i).copied().unwrap_or(false));
         match self.bytes.get(i * size..).and_then(|rest| rest.split_at_checked(size)) {
-            Some((page, rest)) if there(i) => {
-                self.rules.state::<W>(pfn, page, || rest.get(..size).filter(|_| there(i + 1)))
+            Some((page, rest)) if self.is_there(i) => {
+                let next = || rest.get(..size).filter(|_| self.is_there(i + 1));
+                self.rules.state::<W>(pfn, self.address(i), page, next)
             }
             _ => PageState::new(PageFacts::UNREAD),
         }
     }
+
+    /// Whether the pages of `block`, whose first is in the window, are what that says; `None` if some of those that
+    /// must be looked at lie outside it, and those in it are (see [`PageScanner::confirms`]).
+    pub fn confirm(&self, block: Block) -> Option<bool> {
+        let head = self.address((block.first.0 - self.window.start.0) as usize);
+        let is_near = |pfn: &Pfn| pfn.0 / PAGES_PER_WINDOW == block.first.0 / PAGES_PER_WINDOW;
+        let mut near = block.looked_at(self.rules).take_while(is_near);
+        let fit = near.all(|pfn| self.page(pfn).is_some_and(|page| self.rules.fits_typed::<W>(page, head, block)));
+        let all_near = block.looked_at(self.rules).last().is_none_or(|last| is_near(&last));
+        (!fit || all_near).then_some(fit)
+    }
+
+    fn page(&self, pfn: Pfn) -> Option<&'a [u8]> {
+        let (i, size) = (pfn.0.checked_sub(self.window.start.0)? as usize, self.rules.size);
+        self.bytes.get(i * size..i * size + size).filter(|_| self.is_there(i))
+    }
+
+    #[inline]
+    fn is_there(&self, i: usize) -> bool {
+        self.there.is_none_or(|there| there.get(i).copied().unwrap_or(false))
+    }
+
+    #[inline]
+    fn address(&self, i: usize) -> u64 {
+        W::WORDS.wrap(self.first.0.wrapping_add((i * self.rules.size) as u64))
+    }
 }
+
+/// Struct pages are read this many at a time: 32 KiB of 64-byte ones. A power of two, so that a compound page's head
+/// and its first tail always fall into one window.
+const PAGES_PER_WINDOW: u64 = 512;
 
 /// Looks at the struct pages of a window. Compiled for each layout of words, of which one is chosen once for each
 /// window.
@@ -182,6 +341,7 @@ pub trait PageVisitor {
 struct Window<'a> {
     rules: &'a PageRules,
     pages: PfnRange,
+    first: VirtAddr,
     bytes: &'a [u8],
     there: Option<&'a [bool]>,
 }
@@ -198,8 +358,8 @@ impl Window<'_> {
     }
 
     fn typed<W: WordLayout>(&self) -> StructPages<'_, W> {
-        let Window { rules, pages, bytes, there } = *self;
-        StructPages { rules, window: pages, bytes, there, layout: PhantomData }
+        let Window { rules, pages, first, bytes, there } = *self;
+        StructPages { rules, window: pages, first, bytes, there, layout: PhantomData }
     }
 }
 
@@ -208,16 +368,17 @@ pub struct PageScanner<'a> {
     rules: &'a PageRules,
     map: &'a MemMap,
     memory: KernelMemory<'a>,
+    /// A struct page outside the window.
+    page: Vec<u8>,
 }
 
 impl<'a> PageScanner<'a> {
-    /// Struct pages are read this many at a time: 32 KiB of 64-byte ones. A power of two, so that a compound page's
-    /// head and its first tail always fall into one window.
-    pub const PAGES_PER_WINDOW: u64 = 512;
+    /// Struct pages are read this many at a time.
+    pub const PAGES_PER_WINDOW: u64 = PAGES_PER_WINDOW;
 
     /// A scanner of the struct pages that `map` finds in `memory`.
     pub fn new(rules: &'a PageRules, map: &'a MemMap, memory: KernelMemory<'a>) -> PageScanner<'a> {
-        PageScanner { rules, map, memory }
+        PageScanner { rules, map, memory, page: Vec::new() }
     }
 
     /// The windows of `run`: pieces that do not cross a multiple of
@@ -239,14 +400,39 @@ impl<'a> PageScanner<'a> {
     pub fn show(&mut self, window: PfnRange, visitor: &mut impl PageVisitor) {
         let rules = self.rules;
         let len = window.len() as usize * rules.size;
-        let shown = self.map.struct_page(window.start).is_some_and(|first| {
-            let mut see = |bytes: &[u8]| Window { rules, pages: window, bytes, there: None }.show(visitor);
+        let first = self.map.struct_page(window.start);
+        let shown = first.is_some_and(|first| {
+            let mut see = |bytes: &[u8]| Window { rules, pages: window, first, bytes, there: None }.show(visitor);
             self.memory.show(first, len, &mut see).is_ok()
         });
         if !shown {
             let (bytes, there) = self.read_one_by_one(window);
-            Window { rules, pages: window, bytes: &bytes, there: Some(&there) }.show(visitor);
+            let first = first.unwrap_or(VirtAddr(0));
+            Window { rules, pages: window, first, bytes: &bytes, there: Some(&there) }.show(visitor);
         }
+    }
+
+    /// Whether the pages of `block` are what its first page says, as far as they lie outside the window of `first`.
+    pub fn confirms(&mut self, block: Block) -> bool {
+        let window = block.first.0 / Self::PAGES_PER_WINDOW;
+        self.fit(block, block.looked_at(self.rules).filter(|pfn| pfn.0 / Self::PAGES_PER_WINDOW != window))
+    }
+
+    /// Whether `block`, which a list says is free, is: nobody holds its first page, and no other block is in it.
+    pub fn is_free(&mut self, block: Block) -> bool {
+        self.fit(block, std::iter::once(block.first).chain(block.looked_at(self.rules)))
+    }
+
+    fn fit(&mut self, block: Block, mut pages: impl Iterator<Item = Pfn>) -> bool {
+        let Some(head) = self.map.struct_page(block.first) else { return false };
+        let mut page = std::mem::take(&mut self.page);
+        page.resize(self.rules.size, 0);
+        let fit = pages.all(|pfn| {
+            let at = self.map.struct_page(pfn);
+            at.is_some_and(|at| self.memory.read(at, &mut page).is_ok()) && self.rules.fits(&page, head, block)
+        });
+        self.page = page;
+        fit
     }
 
     fn read_one_by_one(&mut self, window: PfnRange) -> (Vec<u8>, Vec<bool>) {
@@ -268,10 +454,10 @@ mod tests {
     use crate::memory::{PhysMemory, PhysReader};
     use crate::vmcoreinfo::Vmcoreinfo;
     use crate::xlat::{Mapping, TableCache, Translate};
-    use dump_core::{Error, PageSize, PhysAddr, Result, VirtAddr};
+    use dump_core::{Error, PageSize, PhysAddr, Result};
     use std::ops::Range;
 
-    /// Struct pages from 0 on, of which some bytes cannot be read.
+    /// Struct pages from 0 on, of which some bytes cannot be read, and a pointer to them.
     struct Broken(Range<u64>);
 
     impl PhysMemory for Broken {
@@ -289,16 +475,23 @@ mod tests {
                 return Err(Error::missing("not there"));
             }
             buf.fill(0);
+            if at.0 == POINTER {
+                buf.copy_from_slice(&BASE.to_le_bytes());
+            }
             Ok(())
         }
     }
 
-    /// Virtual is physical.
+    /// Where physical address 0 is mapped, and where a pointer there is.
+    const BASE: u64 = 0xffff_8000_0000_0000;
+    const POINTER: u64 = 0x10_0000;
+
+    /// Virtual is physical but for the base.
     struct Flat;
 
     impl Translate for Flat {
         fn translate(&self, _: &mut dyn PhysReader, _: &mut TableCache, at: VirtAddr) -> Result<Mapping> {
-            Ok(Mapping { virt: at, phys: PhysAddr(at.0), bytes: 0x1000 - at.0 % 0x1000 })
+            Ok(Mapping { virt: at, phys: PhysAddr(at.0 - BASE), bytes: 0x1000 - at.0 % 0x1000 })
         }
     }
 
@@ -316,11 +509,10 @@ mod tests {
     fn what_cannot_be_read_is_unread_and_its_neighbours_are_not() {
         let keys =
             b"OSRELEASE=6.1.0\nSIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page.lru)=8\n\
-            SYMBOL(mem_map)=9000\n";
+            SYMBOL(mem_map)=ffff800000100000\n";
         let info = Vmcoreinfo::parse(keys);
         let words = Le64::WORDS;
         let rules = PageRules::new(&info, words).unwrap();
-        // mem_map reads as the pointer 0: struct pages begin at physical address 0
         let all = Broken(0..0);
         let mut memory = KernelMemory::new(&all, &Flat, words);
         let map = MemMap::find(&X86_64, &info, &mut memory, PageSize::K4, Pfn(1000)).unwrap();

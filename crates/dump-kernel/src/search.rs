@@ -34,7 +34,7 @@ pub fn vmcoreinfo_at(page: &[u8]) -> Option<&[u8]> {
     let end = text.iter().position(|b| !matches!(b, b'\n' | 0x20..=0x7e)).unwrap_or(text.len());
     let text = &text[..end];
     // memory may be full of such texts, so only the line that counts is parsed
-    let page_size = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"PAGESIZE="))?;
+    let page_size = text.split_inclusive(|byte| *byte == b'\n').find(|line| line.starts_with(b"PAGESIZE="))?;
     Vmcoreinfo::parse(page_size).page_size().map(|_| text)
 }
 

@@ -9,7 +9,7 @@
 use crate::kernel::Kernel;
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
-use crate::page::{PageFacts, PageScanner, PageState, PageVisitor, StructPages};
+use crate::page::{Block, PageFacts, PageScanner, PageState, PageVisitor, StructPages};
 use crate::virt::KernelMemory;
 use crate::words::WordLayout;
 use crate::{BuddyMark, PageRules};
@@ -90,7 +90,8 @@ impl Kernel {
         let (map, rules) = (self.mem_map(phys, end)?, self.page_rules()?);
         if rules.buddy() == BuddyMark::Lists {
             let mut given: Vec<bool> = self.marked(phys, &map, &rules, frames);
-            let mut free = |run: PfnRange| {
+            let mut free = |block: Block| {
+                let run = PfnRange::at(block.first, 1 << block.order);
                 frames.iter().zip(&mut given).for_each(|(pfn, given)| *given |= run.contains(*pfn));
             };
             self.free_lists(phys)?.walk(&mut self.memory(phys), &map, end.0, &mut free)?;

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 /// The note's text, parsed once.
 ///
-/// If a key occurs twice, the first line counts, as in makedumpfile. A last line that is cut short (the kernel's
-/// buffer is one page) counts only as far as it goes, and a line without `=` does not count.
+/// If a key occurs twice, the first line counts, as in makedumpfile. A last line without its newline was cut short (the
+/// kernel's buffer is one page) and does not count, for half a number is another number; nor does a line without `=`.
 #[derive(Clone, Debug, Default)]
 pub struct Vmcoreinfo {
     lines: Vec<(String, String)>,
@@ -27,8 +27,9 @@ impl Vmcoreinfo {
     pub fn parse(text: &[u8]) -> Vmcoreinfo {
         let text = &text[..text.len().min(MAX_TEXT)];
         let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
+        let whole = text[..end].iter().rposition(|b| *b == b'\n').unwrap_or(0);
         let mut info = Vmcoreinfo::default();
-        for line in text[..end].split(|b| *b == b'\n').take(MAX_LINES) {
+        for line in text[..whole].split(|b| *b == b'\n').take(MAX_LINES) {
             let line = String::from_utf8_lossy(line);
             if let Some((key, value)) = line.split_once('=') {
                 info.index.entry(key.to_owned()).or_insert(info.lines.len());
@@ -125,7 +126,7 @@ mod tests {
     const TEXT: &[u8] = b"OSRELEASE=6.1.0-50-amd64\nPAGESIZE=4096\nSYMBOL(a)=ffffffff81000000\nSYMBOL(zero)=0\n\
         SIZE(page)=64\nOFFSET(page.flags)=0\nLENGTH(mem_section)=2048\nNUMBER(phys_base)=-809500672\n\
         NUMBER(VMALLOC_START)=0xffffd3ac80000000\n\
-        NUMBER(odd)=zz\nPAGESIZE=8192\nno equals sign\nCRASHTIME=1795215508\nOFFSET(page.fla\0SIZE(late)=1\n";
+        NUMBER(odd)=zz\nPAGESIZE=8192\nno equals sign\nCRASHTIME=1795215508\nOFFSET(page.lru)=1\0SIZE(late)=1\n";
 
     #[test]
     fn reads_each_kind_of_line() {
@@ -143,6 +144,7 @@ mod tests {
         assert_eq!(info.number("VMALLOC_START"), Some(0xffff_d3ac_8000_0000_u64 as i64));
         assert_eq!(info.number("odd"), None);
         assert_eq!(info.size_of("late"), None, "text ends at a NUL");
+        assert_eq!(info.offset_of("page.lru"), None, "a line that is cut short may have been longer");
     }
 
     #[test]
@@ -154,7 +156,7 @@ mod tests {
             ("SIZE(page)=64", None),
         ];
         for (key, machine) in cases {
-            assert_eq!(Vmcoreinfo::parse(key.as_bytes()).elf_machine(), machine, "{key}");
+            assert_eq!(Vmcoreinfo::parse(format!("{key}\n").as_bytes()).elf_machine(), machine, "{key}");
         }
     }
 

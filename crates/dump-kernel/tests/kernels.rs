@@ -8,8 +8,8 @@ mod common;
 use common::{MODELS, Memory, builder, every_era_and_machine, kernel, machines};
 use dump_core::{ErrorKind, Pfn, PfnRange};
 use dump_kernel::{
-    BuddyMark, Kernel, MemMap, MemoryModel, PageFacts, PageRules, PageScanner, PageState, PageVisitor, StructPages,
-    WordLayout,
+    Block, BuddyMark, Kernel, MemMap, MemoryModel, PageFacts, PageRules, PageScanner, PageState, PageVisitor,
+    StructPages, WordLayout,
 };
 use dump_synth::{Class, Era, FakeKernel, FreeLists, KernelBuilder, Machine, MemModel};
 use std::collections::BTreeSet;
@@ -86,7 +86,7 @@ fn states(fake: &FakeKernel, kernel: &Kernel, rules: &PageRules) -> Vec<(u64, Pa
 fn facts_of(class: Class) -> Vec<PageFacts> {
     use PageFacts as F;
     match class {
-        Class::Kept => vec![F::empty(), F::BAD_ORDER, F::PRIVATE],
+        Class::Kept => vec![F::empty(), F::BUDDY | F::CONTRADICTION, F::PRIVATE],
         Class::Free => vec![F::BUDDY],
         Class::Cache => vec![F::CACHE],
         Class::CachePrivate => vec![F::CACHE | F::PRIVATE],
@@ -132,7 +132,7 @@ fn free_pages(fake: &FakeKernel, machine: &Machine) -> dump_core::Result<BTreeSe
     let memory = Memory(fake.memory());
     let map = mem_map(fake, &kernel);
     let mut free = BTreeSet::new();
-    let mut add = |run: PfnRange| free.extend(run.start.0..run.end.0);
+    let mut add = |block: Block| free.extend(block.pages().start.0..block.pages().end.0);
     kernel.free_lists(&memory)?.walk(&mut kernel.memory(&memory), &map, fake.max_pfn(), &mut add)?;
     Ok(free)
 }

@@ -13,8 +13,7 @@ pub(crate) struct Image<M> {
 }
 
 impl<M: ExtentMemory> Image<M> {
-    /// An image of `format`, with what is wrong with the file and where, if anything is. What comes before that is in
-    /// `memory`; the rest is as if it were not RAM.
+    /// An image of `format`, with what is wrong with the file and where, if anything is.
     pub fn new(format: &'static str, memory: M, damage: Option<Error>) -> Image<M> {
         // Until vmcoreinfo is found in memory, nothing says the page size; 4 KiB divides every other.
         let meta = DumpMeta::new(Machine::UNKNOWN, PageSize::K4);

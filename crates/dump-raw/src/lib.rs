@@ -10,6 +10,8 @@
 //! endian one of 64 bits, without notes. Nor do they know page sizes, so they open with pages of 4 KiB; ranges may
 //! begin and end within a page, whose other bytes then are zeros.
 //!
+//! A file may have ranges of both LiME and AVML.
+//!
 //! What is in no range is a hole. That is not the whole truth for what AVML wrote: it leaves out blocks of 16 MiB that
 //! are all zero, in both of its formats, and a hole between ranges looks the same (both are multiples of 16 MiB as a
 //! rule). The kernel knows which it is, the file does not, so nothing is made up here. The same holds for what
@@ -18,18 +20,18 @@
 #![forbid(unsafe_code)]
 
 mod avml;
+mod blocks;
 mod formats;
 mod image;
-mod lime;
 mod lime_writer;
+mod payload;
 mod raw;
 mod raw_writer;
 mod record;
 mod snappy;
 
-pub use avml::open_avml;
+pub use blocks::{open_avml, open_lime};
 pub use formats::{AVML, LIME, RAW};
-pub use lime::open_lime;
 pub use lime_writer::LimeWriter;
 pub use raw::open_raw;
 pub use raw_writer::RawWriter;

@@ -13,14 +13,16 @@ use dump_core::{
     BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, PageBitmap, PageSet, PageSize,
     PageWriter, Pfn, PfnRange, Placer, PlainEncoder, Result, SpanData,
 };
+use std::ops::Range;
 
 /// Bytes of the set of pages copied at a time; each is eight pages.
 const BYTES_PER_COPY: usize = 4096;
 
-/// Zeros placed at a time.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-
 /// Writes a LiME image of version 1 to one output.
+///
+/// Pages of zeros, and those that could not be read, are holes of the file: an image takes no more room than what is
+/// known of its memory. A run of them is placed when what follows it is, for a file that grows by a block of zeros at a
+/// time has a byte of each.
 ///
 /// An image that stopped early has its last range cut to the pages that came, which is the one time that something is
 /// placed again; nothing else says that there should be more. A header stands before its pages, so unlike a kdump
@@ -36,7 +38,8 @@ impl DumpWriter for LimeWriter {
         _: &mut dyn Placer,
     ) -> Result<Box<dyn PageWriter>> {
         let range = Placed { pages: PfnRange::default(), at: 0 };
-        Ok(Box::new(LimeFile { size: meta.page_size, kept: copy(dumpable)?, next: Pfn(0), range }))
+        let kept = copy(dumpable)?;
+        Ok(Box::new(LimeFile { size: meta.page_size, kept, next: Pfn(0), range, zeros: 0..0 }))
     }
 }
 
@@ -48,6 +51,8 @@ struct LimeFile {
     next: Pfn,
     /// The range begun last; before the first, an empty one whose header would stand before the file.
     range: Placed,
+    /// Bytes of the file that are zeros and not placed yet: the last ones so far.
+    zeros: Range<u64>,
 }
 
 /// A range in the file.
@@ -85,10 +90,15 @@ impl LimeFile {
             let (at, len) = (self.range.offset(here.start, self.size), self.size.bytes_of(here.len()));
             match &span.data {
                 SpanData::Stored { data, .. } => {
+                    self.place_zeros(out)?;
                     let from = data.start + self.size.bytes_of(here.start - span.pages.start) as usize;
                     out.data(0, at, from..from + len as usize)?;
                 }
-                SpanData::Zero | SpanData::Absent(_) => place_zeros(at, len, out)?,
+                SpanData::Zero | SpanData::Absent(_) if self.zeros.end == at => self.zeros.end += len,
+                SpanData::Zero | SpanData::Absent(_) => {
+                    self.place_zeros(out)?;
+                    self.zeros = at..at + len;
+                }
             }
             rest.start = here.end;
             self.next = here.end;
@@ -96,8 +106,14 @@ impl LimeFile {
         Ok(())
     }
 
+    fn place_zeros(&mut self, out: &mut dyn Placer) -> Result<()> {
+        let zeros = std::mem::take(&mut self.zeros);
+        if zeros.is_empty() { Ok(()) } else { out.zeros(0, zeros.start, zeros.end - zeros.start) }
+    }
+
     /// Begins a range at `pfn`, behind the one before.
     fn begin(&mut self, pfn: Pfn, out: &mut dyn Placer) -> Result<()> {
+        self.place_zeros(out)?;
         let at = self.range.offset(self.range.pages.end, self.size) + record::LEN as u64;
         self.range = Placed { pages: PfnRange::new(pfn, self.kept.next_clear(pfn)), at };
         self.range.place_header(self.size, out)
@@ -123,23 +139,12 @@ impl PageWriter for LimeFile {
     }
 
     fn finish(&mut self, ending: Ending, out: &mut dyn Placer) -> Result<()> {
+        self.place_zeros(out)?;
         match ending {
             Ending::Complete => Ok(()),
             Ending::Incomplete => self.cut(out),
         }
     }
-}
-
-/// Places zeros as bytes. They are not promised ([`Placer::zeros`]) all at once beforehand: an image that stops early
-/// would be followed by zeros, of which readers say that they are no range.
-fn place_zeros(at: u64, len: u64, out: &mut dyn Placer) -> Result<()> {
-    let mut done = 0;
-    while done < len {
-        let piece = (len - done).min(ZEROS.len() as u64);
-        out.index(0, at + done, &ZEROS[..piece as usize])?;
-        done += piece;
-    }
-    Ok(())
 }
 
 /// A set of pages that outlives the call.

@@ -10,6 +10,7 @@
 //!
 //! All little endian. Source: LiME's lime.h, `lime_mem_range_header`; AVML's src/image.rs, `Header`.
 
+use crate::formats::{AVML_NAME, LIME_NAME};
 use dump_core::{ByteOrder, Error, ErrorKind, Fields, FieldsMut, ReadAt, Result, WordSize};
 
 /// Bytes of a header.
@@ -42,7 +43,18 @@ impl Dialect {
         }
     }
 
-    fn name(self) -> &'static str {
+    const ALL: [Dialect; 2] = [Dialect::Lime, Dialect::Avml];
+
+    /// The name of its format.
+    pub fn format(self) -> &'static str {
+        match self {
+            Dialect::Lime => LIME_NAME,
+            Dialect::Avml => AVML_NAME,
+        }
+    }
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
         match self {
             Dialect::Lime => "LiME",
             Dialect::Avml => "AVML",
@@ -75,15 +87,17 @@ impl Header {
         self.end - self.start
     }
 
-    /// Reads the header at `offset`.
+    /// Reads the header at `offset`: of the `expected` dialect or, where none is, of either.
     ///
     /// # Errors
-    /// `BadMagic` or `Unsupported` if it is none of this format, `Corrupt` if the range makes no sense,
-    /// `Truncated` if the file ends within it.
-    pub fn read(input: &dyn ReadAt, offset: u64, dialect: Dialect) -> Result<Header> {
+    /// `BadMagic` or `Unsupported` if it is none, `Corrupt` if the range makes no sense, `Truncated` if the file ends
+    /// within it.
+    pub fn read(input: &dyn ReadAt, offset: u64, expected: Option<Dialect>) -> Result<(Dialect, Header)> {
         let mut bytes = [0; LEN];
         input.read_exact_at(offset, &mut bytes)?;
-        Header::decode(&bytes, dialect)
+        let begins = || Dialect::ALL.into_iter().find(|dialect| dialect.begins(&bytes));
+        let dialect = expected.or_else(begins).unwrap_or(Dialect::Lime);
+        Ok((dialect, Header::decode(&bytes, dialect)?))
     }
 
     fn decode(bytes: &[u8], dialect: Dialect) -> Result<Header> {

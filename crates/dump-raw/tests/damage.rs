@@ -37,10 +37,13 @@ fn images() -> [(&'static str, Vec<u8>); 2] {
     [("lime", lime(&ranges())), ("avml", avml(&ranges()))]
 }
 
+/// RAM is what the headers say that are there; of a cut one, a page that is not there whole cannot be read.
 #[test]
 fn every_prefix_has_the_pages_before_the_cut() {
     let want = expected(&ranges(), PageSize::K4, END);
     for (kind, image) in images() {
+        let headers: Vec<usize> = (0..image.len()).filter(|at| is_header(&image[*at..])).collect();
+        assert_eq!(headers.len(), 3);
         let mut most = 0;
         for cut in 0..image.len() {
             let (pages, damage) = match read(kind, &image[..cut]) {
@@ -52,21 +55,37 @@ fn every_prefix_has_the_pages_before_the_cut() {
                     continue;
                 }
             };
-            // Whole pages are as they should be; one may be there in part, its end zeros.
-            let held = |page: &&Page| page.is_ok();
-            let right = pages.iter().zip(&want).filter(|(page, want)| page.is_ok() && page == want).count();
-            assert!(right + 1 >= pages.iter().filter(held).count(), "{kind} {cut}");
-            assert!(right >= most || right + 1 == most, "{kind} {cut}");
-            most = most.max(right);
-            if damage.is_none() {
-                assert!(
-                    (2..6).contains(&most),
-                    "{kind} {cut}: only between two ranges does nothing seem to be missing"
-                );
+            let known = headers.iter().filter(|at| *at + 32 <= cut).count();
+            let ram = expected(&ranges()[..known], PageSize::K4, END);
+            let mut held = 0;
+            for ((page, want), ram) in pages.iter().zip(&want).zip(&ram) {
+                match page {
+                    Ok(_) => assert!(page == want, "{kind} {cut}"),
+                    Err(why) => {
+                        let due = if ram.is_ok() { Absence::Unreadable } else { Absence::Hole };
+                        assert_eq!(*why, due, "{kind} {cut}");
+                    }
+                }
+                held += usize::from(page.is_ok());
             }
+            if kind == "lime" {
+                let whole = |(i, at): (usize, &usize)| {
+                    let len = (ranges()[i].end - ranges()[i].start) as usize;
+                    let there = cut.saturating_sub(at + 32).min(len);
+                    if there == len { there.div_ceil(4096) } else { there / 4096 }
+                };
+                assert_eq!(held, headers.iter().enumerate().map(whole).sum::<usize>(), "{cut}");
+            }
+            assert!(held >= most, "{kind} {cut}");
+            most = held;
+            assert_eq!(damage.is_none(), headers.contains(&cut), "{kind} {cut}: nothing seems to be missing");
         }
         assert!(read(kind, &image).unwrap() == (want.clone(), None));
     }
+}
+
+fn is_header(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"EMiL") || bytes.starts_with(b"AVML")
 }
 
 #[test]
@@ -113,20 +132,81 @@ fn ranges_that_cannot_be() {
         avml[..5].copy_from_slice(b"AVML\x02");
         assert_eq!(open_avml(avml).err().unwrap().kind(), kind);
     }
-    // A range far longer than the file is what the file has of it: it sizes nothing.
+    // A range far longer than the file is what the file has of it: it sizes nothing. One that is a cut file's is RAM.
     let source = open_lime(image(0x1000, u64::MAX - 1)).unwrap();
     assert_eq!(source.meta().end_pfn, Pfn(2));
     assert_eq!(source.damage().unwrap().kind(), ErrorKind::Truncated);
+    for (len, pages) in [(1u64 << 30, 1 << 18), ((1 << 30) + 1, 1)] {
+        let source = open_lime(image(0x1000, 0x1000 + len - 1)).unwrap();
+        assert_eq!(source.meta().end_pfn, Pfn(1 + pages));
+        assert_eq!(source.damage().unwrap().kind(), ErrorKind::Truncated);
+    }
 }
 
+/// The first range in the file counts; that others say the same of the memory is no damage.
 #[test]
 fn ranges_that_overlap() {
     for ranges in [[0..0x2000, 0x1000..0x3000], [0x1000..0x3000, 0..0x1001], [0..0x1000, 0..0x1000]] {
-        for e in [open_lime(lime(&ranges)).err().unwrap(), open_avml(avml(&ranges)).err().unwrap()] {
-            assert_eq!(e.kind(), ErrorKind::Corrupt);
-            located(&e);
+        for (kind, image) in [("lime", lime(&ranges)), ("avml", avml(&ranges))] {
+            assert!(read(kind, &image).unwrap() == (expected(&ranges, PageSize::K4, END), None), "{kind} {ranges:?}");
         }
     }
+}
+
+#[test]
+fn ranges_that_contradict_each_other() {
+    let first = [header(b"EMiL", 1, 0x2000, 0x4fff), vec![1; 0x3000]].concat();
+    for (start, len, at) in
+        [(0, 0x8000, 0x2000), (0x3000, 0x1000, 0x3000), (0x4fff, 1, 0x4fff), (0x4000, 0x9000, 0x4000)]
+    {
+        for packed in [false, true] {
+            let second = match packed {
+                false => [header(b"EMiL", 1, start, start + len - 1), vec![2; len as usize]].concat(),
+                true => avml_range(start, &vec![2; len as usize]),
+            };
+            let (pages, damage) = read("lime", &[first.clone(), second].concat()).unwrap();
+            let damage = damage.unwrap();
+            let says = format!("at offset 0x0 and offset 0x3020 both claim memory at {at:#x}, with different content");
+            assert!(damage.contains(&says), "{damage}");
+            for (pfn, page) in pages.iter().enumerate() {
+                let pfn = pfn as u64;
+                match page {
+                    Ok(page) if (2..5).contains(&pfn) => assert!(page.iter().all(|byte| *byte == 1)),
+                    Ok(page) => assert!(page.iter().all(|byte| *byte == 2) && start <= pfn * 4096),
+                    Err(why) => assert_eq!(*why, Absence::Hole),
+                }
+            }
+        }
+    }
+    // what cannot be read contradicts nothing
+    let mut cut = [first, header(b"EMiL", 1, 0x2000, 0x2fff)].concat();
+    cut.push(1);
+    let damage = read("lime", &cut).unwrap().1.unwrap();
+    assert!(damage.contains("its memory ends") && !damage.contains("claim"), "{damage}");
+}
+
+/// As on a block device.
+#[test]
+fn zeros_behind_the_last_range() {
+    for (kind, image) in images() {
+        for zeros in [1, 31, 32, 33, 512, 200_000] {
+            let padded = [image.clone(), vec![0; zeros]].concat();
+            assert!(read(kind, &padded).unwrap() == read(kind, &image).unwrap(), "{kind} {zeros}");
+            let other = [padded, vec![7]].concat();
+            let (pages, damage) = read(kind, &other).unwrap();
+            assert!(pages == read(kind, &image).unwrap().0 && damage.is_some(), "{kind} {zeros}");
+        }
+    }
+}
+
+#[test]
+fn blocks_of_both_kinds() {
+    let [a, b, c] = <[_; 3]>::try_from(ranges()).unwrap();
+    let (plain, packed) =
+        (|r: &Range<u64>| lime(std::slice::from_ref(r)), |r: &Range<u64>| avml(std::slice::from_ref(r)));
+    let want = (expected(&ranges(), PageSize::K4, END), None);
+    assert!(read("lime", &[plain(&a), packed(&b), plain(&c)].concat()).unwrap() == want);
+    assert!(read("avml", &[packed(&c), packed(&b), plain(&a)].concat()).unwrap() == want);
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub struct KdumpFile {
     pub utsname: [String; 6],
     /// `timestamp.tv_sec`.
     pub seconds: u64,
+    /// In a 32-bit file: a timestamp of 8-byte integers, as a program with a 64-bit `time_t` has it.
+    pub wide_time: bool,
     /// `status`.
     pub status: u32,
     /// `nr_cpus`.
@@ -130,6 +132,7 @@ impl KdumpFile {
             block_size: 4096,
             utsname: ["Linux", "synth", "6.12.0-synth", "#1 SMP gdump", "x86_64", "(none)"].map(str::to_owned),
             seconds: crate::CRASHTIME,
+            wide_time: false,
             status: 0,
             nr_cpus: 1,
             phys_base: 0,
@@ -281,9 +284,15 @@ impl KdumpFile {
         for field in &self.utsname {
             sink.text(field, 65);
         }
-        sink.pad_to(if self.width == Width::W64 { 408 } else { 404 });
-        sink.word(self.seconds);
-        sink.word(0);
+        if self.wide_time {
+            sink.pad_to(if self.packing == Packing::Padded { 408 } else { 404 });
+            sink.u64(self.seconds);
+            sink.u64(0);
+        } else {
+            sink.pad_to(if self.width == Width::W64 { 408 } else { 404 });
+            sink.word(self.seconds);
+            sink.word(0);
+        }
         sink.u32(self.status);
         sink.u32(self.block_size);
         sink.u32(layout.sub_hdr_size);

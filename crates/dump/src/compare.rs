@@ -4,9 +4,14 @@
 //! |---|---|---|
 //! | its bytes | its bytes | must be equal |
 //! | its bytes | excluded it, or has no such memory | counted: dump levels do that, and containers without marks |
+//! | zeros | the same | equal, for filters leave out zero pages and readers take what is missing for zeros |
 //! | its bytes | lost it, or cannot read it | a difference |
+//! | lost it, or cannot read it | no bytes either | counted: nobody can tell |
+//!
+//! Whoever asks strictly takes everything but equal bytes for a difference.
 
 use crate::bitmaps::bitmaps;
+use crate::claims;
 use dump_core::{
     Absence, CodecSet, Content, PageBitmap, PageReader, PageSize, PageSource, Pfn, PfnRange, Repaged, Result, is_zero,
     share_out,
@@ -21,12 +26,16 @@ const PAGES_PER_READ: u64 = 32;
 pub struct Comparison {
     /// Both have them, with the same bytes.
     pub equal: u64,
+    /// One has them, all zero, and the other has not.
+    pub zero: u64,
     /// Both have them, with different bytes.
     pub differ: u64,
     /// The other dump has them, and they are not zero.
     pub only_other: [u64; 2],
     /// Lost or unreadable here, in the other dump they are not.
     pub damaged: [u64; 2],
+    /// Lost or unreadable in one, and not to be had from the other either.
+    pub neither: u64,
     /// The first page frame that differs or is damaged.
     pub first: Option<Pfn>,
 }
@@ -39,17 +48,21 @@ impl Comparison {
 
     /// Whether no page of the two could be compared although there are pages.
     pub fn nothing_in_common(&self) -> bool {
-        self.equal == 0 && self.only_one() != 0
+        self.equal + self.zero == 0 && self.only_one() + self.neither != 0
     }
 
-    /// Whether the dumps hold the same memory; `strict`: a page that only one has is a difference.
+    /// Whether the dumps hold the same memory; `strict`: a page that only one has is a difference, or that none has
+    /// although it should.
     pub fn is_same(&self, strict: bool) -> bool {
         let differ = self.differ + self.damaged[0] + self.damaged[1];
-        differ == 0 && !self.nothing_in_common() && (self.only_one() == 0 || !strict)
+        let untold = self.only_one() + self.zero + self.neither;
+        differ == 0 && !self.nothing_in_common() && (untold == 0 || !strict)
     }
 
     fn merge(mut self, other: Comparison) -> Comparison {
         self.equal += other.equal;
+        self.zero += other.zero;
+        self.neither += other.neither;
         self.differ += other.differ;
         for side in 0..2 {
             self.only_other[side] += other.only_other[side];
@@ -63,8 +76,10 @@ impl Comparison {
 /// Compares two sources, on all workers of the current rayon pool.
 ///
 /// # Errors
-/// A failure that touches more than pages.
+/// `Corrupt` if headers claim pages of which the file has next to none; a failure that touches more than pages.
 pub fn compare(left: &dyn PageSource, right: &dyn PageSource) -> Result<Comparison> {
+    claims::check(left).map_err(|e| e.within("the first dump"))?;
+    claims::check(right).map_err(|e| e.within("the second dump"))?;
     let (left, right) = to_one_page_size(Box::new(left), Box::new(right));
     compare_pages(left.as_ref(), right.as_ref())
 }
@@ -125,13 +140,21 @@ fn judge(pfn: Pfn, a: Page<'_>, b: Page<'_>, counts: &mut Comparison) {
         }
         (Err(why), Ok(page)) => absent(0, why, page, counts, &mut differ),
         (Ok(page), Err(why)) => absent(1, why, page, counts, &mut differ),
+        (Err(a), Err(b)) if is_damaged(a) || is_damaged(b) => {
+            counts.neither += 1;
+            differ(counts);
+        }
         (Err(_), Err(_)) => {}
     }
 }
 
+fn is_damaged(why: Absence) -> bool {
+    matches!(why, Absence::Lost | Absence::Unreadable)
+}
+
 fn absent(side: usize, why: Absence, page: &[u8], counts: &mut Comparison, differ: &mut dyn FnMut(&mut Comparison)) {
     match why {
-        Absence::Excluded | Absence::Hole if is_zero(page) => counts.equal += 1,
+        Absence::Excluded | Absence::Hole if is_zero(page) => counts.zero += 1,
         Absence::Excluded | Absence::Hole => counts.only_other[side] += 1,
         Absence::Lost | Absence::Unreadable => {
             counts.damaged[side] += 1;

@@ -6,7 +6,10 @@
 
 use crate::budget::{self, Budget};
 use crate::dumpable::{Criteria, Dumpable, Findings, OnUnknown};
+use crate::formats::format;
 use crate::image::Image;
+use crate::losses::{Losses, Noted};
+use crate::open::Dump;
 use crate::ram::Ram;
 use crate::view::KernelView;
 use dump_core::{
@@ -58,6 +61,18 @@ impl ConvertOptions {
             bitmap_bytes: u64::MAX,
         }
     }
+
+    /// All pages of `dump` in its own format, compressed as they are; kdump where its format is only read.
+    ///
+    /// # Errors
+    /// If there is no such format in this build.
+    pub fn like(dump: &Dump) -> Result<ConvertOptions> {
+        let what = dump.describe();
+        let own = format(what.format).filter(|format| format.output.is_some());
+        let chosen = own.or_else(|| format("kdump")).ok_or_else(|| Error::unsupported("no format to write"))?;
+        let codec = what.codec.filter(|_| chosen.abilities().contains(Abilities::COMPRESSES));
+        Ok(ConvertOptions { codec, ..ConvertOptions::new(chosen) })
+    }
 }
 
 /// A conversion that is ready to be written.
@@ -84,6 +99,8 @@ pub struct Converted {
     pub ram_pages: u64,
     /// Page frames that the source means to hold.
     pub held_pages: u64,
+    /// Pages that were to be written and are lost or cannot be read.
+    pub losses: Losses,
     /// What was left out, and why.
     pub findings: Findings,
     /// Pages that were to be written, including those left out as zero.
@@ -146,7 +163,8 @@ impl<'a> Conversion<'a> {
             return Err(Error::unsupported(text));
         }
         let Conversion { image, meta, ram, dumpable, pages, files: _, writer, watch, ram_pages, held_pages } = self;
-        let job = Job { source: image.source(), meta: &meta, ram: &ram, dumpable: &dumpable, pages, outputs, watch };
+        let source = Noted::new(image.source());
+        let job = Job { source: &source, meta: &meta, ram: &ram, dumpable: &dumpable, pages, outputs, watch };
         let mut outcome = convert(&job, writer)?;
         let findings = dumpable.findings();
         outcome.counts.zero += findings.zero;
@@ -154,6 +172,7 @@ impl<'a> Conversion<'a> {
         Ok(Converted {
             dumpable: dumpable.count_known(pages) + findings.zero,
             window: (window < dumpable.span().len()).then_some(window),
+            losses: source.losses(),
             outcome,
             meta,
             ram_pages,

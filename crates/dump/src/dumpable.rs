@@ -12,8 +12,8 @@
 use crate::image::Image;
 use crate::view::KernelView;
 use dump_core::{Error, PageBitmap, PageSet, PageWindow, Pfn, PfnRange, Result, Watch};
-use dump_filter::{DumpLevel, Exclusion, Reason, Rest, Tally, exclude};
-use dump_kernel::{BuddyMark, PhysMemory};
+use dump_filter::{Doubt, DumpLevel, Exclusion, Rest, Tally, exclude, exclude_listed};
+use dump_kernel::{BuddyMark, Footprint, PhysMemory};
 use dump_pipe::exclude_zero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +49,8 @@ pub type OnUnknown<'a> = &'a (dyn Fn(&str, &str) -> Result<()> + Sync);
 /// The dumpable pages of a dump.
 pub struct Dumpable<'a> {
     criteria: Criteria<'a>,
+    /// What struct pages were found with.
+    footprint: Footprint,
     span: PfnRange,
     /// Pages of a window.
     window: u64,
@@ -85,10 +87,15 @@ impl<'a> Dumpable<'a> {
     ) -> Result<Dumpable<'a>> {
         let state = State { before: vec![Vec::new()], ..State::default() };
         let span = PfnRange::new(Pfn(0), end);
-        let dumpable = Dumpable { criteria, span, window: window.max(1), unknown, watch, state: Mutex::new(state) };
+        let (window, footprint, state) = (window.max(1), Footprint::default(), Mutex::new(state));
+        let mut dumpable = Dumpable { criteria, footprint, span, window, unknown, watch, state };
+        for class in criteria.view.iter().flat_map(|view| criteria.level.unknown(&view.rules)) {
+            unknown(class.class, &format!("vmcoreinfo lacks {}", class.key))?;
+        }
         if let Some(view) = dumpable.scanned() {
-            for class in criteria.level.unknown(&view.rules) {
-                unknown(class.class, &format!("vmcoreinfo lacks {}", class.key))?;
+            dumpable.footprint = Footprint::find(&view.kernel, criteria.memory, &view.map, end);
+            if let Some(pfn) = criteria.image.vmcoreinfo_found_at() {
+                dumpable.footprint.add(PfnRange::at(pfn, 1));
             }
         }
         dumpable.window(Pfn(0))?;
@@ -160,13 +167,12 @@ impl<'a> Dumpable<'a> {
     }
 
     fn say_unknown(&self, tally: &Tally) -> Result<()> {
-        if tally.unread != 0 {
-            (self.unknown)("some pages", &format!("their struct pages cannot be read ({} pages)", tally.unread))?;
-        }
-        if let Some(pfn) = tally.first_bad_order {
-            let pages = tally.bad_orders;
-            let text = format!("{pages} pages are marked free with an impossible order, the first is pfn {pfn}");
-            (self.unknown)("some free pages", &text)?;
+        for doubt in Doubt::ALL {
+            let doubtful = tally.doubtful(doubt);
+            if let Some(first) = doubtful.first {
+                let (class, why) = (doubt.class(), doubt.why());
+                (self.unknown)(class, &format!("{why} ({} pages, the first is pfn {first})", doubtful.pages))?;
+            }
         }
         Ok(())
     }
@@ -199,32 +205,22 @@ impl<'a> Dumpable<'a> {
         let mut found = Window { bits, beyond: Vec::new(), findings: Findings::default() };
         if let Some(view) = self.scanned() {
             let KernelView { kernel, map, rules } = view;
-            let job = Exclusion { kernel, memory: self.criteria.memory, map, rules, level };
+            let (memory, footprint) = (self.criteria.memory, &self.footprint);
+            let job = Exclusion { kernel, memory, map, rules, footprint, level };
             let excluded = exclude(&job, &mut found.bits, before, self.watch)?;
             (found.findings.tally, found.beyond) = (excluded.tally, excluded.beyond);
             if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
-                self.exclude_free_lists(view, i == 0, &mut found)?;
+                match exclude_listed(&job, &mut found.bits, self.span.end.0) {
+                    Ok(tally) => found.findings.tally.merge(&tally),
+                    Err(e) if i == 0 => (self.unknown)("free pages", &e.to_string())?,
+                    Err(_) => {}
+                }
             }
         }
         if self.criteria.without_zeros {
             found.findings.zero = exclude_zero(image.source(), &mut found.bits, self.watch)?;
         }
         Ok(found)
-    }
-
-    fn exclude_free_lists(&self, view: &KernelView, says: bool, found: &mut Window) -> Result<()> {
-        let KernelView { kernel, map, .. } = view;
-        let (memory, limit) = (self.criteria.memory, self.span.end.0);
-        // twice: a broken list may lead anywhere, so nothing is cleared before all lists were walked without an error
-        let walked = kernel.free_lists(memory).and_then(|lists| {
-            lists.walk(&mut kernel.memory(memory), map, limit, &mut |_| {})?;
-            let mut free = |run| found.findings.tally.add(Reason::Free, found.bits.clear(run));
-            lists.walk(&mut kernel.memory(memory), map, limit, &mut free)
-        });
-        match walked {
-            Err(e) if says => (self.unknown)("free pages", &e.to_string()),
-            _ => Ok(()),
-        }
     }
 }
 

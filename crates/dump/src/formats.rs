@@ -15,6 +15,8 @@ pub(crate) struct Recognised {
     pub hint: Option<&'static str>,
 }
 
+const UNPACK: &str = "unpack it first";
+const DISK: &str = "a disk; the dump is a file on it, or its guest's memory is in another file";
 const MEMORY_ONLY: &str = "virsh dump --memory-only makes a dump";
 
 /// Formats that are recognised, so that they can be named.
@@ -38,6 +40,25 @@ const RECOGNISED: &[Recognised] = &[
     Recognised { magic: b"\x14\x20\x28\x01", name: "a Hyper-V saved state", hint: None },
     Recognised { magic: b"LinuxGuestRecord", name: "a Xen save file", hint: None },
     Recognised { magic: b"\xdd\xcc\x8b\x9a", name: "an MCLX core", hint: None },
+    Recognised { magic: b"PK\x03\x04", name: "a zip archive", hint: Some(UNPACK) },
+    Recognised { magic: b"7z\xbc\xaf\x27\x1c", name: "a 7z archive", hint: Some(UNPACK) },
+    Recognised { magic: b"Rar!\x1a\x07", name: "a RAR archive", hint: Some(UNPACK) },
+    Recognised { magic: b"\x89LZO\0\r\n\x1a\n", name: "an lzop file", hint: Some(UNPACK) },
+    Recognised { magic: b"\xff\x06\0\0sNaPpY", name: "a framed snappy stream", hint: Some(UNPACK) },
+    Recognised { magic: b"\x02\x21\x4c\x18", name: "an lz4 file in the legacy format", hint: Some(UNPACK) },
+    Recognised { magic: b"LZIP", name: "an lzip file", hint: Some(UNPACK) },
+    Recognised { magic: b"\x1f\x9d", name: "a file of compress", hint: Some(UNPACK) },
+    Recognised { magic: b"\x5d\0\0", name: "an lzma file", hint: Some(UNPACK) },
+    Recognised { magic: b"QFI\xfb", name: "a qcow2 image", hint: Some(DISK) },
+    Recognised { magic: b"KDMV", name: "a VMDK image", hint: Some(DISK) },
+    Recognised { magic: b"<<< ", name: "a VirtualBox disk image", hint: Some(DISK) },
+    Recognised { magic: b"vhdxfile", name: "a VHDX image", hint: Some(DISK) },
+    Recognised { magic: b"conectix", name: "a VHD image", hint: Some(DISK) },
+    Recognised { magic: b"!<arch>\n", name: "an ar archive", hint: Some(UNPACK) },
+    Recognised { magic: b"070701", name: "a cpio archive", hint: Some(UNPACK) },
+    Recognised { magic: b"\xed\xab\xee\xdb", name: "an RPM package", hint: None },
+    Recognised { magic: b"MZ", name: "a PE executable", hint: None },
+    Recognised { magic: b"\x27\x05\x19\x56", name: "a U-Boot image", hint: None },
 ];
 
 /// The format of that name.

@@ -20,6 +20,7 @@ pub struct Image {
     passed_over: Vec<Error>,
     doubt: Option<Error>,
     damage: Option<Error>,
+    header_faults: Vec<Error>,
     codec: Option<CodecId>,
     part: Option<PfnRange>,
     name: String,
@@ -28,6 +29,7 @@ pub struct Image {
 impl Image {
     pub(crate) fn new(dump: Dump, watch: &dyn Watch) -> Result<Image> {
         let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
+        let header_faults = dump.header_faults().to_vec();
         let mut container = dump.into_container();
         let Identity { chosen, passed_over, doubt } = Identity::of(&container, watch)?;
         let info = chosen.as_ref().map(|chosen| Vmcoreinfo::parse(&chosen.text));
@@ -49,7 +51,10 @@ impl Image {
         }
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let (codec, part) = (description.codec, description.part);
-        let mut image = Image { source, meta, info, found_at, passed_over, doubt, damage, codec, part, name };
+        // what comes of it must say so, for nobody will see it otherwise; a part lacks the pages of the others
+        meta.incomplete |= damage.is_some() || part.is_some();
+        let mut image =
+            Image { source, meta, info, found_at, passed_over, doubt, damage, header_faults, codec, part, name };
         image.complete();
         Ok(image)
     }
@@ -89,6 +94,11 @@ impl Image {
     /// Why the dump ends early, if it does.
     pub fn damage(&self) -> Option<&Error> {
         self.damage.as_ref()
+    }
+
+    /// What is wrong with its headers although it can be read.
+    pub fn header_faults(&self) -> &[Error] {
+        &self.header_faults
     }
 
     /// How the container's pages are compressed, if they are.

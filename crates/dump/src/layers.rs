@@ -6,7 +6,9 @@
 
 use crate::compression::Compression;
 use crate::formats::is_text;
-use crate::spool;
+use crate::open::Opening;
+use crate::spool::{Counted, Spooled, spool};
+use crate::unpack::{Input, Unpacked};
 use dump_core::{Bytes, Error, ErrorKind, InputFile, PROBE_BYTES, ReadAt, Result, Watch};
 use dump_flat::FlatIndex;
 use std::fs::File;
@@ -27,12 +29,12 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// Of the file, device or pipe at `path`; stdin where that is `-`. `mapped`: whether `/proc/vmcore` may be mapped.
+    /// Of the file, device or pipe at `path`; stdin where that is `-`.
     ///
     /// # Errors
     /// If it cannot be opened, is no file, device or pipe with a dump, or a layer cannot be taken off.
-    pub fn open(path: &Path, mapped: bool, watch: &dyn Watch) -> Result<Layers> {
-        let spooled = open_file(path, mapped, watch)?;
+    pub fn open(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
+        let spooled = open_file(path, opening, watch)?;
         let prefix = prefix(&spooled.bytes)?;
         let layers = Layers { prefix, ..spooled };
         if !dump_flat::is_flattened(&layers.prefix) {
@@ -41,6 +43,7 @@ impl Layers {
         let Layers { bytes, mut names, damage, .. } = layers;
         names.push("flattened");
         let index = FlatIndex::read_watched(bytes, watch)?;
+        check_holes(&index)?;
         let damage = damage.or(index.truncation());
         let bytes: Bytes = Box::new(index);
         Ok(Layers { prefix: self::prefix(&bytes)?, bytes, names, damage })
@@ -58,9 +61,24 @@ impl Layers {
     }
 }
 
-fn open_file(path: &Path, mapped: bool, watch: &dyn Watch) -> Result<Layers> {
+/// Bytes that an image may have in any case, and how many more it may have for each that its records hold: the index
+/// of a dump, let alone its pages, is far more than so small a part of it.
+const PLAUSIBLE_IMAGE: u64 = 8 << 30;
+const PLAUSIBLE_TIMES: u64 = 1 << 14;
+
+/// Refuses an image that is nothing but a hole: whoever reads it would do work on nothing.
+fn check_holes(index: &FlatIndex<Bytes>) -> Result<()> {
+    let (len, held) = (index.len()?, index.covered());
+    if len <= PLAUSIBLE_IMAGE.saturating_add(held.saturating_mul(PLAUSIBLE_TIMES)) {
+        return Ok(());
+    }
+    let what = format!("flattened dump: {len} bytes long, of which its records hold no more than {held}");
+    Err(Error::corrupt(what))
+}
+
+fn open_file(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
     if path.as_os_str() == "-" {
-        return from_pipe(Box::new(std::io::stdin()), watch);
+        return from_stream(std::io::stdin(), 0, opening, watch);
     }
     let file = File::open(path).map_err(Error::from)?;
     let kind = file.metadata()?.file_type();
@@ -71,49 +89,33 @@ fn open_file(path: &Path, mapped: bool, watch: &dyn Watch) -> Result<Layers> {
         return Err(Error::unsupported("a character device; dumps are read from files, block devices and pipes"));
     }
     if kind.is_fifo() || kind.is_socket() {
-        return from_pipe(Box::new(file), watch);
+        return from_stream(file, 0, opening, watch);
     }
     let len = length(&file)?;
-    let layers = Layers::of_file(file.try_clone()?, len, mapped);
+    let layers = Layers::of_file(file.try_clone()?, len, opening.mapped);
     match Compression::probe(&prefix(&layers.bytes)?) {
-        Some(compression) => decompressed(Box::new(file), compression, len, watch),
+        Some(_) => from_stream(file, len, opening, watch),
         None => Ok(layers),
     }
 }
 
-/// Input from a pipe is spooled: page tables and struct pages are read at random.
-fn from_pipe(mut pipe: Box<dyn Read>, watch: &dyn Watch) -> Result<Layers> {
-    let mut start = vec![0; PROBE_BYTES];
-    let (n, e) = spool::fill(&mut pipe, &mut start);
-    if let Some(e) = e {
-        return Err(e.into());
-    }
-    start.truncate(n);
-    let (compression, text) = (Compression::probe(&start), is_text(&start));
-    let stream: Box<dyn Read> = Box::new(std::io::Cursor::new(start).chain(pipe));
-    match compression {
-        Some(compression) => decompressed(stream, compression, 0, watch),
-        None if text => Err(Error::new(ErrorKind::BadMagic, "text, not a dump")),
-        None => spooled(stream, None, 0, watch),
-    }
+/// What is compressed or comes from a pipe is spooled: page tables and struct pages are read at random. `total` is how
+/// much of it there is, 0 if that is not known.
+fn from_stream(stream: impl Read, total: u64, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
+    let mut input = Input::new(Counted::new(stream, total, watch));
+    let start = input.peek(PROBE_BYTES)?;
+    let (compression, text) = (Compression::probe(start), is_text(start));
+    let (spooled, names) = match compression {
+        Some(row) => (spool(Unpacked::new(input, row), opening.max_unpacked, watch)?, vec![row.name]),
+        None if text => return Err(Error::new(ErrorKind::BadMagic, "text, not a dump")),
+        None => (spool(input, opening.max_unpacked, watch).map_err(|e| e.within("reading"))?, Vec::new()),
+    };
+    let Spooled { file, len, damage } = spooled;
+    Ok(Layers { damage, names, ..Layers::of_file(file, len, false) })
 }
 
-fn decompressed(
-    stream: Box<dyn Read>,
-    compression: &'static Compression,
-    len: u64,
-    watch: &dyn Watch,
-) -> Result<Layers> {
-    let layers = spooled(stream, Some(compression), len, watch)?;
-    Ok(Layers { names: vec![compression.name], ..layers })
-}
-
-fn spooled(stream: Box<dyn Read>, compression: Option<&Compression>, len: u64, watch: &dyn Watch) -> Result<Layers> {
-    let spooled = spool::spool(stream, compression, len, watch)?;
-    Ok(Layers { damage: spooled.damage, ..Layers::of_file(spooled.file, spooled.len, false) })
-}
-
-fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
+/// The first of `bytes`, as many as decide a format.
+pub(crate) fn prefix(bytes: &Bytes) -> Result<Vec<u8>> {
     let len = usize::try_from(bytes.len()?).unwrap_or(PROBE_BYTES).min(PROBE_BYTES);
     let mut prefix = vec![0; len];
     bytes.read_exact_at(0, &mut prefix)?;

@@ -93,41 +93,50 @@
 mod bitmaps;
 mod budget;
 mod check;
+mod claims;
 mod compare;
 mod compression;
 mod conversion;
+mod decoder;
 mod dumpable;
 mod formats;
 mod identity;
 mod image;
 mod incomplete;
 mod layers;
+mod losses;
 mod memory_search;
 mod oddities;
 mod open;
 mod output_file;
 mod ram;
+mod salvage;
 mod spool;
+mod unpack;
 mod view;
 
 pub use bitmaps::bitmaps;
 pub use budget::{Budget, peak};
+pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use image::Image;
 pub use incomplete::{EarlyFlag, flag_incomplete};
+pub use losses::Losses;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
+pub use unpack::unpacked;
 pub use view::KernelView;
 
 pub use dump_core::{
-    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, CodecId, CodecSet, Container, Content, Damage,
-    Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format, InputFile,
-    Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader, PageSet,
-    PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt, Result, Span,
-    SpanData, Stretch, UtsName, VirtAddr, Watch, WordSize, WriteAt, WriteOptions, read_pages,
+    Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
+    Damage, Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format,
+    InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader,
+    PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt,
+    Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions,
+    read_pages,
 };
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
@@ -135,3 +144,4 @@ pub use dump_kernel::{
     Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo,
 };
 pub use dump_pipe::{Counts, NullOutput, Outcome};
+pub use dump_sum::{Summed, Sums};

@@ -1,8 +1,10 @@
 //! Opening a dump in any container.
 
+use crate::claims;
 use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
-use crate::layers::Layers;
+use crate::layers::{self, Layers};
+use crate::salvage::{self, SharedBytes};
 use dump_core::{
     Container, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result, Watch,
 };
@@ -24,11 +26,16 @@ pub struct Opening {
     pub options: OpenOptions,
     /// Whether `/proc/vmcore` may be mapped rather than read.
     pub mapped: bool,
+    /// How long a compressed file, or what comes from a pipe, may be when it is unpacked (bytes); `None` for as long as
+    /// it leaves room where temporary files are.
+    pub max_unpacked: Option<u64>,
+    /// Whether a dump that is damaged is opened to read what is certain of it, and nothing else.
+    pub salvage: bool,
 }
 
 impl Default for Opening {
     fn default() -> Opening {
-        Opening { options: OpenOptions::default(), mapped: true }
+        Opening { options: OpenOptions::default(), mapped: true, max_unpacked: None, salvage: false }
     }
 }
 
@@ -47,6 +54,9 @@ impl Dump {
     /// As [`open`](Dump::open); if the files are not parts of one dump.
     pub fn open_all(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        if opening.salvage {
+            return salvaged(paths, &names, opening, watch);
+        }
         let mut files = Vec::new();
         for (path, name) in paths.iter().zip(&names) {
             let file = File::open(path, opening, watch).map_err(|e| e.within(name))?;
@@ -81,6 +91,11 @@ impl Dump {
         self.damage.as_ref().or_else(|| self.container.damage())
     }
 
+    /// What is wrong with its headers although it can be read, as far as that was noticed when it was opened.
+    pub fn header_faults(&self) -> &[Error] {
+        self.container.header_faults()
+    }
+
     /// What the container states about the machine.
     pub fn meta(&self) -> &DumpMeta {
         self.container.meta()
@@ -110,8 +125,9 @@ impl Dump {
     /// that memory is searched for, on all workers of the current rayon pool.
     ///
     /// # Errors
-    /// If its pages cannot be read at all.
+    /// If its pages cannot be read at all; `Corrupt` if headers claim pages of which the file has next to none.
     pub fn into_image(self, watch: &dyn Watch) -> Result<Image> {
+        claims::check(self.source())?;
         Image::new(self, watch)
     }
 
@@ -129,7 +145,7 @@ struct File {
 
 impl File {
     fn open(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<File> {
-        let layers = Layers::open(path, opening.mapped, watch)?;
+        let layers = Layers::open(path, opening, watch)?;
         if let Some(inner) = layers.inner_layer() {
             return Err(Error::unsupported(format!("{inner} within {}", layers.names.join(" within "))));
         }
@@ -139,6 +155,37 @@ impl File {
             _ => Err(unknown(&layers)),
         }
     }
+}
+
+/// What is left of a dump.
+fn salvaged(paths: &[PathBuf], names: &[String], opening: &Opening, watch: &dyn Watch) -> Result<Dump> {
+    let (mut files, mut layers, mut damage, mut format) = (Vec::new(), Vec::new(), None, None);
+    for (path, name) in paths.iter().zip(names) {
+        let opened = Layers::open(path, opening, watch).map_err(|e| e.within(name))?;
+        let (mut bytes, mut prefix, mut cut) = (SharedBytes::new(opened.bytes), opened.prefix, opened.damage);
+        layers = opened.names;
+        if let Some(stream) =
+            probe(&prefix, &opening.options).is_none().then(|| salvage::beheaded(bytes.clone(), watch))
+        {
+            if let Some(image) = stream.transpose().map_err(|e| e.within(name))? {
+                layers.push("flattened");
+                cut = cut.or(image.truncation());
+                bytes = SharedBytes::new(Box::new(image));
+                prefix = layers::prefix(&bytes.to_bytes())?;
+            }
+        }
+        format = format.or(probe(&prefix, &opening.options));
+        damage = damage.or(cut);
+        files.push((name.clone(), bytes));
+    }
+    let name = names.join(", ");
+    let container = match (salvage::open(&files, format.map(|format| format.name)), format, files.as_slice()) {
+        (Some(container), ..) => container,
+        (None, Some(format), [(_, bytes)]) => (format.open)(bytes.to_bytes(), &opening.options),
+        _ => Err(Error::unsupported("several files of a format of which only one can be saved")),
+    };
+    let container = with_page_size(container.map_err(|e| e.within(&name))?);
+    Ok(Dump { container, layers, damage, name })
 }
 
 /// The error for a file that cannot be opened as a dump.
@@ -154,8 +201,20 @@ fn unknown(layers: &Layers) -> Error {
         }
         None if is_text(prefix) => inside(&layers.names, "a text file, not a dump"),
         None if prefix.is_empty() => inside(&layers.names, "an empty file, not a dump"),
-        None => inside(&layers.names, "not a dump of a known format").hint("--raw-base ADDR reads bare memory"),
+        None => {
+            let e = inside(&layers.names, "not a dump of a known format");
+            if can_be_memory(prefix) { e.hint("--raw-base ADDR reads bare memory") } else { e }
+        }
     }
+}
+
+/// Whether a file that begins with `prefix` can be memory from its first page on: x86 firmware has zeros or interrupt
+/// vectors there, other machines a kernel's code or nothing. Bytes that look like noise are packed or encrypted.
+fn can_be_memory(prefix: &[u8]) -> bool {
+    let mut seen = [false; 256];
+    prefix.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    let different = seen.iter().filter(|seen| **seen).count();
+    different * 4 < prefix.len() * 3
 }
 
 fn inside(layers: &[&str], what: &str) -> Error {

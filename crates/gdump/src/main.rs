@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod checksum;
 mod cmd;
 mod escape;
 mod exit;
@@ -45,6 +46,7 @@ fn run(plan: &Plan) -> Exit {
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),
+        Plan::Repair(plan) => cmd::repair::run(plan),
     };
     done.unwrap_or_else(|e| fail(plan.messages(), &e.to_string()))
 }

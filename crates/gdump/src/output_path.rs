@@ -100,9 +100,9 @@ impl OutputPath {
         !self.meta.is_file() && self.meta.rdev() != 0 && !is_block_device(&self.meta)
     }
 
-    /// The name under which it is now.
-    pub fn current(&self) -> &Path {
-        &self.current
+    /// Where it is until it is whole, or where it is then.
+    pub fn path(&self, whole: bool) -> &Path {
+        if whole { &self.path } else { &self.current }
     }
 
     /// Whether it keeps a name of its own until it is whole.

@@ -1,6 +1,6 @@
 //! What the command line asks for, checked as a whole.
 
-use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, Threads, Verb};
+use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
 use crate::messages::Messages;
 use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr};
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ pub enum Plan {
     Check(CheckPlan),
     /// Compare two dumps.
     Diff(DiffPlan),
+    /// Save what is certain of a damaged dump.
+    Repair(RepairPlan),
 }
 
 /// A dump to read.
@@ -29,12 +31,23 @@ pub struct Inputs {
     pub raw_base: Option<PhysAddr>,
     /// Whether `/proc/vmcore` may be mapped.
     pub mapped: bool,
+    /// How long a compressed file may be when it is unpacked (bytes); `None` for as long as there is room.
+    pub max_unpacked: Option<u64>,
 }
 
 impl Inputs {
+    fn to_look_at(paths: Vec<PathBuf>, raw_base: Option<PhysAddr>, max_unpacked: Option<u64>) -> Inputs {
+        Inputs { paths, raw_base, mapped: true, max_unpacked }
+    }
+
     /// How they are opened.
     pub fn opening(&self) -> Opening {
-        Opening { options: OpenOptions { raw_base: self.raw_base }, mapped: self.mapped }
+        Opening {
+            options: OpenOptions { raw_base: self.raw_base },
+            mapped: self.mapped,
+            max_unpacked: self.max_unpacked,
+            salvage: false,
+        }
     }
 }
 
@@ -65,6 +78,8 @@ pub struct Conversion {
     pub unsynced: bool,
     /// Whether nothing is written.
     pub dry_run: bool,
+    /// Whether checksums are written beside the outputs.
+    pub checksum: bool,
     /// Whether a class of pages that cannot be identified is an error.
     pub strict: bool,
     /// Worker threads.
@@ -130,6 +145,8 @@ pub struct InfoPlan {
 pub struct CheckPlan {
     /// The dump.
     pub inputs: Inputs,
+    /// Whether it is shown as JSON.
+    pub json: bool,
     /// Worker threads.
     pub threads: usize,
 }
@@ -143,6 +160,19 @@ pub struct DiffPlan {
     pub right: Inputs,
     /// Whether a page that only one dump holds is a difference.
     pub strict: bool,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+/// What to save.
+#[derive(Debug)]
+pub struct RepairPlan {
+    /// The damaged dump.
+    pub inputs: Inputs,
+    /// The file to write.
+    pub output: PathBuf,
+    /// Whether it is overwritten.
+    pub force: bool,
     /// Worker threads.
     pub threads: usize,
 }
@@ -165,7 +195,7 @@ impl Plan {
         match self {
             Plan::Convert(plan) => plan.messages,
             Plan::Rearrange(plan) => plan.messages,
-            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Messages::default(),
+            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
 }
@@ -176,28 +206,38 @@ impl From<Verb> for Plan {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
             Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
+            Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
         }
     }
 }
 
 impl From<InfoArgs> for InfoPlan {
     fn from(args: InfoArgs) -> InfoPlan {
-        InfoPlan { inputs: Inputs { paths: args.files, raw_base: args.raw_base, mapped: true }, json: args.json }
+        InfoPlan { inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked), json: args.json }
     }
 }
 
 impl From<CheckArgs> for CheckPlan {
     fn from(args: CheckArgs) -> CheckPlan {
         let threads = threads(args.num_threads, Messages::default());
-        CheckPlan { inputs: Inputs { paths: args.files, raw_base: args.raw_base, mapped: true }, threads }
+        let inputs = Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked);
+        CheckPlan { inputs, json: args.json, threads }
     }
 }
 
 impl From<DiffArgs> for DiffPlan {
     fn from(args: DiffArgs) -> DiffPlan {
-        let inputs = |path| Inputs { paths: vec![path], raw_base: args.raw_base, mapped: true };
+        let inputs = |path| Inputs::to_look_at(vec![path], args.raw_base, args.max_unpacked);
         let threads = threads(args.num_threads, Messages::default());
         DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
+    }
+}
+
+impl From<RepairArgs> for RepairPlan {
+    fn from(args: RepairArgs) -> RepairPlan {
+        let threads = threads(args.num_threads, Messages::default());
+        let inputs = Inputs { paths: args.inputs, raw_base: None, mapped: false, max_unpacked: args.max_unpacked };
+        RepairPlan { inputs, output: args.output, force: args.force, threads }
     }
 }
 
@@ -219,6 +259,9 @@ impl Conversion {
         }
         if !self.can(Abilities::SPLITS) && (self.outputs.len() > 1 || self.pfn_range.is_some()) {
             return Err(format!("{name} dumps cannot be split"));
+        }
+        if self.checksum && self.to_stdout() {
+            return Err("--checksum writes a file beside the output and cannot be combined with -F".to_owned());
         }
         if self.pfn_range.is_some() && self.outputs.len() > 1 {
             return Err("--pfn-range writes one part and cannot be combined with --split".to_owned());
@@ -242,7 +285,12 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
     let (inputs, outputs) = files(args)?;
     let messages = Messages::new(args.messages(), args.flattened);
     let conversion = Conversion {
-        inputs: Inputs { paths: inputs, raw_base: args.raw_base, mapped: !args.non_mmap },
+        inputs: Inputs {
+            paths: inputs,
+            raw_base: args.raw_base,
+            mapped: !args.non_mmap,
+            max_unpacked: args.max_unpacked,
+        },
         outputs,
         format: format(args)?,
         compression: compression(args),
@@ -254,6 +302,7 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
         atomic: args.atomic,
         unsynced: args.no_sync,
         dry_run: args.dry_run,
+        checksum: args.checksum,
         strict: args.strict,
         threads: threads(args.num_threads, messages),
         max_memory: args.max_memory,

@@ -78,6 +78,7 @@ impl<'a> Report<'a> {
         rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));
         line("kept", self.dumpable - self.zero().min(self.dumpable));
         for (label, pages) in [
+            ("for lack of proof", self.tally.total_doubtful()),
             ("unreadable", self.counts.unreadable),
             ("lost in the source", self.counts.lost),
             ("not reached", self.not_reached()),

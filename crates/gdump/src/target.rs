@@ -145,11 +145,19 @@ impl Targets {
         }
     }
 
-    /// The names of the outputs as they are now.
-    pub fn names(&self) -> String {
+    /// Where files are, which are `whole` or not.
+    pub fn paths(&self, whole: bool) -> Vec<&Path> {
         match self {
-            Targets::Files(files) => {
-                files.iter().map(|file| file.current().display().to_string()).collect::<Vec<_>>().join(", ")
+            Targets::Files(files) => files.iter().map(|file| file.path(whole)).collect(),
+            Targets::Stream(..) | Targets::Null(_) => Vec::new(),
+        }
+    }
+
+    /// The names of the outputs, which are `whole` or not.
+    pub fn names(&self, whole: bool) -> String {
+        match self {
+            Targets::Files(_) => {
+                self.paths(whole).iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
             }
             Targets::Stream(..) => "STDOUT".to_owned(),
             Targets::Null(_) => "nowhere".to_owned(),

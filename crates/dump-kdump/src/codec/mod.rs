@@ -22,6 +22,9 @@ pub struct Codec {
     pub status_bit: u32,
     /// The flags of the descriptor of a page that is compressed with it.
     pub desc_flag: u32,
+    /// The checksum that every compressed page carries, if it does. The content size of a zstd frame is none: it says
+    /// no more than that a page decompresses to a page.
+    pub checksum: Option<&'static str>,
     /// The feature of this crate that builds it.
     pub feature: &'static str,
     /// Makes one for a worker; `None` where this build leaves it out.
@@ -58,10 +61,10 @@ pub const ZSTD: CodecId = CodecId::new(3, "zstd");
 /// diskdump_mod.h.
 #[rustfmt::skip] // a row a codec
 pub const CODECS: &[Codec] = &[
-    Codec { id: ZLIB, status_bit: 0x1, desc_flag: 0x1, feature: "zlib", create: built!("zlib", zlib::create) },
-    Codec { id: LZO, status_bit: 0x2, desc_flag: 0x2, feature: "lzo", create: built!("lzo", lzo::create) },
-    Codec { id: SNAPPY, status_bit: 0x4, desc_flag: 0x4, feature: "snappy", create: built!("snappy", snappy::create) },
-    Codec { id: ZSTD, status_bit: 0x20, desc_flag: 0x20, feature: "zstd", create: built!("zstd", zstd::create) },
+    Codec { id: ZLIB, status_bit: 0x1, desc_flag: 0x1, checksum: Some("adler32"), feature: "zlib", create: built!("zlib", zlib::create) },
+    Codec { id: LZO, status_bit: 0x2, desc_flag: 0x2, checksum: None, feature: "lzo", create: built!("lzo", lzo::create) },
+    Codec { id: SNAPPY, status_bit: 0x4, desc_flag: 0x4, checksum: None, feature: "snappy", create: built!("snappy", snappy::create) },
+    Codec { id: ZSTD, status_bit: 0x20, desc_flag: 0x20, checksum: None, feature: "zstd", create: built!("zstd", zstd::create) },
 ];
 
 impl Codec {
@@ -122,6 +125,13 @@ pub trait PageCodec: Send {
     /// # Errors
     /// `Corrupt` if `compressed` is no such page; `page` holds anything then.
     fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()>;
+
+    /// How many bytes the compressed page takes that `bytes` begin with, where that decompresses to exactly as many as
+    /// `page` has. `None` where they begin with no page, or the codec's pages do not show where they end.
+    fn page_len(&mut self, bytes: &[u8], page: &mut [u8]) -> Option<usize> {
+        let _ = (bytes, page);
+        None
+    }
 }
 
 #[cfg(test)]

@@ -39,4 +39,10 @@ impl PageCodec for Zlib {
             Status::Ok | Status::BufError => Err(Error::corrupt("cut off, or decompresses to more than a page")),
         }
     }
+
+    fn page_len(&mut self, bytes: &[u8], page: &mut [u8]) -> Option<usize> {
+        self.decompress(bytes, page).ok()?;
+        let taken = self.decompressor.as_ref()?.total_in();
+        usize::try_from(taken).ok()
+    }
 }

@@ -40,6 +40,11 @@ impl PageCodec for Zstd {
         }
         Ok(())
     }
+
+    fn page_len(&mut self, bytes: &[u8], page: &mut [u8]) -> Option<usize> {
+        let len = zstd::zstd_safe::find_frame_compressed_size(bytes).ok()?;
+        self.decompress(bytes.get(..len)?, page).ok().map(|()| len)
+    }
 }
 
 fn created<T>(slot: &mut Option<T>, make: impl FnOnce() -> io::Result<T>) -> Result<&mut T> {

@@ -20,6 +20,9 @@ pub const SHAPES: [Shape; 6] = [
     (WordSize::Bits32, ByteOrder::Big, None),        // unknown, no padding
 ];
 
+/// Where the kernel lies, or where RAM begins.
+pub const PHYS_BASE: u64 = 0x1234_5000;
+
 pub const SIZES: [u64; 3] = [4096, 16384, 65536];
 
 pub const OSRELEASE: &[u8] = b"OSRELEASE=6.1.0-toy\nPAGESIZE=4096\nCRASHTIME=1700000000\n";
@@ -36,13 +39,16 @@ impl Toy {
     pub fn new((word, order, elf_machine): Shape, page: u64, end: u64, gap: u64) -> Toy {
         let prstatus = note(order, b"CORE\0", 1, &[7; 148]);
         let notes = [prstatus.clone(), prstatus, note(order, b"VMCOREINFO\0", 0, OSRELEASE)].concat();
-        let meta = DumpMeta {
+        let mut meta = DumpMeta {
             end_pfn: Pfn(end),
             notes: Notes::new(notes, order),
             crash_time: Some(1_700_000_000),
-            phys_base: Some(0x1234_5000),
+            phys_base: Some(PHYS_BASE),
             ..DumpMeta::new(Machine { elf_machine, order, word }, PageSize::from_bytes(page).unwrap())
         };
+        if meta.machine.counts_frames_from_ram() {
+            meta.phys_base = Some(0); // where its RAM begins
+        }
         let ram = set_of(&[(3, (end / 2).max(3)), ((end / 2 + 2).min(end), end)], end);
         let mut dumpable = ram.clone();
         for pfn in (0..end).step_by(gap as usize) {

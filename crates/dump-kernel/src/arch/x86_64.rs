@@ -56,7 +56,7 @@ impl Arch for X86_64 {
     }
 
     fn is_kernel(&self, at: VirtAddr) -> bool {
-        at.0 >> 63 == 1
+        is_canonical(at, 5) && at.0 >> 63 == 1
     }
 
     fn section_bits(&self, symbols: &dyn KernelSymbols) -> Option<SectionBits> {
@@ -73,7 +73,8 @@ impl Arch for X86_64 {
     fn page_tables_at(&self, symbols: &dyn KernelSymbols, root: PhysAddr) -> Option<Box<dyn Translate>> {
         let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
         let root = PhysAddr(root.0 & ADDRESS_BITS & !sme_mask);
-        Some(Box::new(PageTables { root, levels: levels(symbols), sme_mask }))
+        let levels_known = symbols.number("pgtable_l5_enabled").is_some();
+        Some(Box::new(PageTables { root, levels: levels(symbols), levels_known, sme_mask }))
     }
 
     /// `user_regs_struct` begins at 112 (Linux, include/linux/elfcore.h): rip is its 17th word, rsp its 20th.
@@ -88,6 +89,8 @@ impl Arch for X86_64 {
 struct PageTables {
     root: PhysAddr,
     levels: u32,
+    /// Whether vmcoreinfo says how many levels there are.
+    levels_known: bool,
     sme_mask: u64,
 }
 
@@ -99,13 +102,32 @@ impl PageTables {
         let root = root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_top_pgt) and its older names"))?;
         let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
         let root = root.0.wrapping_sub(START_KERNEL_MAP).wrapping_add(phys_base?) & ADDRESS_BITS & !sme_mask;
-        Ok(PageTables { root: PhysAddr(root), levels: levels(symbols), sme_mask })
+        let levels_known = symbols.number("pgtable_l5_enabled").is_some();
+        Ok(PageTables { root: PhysAddr(root), levels: levels(symbols), levels_known, sme_mask })
+    }
+
+    fn not_mapped(&self, at: VirtAddr, level: u32) -> Error {
+        let level = self.told(level);
+        let text = format!("virtual address {at} is not mapped (page table level {level})");
+        Error::new(ErrorKind::NoMemory, text)
+    }
+
+    /// A number of levels for a message.
+    fn told(&self, levels: u32) -> String {
+        let assumed = if self.levels_known { "" } else { ", of 4, for vmcoreinfo lacks NUMBER(pgtable_l5_enabled)" };
+        format!("{levels}{assumed}")
     }
 }
 
 /// Levels of page tables: 4 or 5.
 fn levels(symbols: &dyn KernelSymbols) -> u32 {
     if symbols.number("pgtable_l5_enabled").unwrap_or(0) != 0 { 5 } else { 4 }
+}
+
+/// Whether the bits above those that `levels` of tables translate are all the same.
+fn is_canonical(at: VirtAddr, levels: u32) -> bool {
+    let above = 64 - 12 - 9 * levels;
+    (at.0 << above) as i64 >> above == at.0 as i64
 }
 
 /// From the first segment in the kernel text's part of the address space.
@@ -120,19 +142,28 @@ impl Translate for PageTables {
     }
 
     fn translate(&self, memory: &mut dyn PhysReader, cache: &mut TableCache, at: VirtAddr) -> Result<Mapping> {
+        if !is_canonical(at, self.levels) {
+            let levels = self.told(self.levels);
+            return Err(Error::corrupt(format!("{at} is no virtual address of a walk of {levels}")));
+        }
         let mut table = self.root;
         for level in (0..self.levels).rev() {
             let shift = 12 + 9 * level;
             let index = (at.0 >> shift & 511) as usize;
             let entry = cache.entry(memory, level as usize, table, TABLE, index)?;
             if entry & PRESENT == 0 {
-                let text = format!("virtual address {at} is not mapped (page table level {level})");
-                return Err(Error::new(ErrorKind::NoMemory, text));
+                return Err(self.not_mapped(at, level));
             }
             let next = entry & ADDRESS_BITS & !self.sme_mask;
             // bit 7 of a PGD or P4D entry is reserved, of a PTE the PAT bit
             if level == 0 || (level <= 2 && entry & LARGE != 0) {
                 let size = 1u64 << shift;
+                // bit 12 is the PAT bit of a large page, and those from there to its size are none of its address
+                if next & (size - 1) & !0x1fff != 0 {
+                    return Err(Error::corrupt(format!(
+                        "virtual address {at}: the entry {entry:#x} is no large page's"
+                    )));
+                }
                 let into = at.0 & (size - 1);
                 return Ok(Mapping { virt: at, phys: PhysAddr((next & !(size - 1)) + into), bytes: size - into });
             }
@@ -192,6 +223,12 @@ mod tests {
         ] {
             let mapping = xlat.translate(&mut memory, &mut cache, VirtAddr(base + at)).unwrap();
             assert_eq!((mapping.phys.0, mapping.bytes), (phys, bytes), "{at:#x}");
+        }
+        memory.0.insert(0x3000 + 16, 0x60_2000 | LARGE | 1);
+        for (at, what) in [(base + 0x40_0000, "no large page's"), (base ^ 1 << 50, "no virtual address of a walk of 4")]
+        {
+            let e = xlat.translate(&mut memory, &mut TableCache::default(), VirtAddr(at)).unwrap_err();
+            assert!(e.to_string().contains(what), "{e}");
         }
         let e = xlat.translate(&mut memory, &mut cache, VirtAddr(base + 0x2000)).unwrap_err();
         assert!(e.to_string().contains("0xffff800000002000 is not mapped"), "{e}");

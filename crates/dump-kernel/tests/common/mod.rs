@@ -63,8 +63,9 @@ impl Arch for Radix {
     }
 
     fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>> {
-        let root = facts.symbols.symbol("swapper_pg_dir").unwrap();
-        let page_offset = facts.symbols.number("page_offset").unwrap() as u64;
+        let lacking = || Error::missing("SYMBOL(swapper_pg_dir) and NUMBER(page_offset)");
+        let root = facts.symbols.symbol("swapper_pg_dir").ok_or_else(lacking)?;
+        let page_offset = facts.symbols.number("page_offset").ok_or_else(lacking)? as u64;
         Ok(Box::new(Walk { machine: self.0, root: PhysAddr(root.0 - page_offset) }))
     }
 }
@@ -109,15 +110,20 @@ pub fn machines() -> impl Iterator<Item = &'static Machine> {
 
 /// The kernel of `fake`, which runs on `machine`.
 pub fn kernel(fake: &FakeKernel, machine: &Machine) -> Kernel {
+    kernel_with(fake, machine, fake.vmcoreinfo()).unwrap()
+}
+
+/// The same with another text of vmcoreinfo.
+pub fn kernel_with(fake: &FakeKernel, machine: &Machine, text: &str) -> Result<Kernel> {
     let arch: &'static dyn Arch = match MADE_UP.iter().find(|arch| arch.0 == machine) {
         Some(radix) => radix,
         None => &X86_64,
     };
-    let text = Segment { paddr: PhysAddr(fake.image().start), vaddr: VirtAddr(fake.image_virt()), bytes: 1 };
-    let info = Vmcoreinfo::parse(fake.vmcoreinfo().as_bytes());
+    let segment = Segment { paddr: PhysAddr(fake.image().start), vaddr: VirtAddr(fake.image_virt()), bytes: 1 };
+    let info = Vmcoreinfo::parse(text.as_bytes());
     let page_size = PageSize::from_bytes(machine.page_size).unwrap();
-    assert_eq!(info.page_size(), Some(page_size));
-    Kernel::with_arch(arch, info, words_of(machine), page_size, &[text]).unwrap()
+    assert_eq!(info.page_size().unwrap_or(page_size), page_size);
+    Kernel::with_arch(arch, info, words_of(machine), page_size, &[segment])
 }
 
 /// Memory models that any machine can have.

@@ -1,6 +1,7 @@
 //! `gdump check`.
 
 use super::number::address;
+use super::size;
 use super::threads::Threads;
 use dump::PhysAddr;
 use std::path::PathBuf;
@@ -8,9 +9,16 @@ use std::path::PathBuf;
 /// Options of `gdump check`.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
     /// Read a FILE without headers as raw memory starting at physical address ADDR
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
+    /// Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe
+    /// [default: 7/8 of what is free in TMPDIR]
+    #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
+    pub max_unpacked: Option<u64>,
     /// Use N threads [default: the number of CPUs]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub num_threads: Option<Threads>,

@@ -96,6 +96,13 @@ pub struct ConvertArgs {
     /// ADDR is decimal or, after 0x, hexadecimal.
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
+    /// Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe
+    /// [default: 7/8 of what is free in TMPDIR]
+    ///
+    /// A compressed file and what comes from a pipe are copied to a temporary file without a name, for their pages are
+    /// not read in their order. SIZE counts zeros, which take no room there; the default does not.
+    #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
+    pub max_unpacked: Option<u64>,
     /// Use read(2), not mmap(2), on /proc/vmcore
     ///
     /// This is slower. Other files are never mapped.
@@ -160,6 +167,11 @@ pub struct ConvertArgs {
     /// Its counts are hexadecimal.
     #[arg(long)]
     show_stats: bool,
+    /// Write checksums of DUMPFILE to DUMPFILE.sum
+    ///
+    /// gdump check compares the dump with them where they are there, and names what is damaged.
+    #[arg(long)]
+    pub checksum: bool,
     /// Do everything but write DUMPFILE
     #[arg(long)]
     pub dry_run: bool,

@@ -1,6 +1,7 @@
 //! `gdump diff`.
 
 use super::number::address;
+use super::size;
 use super::threads::Threads;
 use dump::PhysAddr;
 use std::path::PathBuf;
@@ -8,12 +9,16 @@ use std::path::PathBuf;
 /// Options of `gdump diff`.
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
-    /// Count pages that only one of the dumps holds as differences
+    /// Count pages that one or both of the dumps lack as differences
     #[arg(long)]
     pub strict: bool,
     /// Read a file without headers as raw memory starting at physical address ADDR
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
+    /// Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe
+    /// [default: 7/8 of what is free in TMPDIR]
+    #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
+    pub max_unpacked: Option<u64>,
     /// Use N threads [default: the number of CPUs]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub num_threads: Option<Threads>,

@@ -1,6 +1,7 @@
 //! `gdump info`.
 
 use super::number::address;
+use super::size;
 use dump::PhysAddr;
 use std::path::PathBuf;
 
@@ -15,6 +16,10 @@ pub struct InfoArgs {
     /// Read a FILE without headers as raw memory starting at physical address ADDR
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub raw_base: Option<PhysAddr>,
+    /// Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe
+    /// [default: 7/8 of what is free in TMPDIR]
+    #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
+    pub max_unpacked: Option<u64>,
     /// A dump, or the parts of a split dump; - is stdin
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,

@@ -20,6 +20,7 @@ mod message_level;
 mod number;
 mod pfn_range;
 mod refusal;
+mod repair;
 mod size;
 mod threads;
 mod verb;
@@ -29,6 +30,7 @@ pub use codec::Codec;
 pub use convert::ConvertArgs;
 pub use diff::DiffArgs;
 pub use info::InfoArgs;
+pub use repair::RepairArgs;
 pub use threads::Threads;
 pub use verb::Verb;
 
@@ -74,8 +76,9 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump --split [OPTIONS] VMCORE DUMPFILE DUMPFILE...
        gdump --reassemble [OPTIONS] PART... DUMPFILE
        gdump info [--json] FILE...
-       gdump check FILE...
-       gdump diff [--strict] FILE1 FILE2";
+       gdump check [--json] FILE...
+       gdump diff [--strict] FILE1 FILE2
+       gdump repair IN... OUT";
 
 const AFTER_HELP: &str = "\
 Options may come before, between and after file names. Letters may be joined (-cd 31), long
@@ -280,7 +283,7 @@ mod tests {
         let cases = [
             ("--nonsense a b", "--nonsense: unknown option (see gdump --help)"),
             ("-x a b", "-x: unknown option"),
-            ("--m 1 a b", "--m is ambiguous: --max-memory, --message-level"),
+            ("--m 1 a b", "--m is ambiguous: --max-unpacked, --max-memory, --message-level"),
             ("a b -d", "-d needs a value"),
             ("-d x a b", "-d x: dump level x is not a number from 0 to 31"),
             ("-d -1 a b", "-d -1: dump level -1 is not"),
@@ -297,7 +300,6 @@ mod tests {
             ("--dry-run=3 a b", "--dry-run"),
             ("info", "missing FILE... (see gdump info --help)"),
             ("info --num-threads 2 a", "--num-threads: unknown option (see gdump info --help)"),
-            ("check --json a", "--json: unknown option"),
             ("check --strict a", "--strict: unknown option"),
             ("diff a", "missing FILE2"),
             ("diff", "missing FILE1 FILE2"),

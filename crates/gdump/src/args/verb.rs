@@ -3,9 +3,10 @@
 use super::check::CheckArgs;
 use super::diff::DiffArgs;
 use super::info::InfoArgs;
+use super::repair::RepairArgs;
 use clap::Subcommand;
 
-/// What inspects dumps.
+/// What inspects dumps, and saves damaged ones.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Show what the headers of a dump say: format, codec, machine, kernel, dump level, pages
@@ -14,4 +15,6 @@ pub enum Verb {
     Check(CheckArgs),
     /// Compare the memory in two dumps
     Diff(DiffArgs),
+    /// Save what is certain of a damaged dump
+    Repair(RepairArgs),
 }

@@ -1,5 +1,6 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and compressed.
 
+use crate::checksum;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
@@ -9,7 +10,7 @@ use crate::report::Report;
 use crate::target::{self, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, Result, SourceMemory,
+    Outcome, PageSize, Result, SourceMemory, Summed, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -18,6 +19,11 @@ use dump::{
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
 pub fn run(plan: &Plan) -> Result<Exit> {
     target::check(plan)?;
+    if plan.checksum {
+        let beside = plan.outputs.iter().map(|path| checksum::path_of(path));
+        let inputs = target::identities(&plan.inputs.paths);
+        beside.into_iter().try_for_each(|path| target::check_path(&path, &inputs, plan.force))?;
+    }
     let interrupt = Interrupt::listen();
     let budget = Budget::new(plan.max_memory);
     if budget.bytes() < Budget::least() {
@@ -27,7 +33,8 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     super::on_threads(budget.threads(plan.threads), || {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
-        let image = dump.into_image(&progress)?;
+        let name = dump.name().to_owned();
+        let image = dump.into_image(&progress).map_err(|e| e.within(name))?;
         convert_image(plan, &image, budget, &interrupt)
     })
 }
@@ -50,6 +57,9 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     if let Some(damage) = image.damage() {
         let text = format!("{}: {damage}; what is missing counts as unreadable", image.name());
         plan.messages.warning(&text);
+    }
+    for fault in image.header_faults() {
+        plan.messages.warning(&format!("{}: {fault}", image.name()));
     }
     print_debug(plan.messages, view.as_ref(), image);
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
@@ -126,25 +136,60 @@ impl Attempt<'_> {
             None => targets.insert(Targets::open(self.plan)?),
         };
         targets.begin()?;
+        let outputs = targets.outputs();
+        let summed: Vec<Summed<'_>> =
+            if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
+        let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
-        let converted = match conversion.run(&targets.outputs()) {
+        let converted = match conversion.run(&outputs) {
             Ok(converted) => self.finish(targets, converted),
             Err(e) => return self.nothing_written(e, retry, targets),
         };
         let no_space = converted.outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace);
         if let (Some(e), Some(_)) = (no_space, retry) {
-            self.plan.messages.error(&format!("{}: {e}", targets.names()));
+            self.plan.messages.error(&format!("{}: {e}", targets.names(false)));
             return Ok(self.retry(retry));
         }
-        let exit = self.conclude(&converted.outcome, &Report::new(&converted), targets);
+        let summed = self.write_sums(summed, targets, self.is_whole(&converted.outcome));
+        let exit = self.conclude(&converted, &Report::new(&converted), targets);
         self.print_memory(converted.window);
-        Ok(Next::Done(exit))
+        Ok(Next::Done(if summed { exit } else { Exit::Failed }))
+    }
+
+    /// Writes checksums beside the outputs, and says where that fails; removes those of what was overwritten.
+    fn write_sums(&self, summed: Vec<Summed<'_>>, targets: &Targets, whole: bool) -> bool {
+        let paths = targets.paths(whole);
+        if !self.sums() {
+            paths.iter().for_each(|path| checksum::forget(path));
+            return true;
+        }
+        let written = paths.iter().zip(summed).map(|(path, summed)| {
+            let done = checksum::write(path, summed, self.plan.force);
+            done.map_err(|e| self.plan.messages.error(&e.to_string())).is_ok()
+        });
+        written.filter(|written| !written).count() == 0 // all are tried
+    }
+
+    /// Whether checksums are written beside the outputs.
+    fn sums(&self) -> bool {
+        self.plan.checksum && !self.plan.dry_run
+    }
+
+    fn can_flag(&self) -> bool {
+        self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE)
+    }
+
+    /// Whether the output is all that there was to be had, or says itself that the source was incomplete.
+    fn is_whole(&self, outcome: &Outcome) -> bool {
+        let source = self.image.damage().is_none()
+            && self.image.part().is_none()
+            && (!self.image.meta().incomplete || self.can_flag());
+        outcome.is_complete() && source
     }
 
     /// Ends the outputs; what they only say now stops the conversion after all.
     fn finish(&self, targets: &Targets, mut converted: Converted) -> Converted {
-        let whole = converted.outcome.is_complete() && self.image.damage().is_none();
-        if let Err(e) = targets.finish(whole) {
+        if let Err(e) = targets.finish(self.is_whole(&converted.outcome)) {
             converted.outcome.stopped.get_or_insert(e);
         }
         converted
@@ -177,7 +222,7 @@ impl Attempt<'_> {
 
     /// Not even the headers were written: tries the next level, where there is one and room is what was missing.
     fn nothing_written(&self, e: Error, retry: Option<&DumpLevel>, targets: &Targets) -> Result<Next> {
-        let e = e.within(targets.names());
+        let e = e.within(targets.names(false));
         let full = e.kind() == ErrorKind::NoSpace;
         if !full || retry.is_none() {
             targets.discard();
@@ -218,9 +263,11 @@ impl Attempt<'_> {
     }
 
     /// Says how it went.
-    fn conclude(&self, outcome: &Outcome, report: &Report<'_>, targets: &Targets) -> Exit {
+    fn conclude(&self, converted: &Converted, report: &Report<'_>, targets: &Targets) -> Exit {
+        let Converted { outcome, losses, .. } = converted;
         let messages = self.plan.messages;
-        let (input, output) = (self.image.name(), targets.names());
+        let complete = self.is_whole(outcome);
+        let (input, output) = (self.image.name(), targets.names(complete));
         if let Some(e) = &outcome.stopped {
             messages.error(&format!("{output}: {e}"));
         }
@@ -231,17 +278,20 @@ impl Attempt<'_> {
             messages
                 .error(&format!("{input}: {} pages are missing, because it is incomplete itself", outcome.counts.lost));
         }
+        if losses.pages() != 0 {
+            messages.error(&format!("{input}: what is not there: {}", losses.first_few()));
+        }
         messages.report(&report.stats());
         messages.common(&report.table());
-        let complete = outcome.is_complete() && self.image.damage().is_none();
         match &outcome.unflagged {
-            _ if outcome.is_complete() || self.plan.dry_run => {}
-            _ if !self.plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE) => {
+            _ if self.plan.dry_run || (outcome.is_complete() && !self.image.meta().incomplete) => {}
+            _ if !self.can_flag() => {
                 let name = self.plan.format.name;
                 let hint = if targets.have_own_names() { ", which its name says instead" } else { "" };
                 messages.error(&format!("{output}: incomplete; {name} dumps have no flag for that{hint}"));
             }
             Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
+            None if outcome.is_complete() => messages.warning(&format!("{output}: flagged incomplete, as {input} is")),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run && complete {

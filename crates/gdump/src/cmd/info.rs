@@ -83,6 +83,7 @@ impl Info {
         let (meta, what, kernel_info) = (dump.meta(), dump.describe(), dump.vmcoreinfo());
         let (ram, held) = dump::bitmaps(dump.source())?;
         let mut odd: Vec<String> = dump.damage().iter().map(|damage| damage.to_string()).collect();
+        odd.extend(dump.header_faults().iter().map(|fault| fault.to_string()));
         odd.extend(dump.oddities());
         Ok(Info {
             schema_version: SCHEMA_VERSION,

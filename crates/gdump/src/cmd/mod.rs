@@ -5,6 +5,7 @@ pub mod convert;
 pub mod diff;
 pub mod info;
 pub mod rearrange;
+pub mod repair;
 
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};

@@ -6,7 +6,7 @@ use crate::output_path::{Identity, OutputOptions, OutputPath};
 use crate::plan::Rearrangement;
 use crate::progress::Progress;
 use crate::target;
-use dump::{EarlyFlag, Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt, rearrange};
+use dump::{EarlyFlag, Error, ErrorKind, InputFile, OutputFile, PageSize, Result, WriteAt, rearrange, unpacked};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,12 +20,13 @@ const MAX_LEN: u64 = 1 << 56;
 /// One line, if nothing was written.
 pub fn run(plan: &Rearrangement) -> Result<Exit> {
     let name = plan.input.as_ref().map_or("stdin".to_owned(), |path| path.display().to_string());
-    let input = open(plan).map_err(|e| e.within(&name))?;
-    let inputs: Vec<Identity> = input.metadata().iter().map(Identity::of).collect();
+    let packed = open(plan).map_err(|e| e.within(&name))?;
+    let inputs: Vec<Identity> = packed.metadata().iter().map(Identity::of).collect();
     target::check_path(&plan.output, &inputs, plan.force)?;
+    let mut input = unpacked(Box::new(packed)).map_err(|e| e.within(&name))?;
     let progress = Progress::new(plan.messages, PageSize::K4, Interrupt::listen());
     let output = Lazy { plan, inputs: &inputs, state: Mutex::new(None) };
-    let done = rearrange(&mut &input, &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
+    let done = rearrange(input.as_mut(), &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
         ErrorKind::NoSpace => e.within(plan.output.display()),
         _ => e.within(&name),
     });
@@ -58,7 +59,7 @@ fn open(plan: &Rearrangement) -> Result<File> {
 
 /// Flags what arrived of a dump as incomplete; what cannot be flagged is removed, for it would look complete.
 fn give_up(plan: &Rearrangement, file: &OutputPath) -> Exit {
-    let output = file.current().display();
+    let output = file.path(false).display();
     match flag(file.output().file()) {
         Ok(()) => plan.messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         Err(e) => {

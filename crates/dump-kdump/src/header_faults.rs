@@ -1,0 +1,106 @@
+//! Values of the headers that cannot be right although the file can be read.
+//!
+//! Every writer has computed them from one another, so that a value that was damaged contradicts the others.
+
+use dump_core::{Error, Machine, ReadAt, is_zero};
+
+use crate::head::MAX_TEXT;
+use crate::header::{FileRange, Header, known_status};
+use crate::layout::Layout;
+
+/// Bytes between notes and bitmaps that are looked at; writers leave less than 64 KiB.
+const MOST_PADDING: u64 = 256 << 10;
+
+/// All that is wrong.
+pub(crate) fn all(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Vec<Error> {
+    let main = main_header(header).into_iter().map(|what| Error::corrupt(what).within("main header"));
+    let sub = sub_header(header, file).into_iter().map(|what| Error::corrupt(what).within("sub header"));
+    let padding = padding(header, layout, file).map(|what| Error::corrupt(what).within("main header"));
+    main.chain(sub).chain(padding).collect()
+}
+
+fn main_header(header: &Header) -> Vec<String> {
+    let (main, sub) = (&header.main, &header.sub);
+    let mut wrong = Vec::new();
+    let unknown = main.status & !known_status();
+    if unknown != 0 {
+        wrong.push(format!("status has unknown bits {unknown:#x}"));
+    }
+    if u64::from(main.max_mapnr) != sub.max_mapnr.min(u64::from(u32::MAX)) {
+        wrong.push(format!("max_mapnr is {:#x}, but max_mapnr_64 {:#x}", main.max_mapnr, sub.max_mapnr));
+    }
+    // one bitmap in old files, two since
+    let needed = sub.max_mapnr.div_ceil(8).div_ceil(header.page_size.bytes() as u64);
+    let blocks = u64::from(main.bitmap_blocks);
+    if ![needed, needed.saturating_mul(2)].contains(&blocks) {
+        wrong.push(format!("bitmap_blocks is {blocks}, but max_mapnr {:#x} needs {}", sub.max_mapnr, 2 * needed));
+    }
+    let name = main.utsname.machine();
+    if let Some(named) = Machine::by_name(&name).filter(|named| *named != stated(header, *named)) {
+        let bits = 8 * named.word.bytes();
+        wrong.push(format!("a {bits}-bit {:?} endian machine, {name}, in {}", named.order, header.abi.describe()));
+    }
+    wrong
+}
+
+/// The named machine with the integers that the headers have.
+fn stated(header: &Header, named: Machine) -> Machine {
+    Machine { order: header.abi.order, word: header.abi.word, ..named }
+}
+
+fn sub_header(header: &Header, file: &dyn ReadAt) -> Vec<String> {
+    let sub = &header.sub;
+    let mut wrong = Vec::new();
+    if !(0..=31).contains(&sub.dump_level) {
+        wrong.push(format!("dump_level {} is not from 0 to 31", sub.dump_level));
+    }
+    let file_len = file.len().unwrap_or(u64::MAX);
+    for (what, at) in [("vmcoreinfo", sub.vmcoreinfo), ("eraseinfo", sub.erase_info)] {
+        wrong.extend(outside(at, file_len).map(|reason| format!("{what} {reason}")));
+    }
+    // cut off at the word size
+    let cut = |pfn: u64| pfn & if header.abi.word.bytes() == 4 { u64::from(u32::MAX) } else { u64::MAX };
+    let old = [cut(sub.start_pfn), cut(sub.end_pfn)];
+    if sub.split && sub.old_pfns != old {
+        let [start, end] = sub.old_pfns;
+        wrong.push(format!(
+            "the part's start_pfn and end_pfn are {start:#x} and {end:#x}, but start_pfn_64 and end_pfn_64 {:#x} and \
+             {:#x}",
+            sub.start_pfn, sub.end_pfn
+        ));
+    }
+    wrong
+}
+
+/// Why a text cannot be at a place.
+fn outside(at: FileRange, file_len: u64) -> Option<String> {
+    if at.is_empty() {
+        return None;
+    }
+    match at.end() {
+        Some(end) if end > file_len => Some(format!("ends at offset {end:#x}, but the input ends at {file_len:#x}")),
+        Some(_) if at.size > MAX_TEXT => Some(format!("of {:#x} bytes, expected at most {MAX_TEXT:#x}", at.size)),
+        Some(_) => None,
+        None => Some(format!("at offset {:#x}: size {:#x} exceeds 2^64", at.offset, at.size)),
+    }
+}
+
+/// Whether the bitmaps begin where notes and padding end: with another sub_hdr_size, a bitmap would stand in between,
+/// or notes in the bitmap.
+fn padding(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Option<String> {
+    let (blocks, bitmaps) = (header.main.sub_hdr_size, layout.bitmap1());
+    let notes = header.sub.notes.end().filter(|_| !header.sub.notes.is_empty());
+    if let Some(end) = notes.filter(|end| *end > bitmaps && header.sub.notes.offset < bitmaps) {
+        return Some(format!("sub_hdr_size {blocks} has bitmaps at {bitmaps:#x}, but notes end at {end:#x}"));
+    }
+    let texts = [header.sub.vmcoreinfo, header.sub.notes, header.sub.erase_info];
+    let ends = texts.iter().filter(|at| !at.is_empty()).filter_map(|at| at.end()).filter(|end| *end <= bitmaps);
+    let from = ends.fold(layout.sub_header() + header.abi.sub_len() as u64, u64::max);
+    let mut bytes = vec![0; bitmaps.saturating_sub(from).min(MOST_PADDING) as usize];
+    file.read_exact_at(from, &mut bytes).ok()?;
+    (!is_zero(&bytes)).then(|| {
+        format!(
+            "sub_hdr_size {blocks} has bitmaps at {bitmaps:#x}, but there is something else between them and {from:#x}"
+        )
+    })
+}

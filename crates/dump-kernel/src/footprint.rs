@@ -1,0 +1,127 @@
+//! Where in memory lies what struct pages are found with: page tables on the way, tables of sections, the struct pages
+//! themselves, the kernel's names. All of it was the running kernel's when it crashed, so that none of it can be free or
+//! a process's, and a dump without it is one that nobody can read.
+
+use crate::kernel::Kernel;
+use crate::mem_map::MemMap;
+use crate::memory::{PhysMemory, PhysReader};
+use dump_core::{PageSize, Pfn, PfnRange, PhysAddr, Result, VirtAddr};
+use std::sync::{Mutex, PoisonError};
+
+/// Page frames that a kernel's struct pages are found with.
+#[derive(Clone, Debug, Default)]
+pub struct Footprint {
+    /// Ascending, with gaps between them.
+    runs: Vec<PfnRange>,
+}
+
+/// Runs beyond these are not kept (1 MiB): struct pages of machines of terabytes whose memory is in pieces of a page.
+const MAX_RUNS: usize = 1 << 16;
+
+/// A run of struct pages of which so many pages are not mapped is passed over.
+const MAX_UNMAPPED: u32 = 512;
+
+impl Footprint {
+    /// The footprint of `map` in `phys`, whose page frames are below `end`: what is read for it, read again.
+    pub fn find(kernel: &Kernel, phys: &dyn PhysMemory, map: &MemMap, end: Pfn) -> Footprint {
+        let noted = Noted { inner: phys, page_size: kernel.page_size(), read: Mutex::default() };
+        // what cannot be read leaves nothing to keep, and was said when it was first read
+        let _ = (kernel.mem_map(&noted, end), kernel.utsname(&noted));
+        let mut runs = Vec::new();
+        for run in map.struct_pages() {
+            note_mapped(kernel, &noted, run, &mut runs);
+        }
+        runs.extend(noted.into_runs());
+        Footprint { runs: merged(runs) }
+    }
+
+    /// Adds `run`.
+    pub fn add(&mut self, run: PfnRange) {
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.push(run);
+        self.runs = merged(runs);
+    }
+
+    /// The page frames, ascending.
+    pub fn runs(&self) -> &[PfnRange] {
+        &self.runs
+    }
+
+    /// Those in `run`.
+    pub fn parts_of(&self, run: PfnRange) -> impl Iterator<Item = PfnRange> + use<'_> {
+        let from = self.runs.partition_point(|own| own.end <= run.start);
+        self.runs[from..].iter().map(move |own| own.intersect(run)).take_while(|part| !part.is_empty())
+    }
+}
+
+/// Adds the page frames that `(first, bytes)` of virtual memory are mapped to.
+fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u64), runs: &mut Vec<PfnRange>) {
+    let (mut memory, page) = (kernel.memory(noted), kernel.page_size().bytes() as u64);
+    let (mut into, mut unmapped) = (0, 0);
+    while into < bytes && unmapped < MAX_UNMAPPED && runs.len() < MAX_RUNS {
+        let Some(at) = first.checked_add(into) else { return };
+        match memory.translate(at) {
+            Ok(mapping) => {
+                let here = mapping.bytes.min(bytes - into);
+                push(runs, pages_of(kernel.page_size(), mapping.phys, here));
+                into += here.max(1);
+            }
+            Err(_) => {
+                unmapped += 1;
+                into += page - at.0 % page;
+            }
+        }
+    }
+}
+
+fn push(runs: &mut Vec<PfnRange>, run: PfnRange) {
+    match runs.last_mut() {
+        Some(last) if last.start <= run.start && run.start <= last.end => last.end = last.end.max(run.end),
+        _ => runs.push(run),
+    }
+}
+
+fn merged(mut runs: Vec<PfnRange>) -> Vec<PfnRange> {
+    runs.sort_unstable();
+    let mut out = Vec::new();
+    runs.into_iter().filter(|run| !run.is_empty()).for_each(|run| push(&mut out, run));
+    out
+}
+
+fn pages_of(size: PageSize, at: PhysAddr, bytes: u64) -> PfnRange {
+    let first = size.pfn_of(at);
+    PfnRange::at(first, size.pages_for(at.0 - size.addr_of(first).0 + bytes))
+}
+
+/// Memory that notes what is read of it.
+struct Noted<'a> {
+    inner: &'a dyn PhysMemory,
+    page_size: PageSize,
+    read: Mutex<Vec<PfnRange>>,
+}
+
+impl Noted<'_> {
+    fn into_runs(self) -> Vec<PfnRange> {
+        self.read.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PhysMemory for Noted<'_> {
+    fn reader(&self) -> Box<dyn PhysReader + '_> {
+        Box::new(NotedReader { inner: self.inner.reader(), memory: self })
+    }
+}
+
+struct NotedReader<'a> {
+    inner: Box<dyn PhysReader + 'a>,
+    memory: &'a Noted<'a>,
+}
+
+impl PhysReader for NotedReader<'_> {
+    fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
+        self.inner.read(at, buf)?;
+        let mut read = self.memory.read.lock().unwrap_or_else(PoisonError::into_inner);
+        push(&mut read, pages_of(self.memory.page_size, at, buf.len() as u64));
+        Ok(())
+    }
+}
