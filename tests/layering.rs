@@ -48,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-kernel",
             "dump-kit",
             "dump-raw",
+            "dump-sum",
             "dump-synth",
         ],
     ),

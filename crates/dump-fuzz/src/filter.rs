@@ -1,5 +1,5 @@
-//! Struct pages with changes, and what a level leaves out by them: counts add up, nothing is left out that was not there,
-//! and windows of any size keep the same pages.
+//! Struct pages with changes, and what a level leaves out by them: counts add up, what was walked to find them
+//! stays, and windows of any size keep the same pages.
 
 use crate::Seed;
 use crate::fakes::{self, FAKES, Fake};
@@ -7,6 +7,7 @@ use crate::input::Input;
 use crate::mem_map::find;
 use dump_core::{NoWatch, PageBitmap, Pfn, PfnRange};
 use dump_filter::{DumpLevel, Exclusion, Rest, Tally, exclude};
+use dump_kernel::{Footprint, Vmcoreinfo};
 
 pub fn run(data: &[u8]) {
     let mut input = Input::new(data);
@@ -16,11 +17,28 @@ pub fn run(data: &[u8]) {
     let memory = fake.changed(&mut input);
     let Ok(map) = find(fake, &kernel, &memory) else { return };
     let rules = kernel.page_rules().unwrap();
-    let job = Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, level };
+    let footprint = Footprint::find(&kernel, &memory, &map, fake.end());
+    let job = Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, footprint: &footprint, level };
     let (kept, tally) = left(fake, &job, u64::MAX);
     let (again, by_window) = left(fake, &job, PageBitmap::CHUNK_PAGES);
     assert!(kept == again, "-d {}: windows keep other pages", level.bits());
     assert_eq!(tally, by_window, "-d {}: windows count otherwise", level.bits());
+    let walked = footprint.runs().iter().flat_map(|walked| fake.ram().map(|ram| ram.intersect(*walked)));
+    for walked in walked.filter(|walked| !walked.is_empty()) {
+        let is_kept = kept.iter().any(|kept| kept.intersect(walked) == walked);
+        assert!(is_kept, "-d {}: what was walked was left out: {walked:?}", level.bits());
+    }
+}
+
+/// What stays of a kernel at level 31 by `info`; all, where it says too little to leave anything out.
+pub fn kept(fake: &Fake, info: Vmcoreinfo) -> Vec<PfnRange> {
+    let memory = fake.changed(&mut Input::new(&[]));
+    let all = || fake.ram().collect();
+    let Ok(kernel) = fake.kernel(info) else { return all() };
+    let (Ok(map), Ok(rules)) = (find(fake, &kernel, &memory), kernel.page_rules()) else { return all() };
+    let footprint = Footprint::find(&kernel, &memory, &map, fake.end());
+    let (kernel, memory, map, rules, footprint) = (&kernel, &memory, &map, &rules, &footprint);
+    left(fake, &Exclusion { kernel, memory, map, rules, footprint, level: DumpLevel::all() }, u64::MAX).0
 }
 
 /// What stays at a level, `window` pages at a time, and the counts.

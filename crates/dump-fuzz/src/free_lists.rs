@@ -12,7 +12,8 @@ pub fn run(data: &[u8]) {
     let Ok(map) = find(fake, &kernel, &memory) else { return };
     let Ok(lists) = kernel.free_lists(&memory) else { return };
     let mut found = 0;
-    let _ = lists.walk(&mut kernel.memory(&memory), &map, fake.end().0, &mut |run| {
+    let _ = lists.walk(&mut kernel.memory(&memory), &map, fake.end().0, &mut |block| {
+        let run = block.pages();
         assert!(!run.is_empty() && map.struct_page(run.start).is_some());
         found += run.len();
     });

@@ -11,8 +11,10 @@
 //! | targets | what is promised |
 //! |---|---|
 //! | `elf`, `kdump`, `descriptors`, `split`, `lime`, `avml` | spans ascend without gaps; pages read in any pieces are the same; a check names each page that cannot be read, and no other |
+//! | `salvage` | the same of what is left of damaged files |
+//! | `sums` | checksums name each byte that is not as it was |
 //! | `flat`, `flat_stream` | an index and `-R` make one image; what was written is what is read |
-//! | `notes`, `vmcoreinfo` | places lie in the text; a text put in is found again; the first line of a key counts |
+//! | `notes`, `vmcoreinfo` | places lie in the text; a text put in is found again; the first line of a key counts; fewer keys leave out no more |
 //! | `page_tables` | a second walk, written here, comes to the same place |
 //! | `mem_map`, `free_lists`, `filter` | runs ascend; a struct page and its pfn name each other; counts add up; windows of any size keep the same pages |
 //! | `deflate`, `zlib`, `lzo`, `snappy`, `zstd` | what comes back is the page; what was compressed before does not show |
@@ -34,8 +36,10 @@ mod opened;
 mod packed;
 mod page_tables;
 mod patch;
+mod salvage;
 mod samples;
 mod split;
+mod sums;
 mod vmcoreinfo;
 mod whole;
 
@@ -74,6 +78,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lzo", run: codec::lzo, seeds: codec::seeds },
     Target { name: "snappy", run: codec::snappy, seeds: codec::seeds },
     Target { name: "zstd", run: codec::zstd, seeds: codec::seeds },
+    Target { name: "salvage", run: salvage::run, seeds: salvage::seeds },
+    Target { name: "sums", run: sums::run, seeds: sums::seeds },
     Target { name: "packed", run: packed::run, seeds: packed::seeds },
     Target { name: "whole", run: whole::run, seeds: whole::seeds },
 ];

@@ -1,7 +1,9 @@
-//! Any text as vmcoreinfo, and the text of a kernel with lines taken out or changed, on that kernel's memory.
+//! Any text as vmcoreinfo, and the text of a kernel with lines taken out or changed, on that kernel's memory: fewer keys
+//! never leave out more pages.
 
 use crate::Seed;
 use crate::fakes::{FAKES, Fake};
+use crate::filter::kept;
 use crate::input::Input;
 use crate::mem_map::find;
 use crate::samples::{self, seed};
@@ -23,16 +25,25 @@ pub fn run(data: &[u8]) {
         return;
     }
     let fake = input.one_of(&FAKES);
-    let text = changed(fake.kernel.vmcoreinfo(), &mut input);
+    let (text, only_removed) = changed(fake.kernel.vmcoreinfo(), &mut input);
     parse(text.as_bytes());
-    use_on(fake, Vmcoreinfo::parse(text.as_bytes()));
+    let info = Vmcoreinfo::parse(text.as_bytes());
+    use_on(fake, info.clone());
+    if only_removed {
+        let (right, kept) = (kept(fake, fake.info()), kept(fake, info));
+        let lost = right.iter().find(|right| !kept.iter().any(|kept| kept.intersect(**right) == **right));
+        assert!(lost.is_none(), "with fewer keys {lost:?} is left out");
+    }
 }
 
-fn changed(text: &str, input: &mut Input<'_>) -> String {
+/// The text with lines changed, and whether lines were removed and nothing else.
+fn changed(text: &str, input: &mut Input<'_>) -> (String, bool) {
+    let mut only_removed = true;
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     while !input.is_empty() && !lines.is_empty() {
         let (how, which) = (input.u8(), usize::from(input.u8()) % lines.len());
         let key = lines[which].split('=').next().unwrap_or_default().to_owned();
+        only_removed &= how & 3 == 0;
         match how & 3 {
             0 => drop(lines.remove(which)),
             1 => lines[which] = format!("{key}={}", input.one_of(&VALUES)),
@@ -40,7 +51,7 @@ fn changed(text: &str, input: &mut Input<'_>) -> String {
             _ => lines[which] = format!("{key}={:x}", fake_address(input)),
         }
     }
-    lines.join("\n")
+    (lines.join("\n"), only_removed)
 }
 
 fn fake_address(input: &mut Input<'_>) -> u64 {
@@ -69,7 +80,7 @@ fn use_on(fake: &Fake, info: Vmcoreinfo) {
     let Ok(map) = find(fake, &kernel, &memory) else { return };
     let Ok(lists) = kernel.free_lists(&memory) else { return };
     let mut found = 0;
-    let _ = lists.walk(&mut kernel.memory(&memory), &map, fake.end().0, &mut |run| found += run.len());
+    let _ = lists.walk(&mut kernel.memory(&memory), &map, fake.end().0, &mut |block| found += block.pages().len());
     assert!(found <= fake.end().0);
 }
 
