@@ -33,12 +33,24 @@ pub fn run(data: &[u8]) {
 /// What stays of a kernel at level 31 by `info`; all, where it says too little to leave anything out.
 pub fn kept(fake: &Fake, info: Vmcoreinfo) -> Vec<PfnRange> {
     let memory = fake.changed(&mut Input::new(&[]));
-    let all = || fake.ram().collect();
+    let all = || {
+        let mut all = Vec::new();
+        fake.ram().for_each(|run| join(&mut all, run));
+        all
+    };
     let Ok(kernel) = fake.kernel(info) else { return all() };
     let (Ok(map), Ok(rules)) = (find(fake, &kernel, &memory), kernel.page_rules()) else { return all() };
     let footprint = Footprint::find(&kernel, &memory, &map, fake.end());
     let (kernel, memory, map, rules, footprint) = (&kernel, &memory, &map, &rules, &footprint);
     left(fake, &Exclusion { kernel, memory, map, rules, footprint, level: DumpLevel::all() }, u64::MAX).0
+}
+
+/// Appends a run to those before it, as one where they meet.
+fn join(runs: &mut Vec<PfnRange>, run: PfnRange) {
+    match runs.last_mut() {
+        Some(last) if last.end == run.start => last.end = run.end,
+        _ => runs.push(run),
+    }
 }
 
 /// What stays at a level, `window` pages at a time, and the counts.
@@ -55,12 +67,7 @@ fn left(fake: &Fake, job: &Exclusion<'_>, window: u64) -> (Vec<PfnRange>, Tally)
         assert_eq!(bits.count(span) + excluded.tally.total(), there, "counts add up");
         tally.merge(&excluded.tally);
         before = excluded.beyond;
-        for run in bits.runs(span) {
-            match kept.last_mut() {
-                Some(last) if last.end == run.start => last.end = run.end,
-                _ => kept.push(run),
-            }
-        }
+        bits.runs(span).for_each(|run| join(&mut kept, run));
         start = span.end.0;
     }
     (kept, tally)

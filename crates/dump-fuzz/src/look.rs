@@ -10,17 +10,26 @@ const PIECE: u64 = 7;
 
 /// Asks a container all that a conversion and a check ask.
 pub fn look(container: &dyn Container) {
+    look_and(container, true);
+}
+
+/// The same without a check, of what is left of a damaged file: what is lost there is known.
+pub fn look_at_rest(container: &dyn Container) {
+    look_and(container, false);
+}
+
+fn look_and(container: &dyn Container, checks: bool) {
     let notes = &container.meta().notes;
     let _ = (notes.describe(), notes.vmcoreinfo_texts(), notes.cpus(), notes.erase_info());
     let _ = (container.damage(), container.describe(), container.check_headers(), container.meta().release());
     let end = container.meta().end_pfn;
     // the first pages and the last, and what lies past them
     for start in [0, end.0.saturating_sub(MAX_PAGES / 2)] {
-        look_at(container, PfnRange::at(Pfn(start), MAX_PAGES));
+        look_at(container, PfnRange::at(Pfn(start), MAX_PAGES), checks);
     }
 }
 
-fn look_at(container: &dyn Container, window: PfnRange) {
+fn look_at(container: &dyn Container, window: PfnRange, checks: bool) {
     let Some(mut ram) = PageBitmap::windowed(window) else { return };
     let Some(mut held) = PageBitmap::windowed(window) else { return };
     let marked = container.mark_ram(&mut ram).is_ok() & container.mark_held(&mut held).is_ok();
@@ -30,7 +39,7 @@ fn look_at(container: &dyn Container, window: PfnRange) {
         let again = self::pages(container, container.reader().as_mut(), pieces);
         assert!(again.is_none_or(|again| again == pages[..again.len()]), "pages depend on how they are read");
     }
-    if marked {
+    if marked && checks {
         check(container, &held, &pages);
     }
 }

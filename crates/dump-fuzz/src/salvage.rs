@@ -2,7 +2,7 @@
 
 use crate::Seed;
 use crate::input::Input;
-use crate::look::look;
+use crate::look::look_at_rest;
 use crate::patch::Base;
 use crate::samples::{self, seed};
 use dump_core::{NoWatch, Part, ReadAt};
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     file.read_exact_at(from, &mut bytes).unwrap();
     let part = || vec![Part { name: "a file".to_owned(), bytes: Box::new(bytes.clone()) }];
     for salvaged in [dump_kdump::salvage(part()), dump_elf::salvage(part())].into_iter().flatten() {
-        look(salvaged.as_ref());
+        look_at_rest(salvaged.as_ref());
     }
     if let Some(stream) =
         Beheaded::find(bytes.clone(), |start| start.starts_with(b"KDUMP") || start.starts_with(b"\x7fELF"))
