@@ -24,7 +24,7 @@ fn look_and(container: &dyn Container, checks: bool) {
     let _ = (container.damage(), container.describe(), container.check_headers(), container.meta().release());
     let end = container.meta().end_pfn;
     // the first pages and the last, and what lies past them
-    for start in [0, end.0.saturating_sub(MAX_PAGES / 2)] {
+    for start in [0, end.0.saturating_sub(MAX_PAGES / 2) / 64 * 64] {
         look_at(container, PfnRange::at(Pfn(start), MAX_PAGES), checks);
     }
 }
