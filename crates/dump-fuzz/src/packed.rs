@@ -11,8 +11,10 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+type Pack = fn(&[u8]) -> Vec<u8>;
+
 /// How files are compressed: the magic, and what makes a member.
-const PACKERS: [(&[u8], fn(&[u8]) -> Vec<u8>); 5] = [
+const PACKERS: [(&[u8], Pack); 5] = [
     (b"\x28\xb5\x2f\xfd", |bytes| zstd::bulk::compress(bytes, 1).unwrap()),
     (b"\x1f\x8b\x08", |bytes| {
         finish(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()), bytes, |e| e.finish())
