@@ -18,5 +18,6 @@ mod packed;
 mod readers;
 mod rearrange;
 mod repair;
+mod sandbox;
 mod support;
 mod vouch;

@@ -24,7 +24,7 @@ fn stderr(run: &Output) -> String {
 }
 
 /// A run of `-R` that has written the first half of `stream` and waits for the rest.
-fn half_rearranged(stream: &[u8], out: &Path, wrapper: &[&str]) -> Child {
+pub fn half_rearranged(stream: &[u8], out: &Path, wrapper: &[&str]) -> Child {
     let mut line = wrapper.to_vec();
     line.extend([GDUMP, "-R", text(out)]);
     let mut child = Command::new(line[0])
@@ -48,11 +48,13 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn stream() -> Vec<u8> {
+/// The dump of the tiny machine, flattened.
+pub fn stream() -> Vec<u8> {
     gdump(&["-F", "-l", "-d", "1", "--message-level", "0", text(&tiny().vmcore)]).stdout
 }
 
-fn finish(mut child: Child, rest: &[u8]) -> Output {
+/// Gives a run the rest of its input, and waits for its end.
+pub fn finish(mut child: Child, rest: &[u8]) -> Output {
     let _ = child.stdin.take().unwrap().write_all(rest);
     child.wait_with_output().unwrap()
 }

@@ -88,6 +88,13 @@ fn lime_through_the_modules_zlib() {
     fs::write(&packed, zstd::decode_all(fs::File::open(case("zlib.lime.zst")).unwrap()).unwrap()).unwrap();
     let found = info(&packed);
     assert_eq!((&found["container"], &found["layers"][0]), (&"lime".into(), &"zlib".into()));
+    // packed once more for the way, as it lies among the fixtures; and no further
+    let found = info(&case("zlib.lime.zst"));
+    assert_eq!((&found["container"], &found["layers"]), (&"lime".into(), &serde_json::json!(["zstd", "zlib"])));
+    let thrice = dir.path().join("thrice");
+    fs::write(&thrice, zstd::encode_all(fs::File::open(case("zlib.lime.zst")).unwrap(), 1).unwrap()).unwrap();
+    let run = gdump(&["info", text(&thrice)]);
+    assert!(stderr(&run).contains("zlib within zstd within zstd"), "{}", stderr(&run));
     gdump_ok(&["--message-level", "0", text(&packed), text(&out)]);
     assert!(gdump_ok(&["diff", "--strict", text(&packed), text(&out)]).contains("no difference"));
 }

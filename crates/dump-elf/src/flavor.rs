@@ -157,9 +157,10 @@ impl Evidence<'_> {
         self.table.loads.placed
     }
 
-    /// Whether every PT_LOAD is physical memory: `/proc/kcore` has what the kernel maps.
+    /// Whether every PT_LOAD is physical memory: `/proc/kcore` has what the kernel maps, where it maps it.
     fn is_all_ram(&self) -> bool {
-        self.table.loads.placed && !self.table.loads.unplaced
+        let loads = self.table.loads;
+        (loads.placed || !loads.mapped) && !loads.unplaced
     }
 
     fn is_xen_domain(&self) -> bool {

@@ -36,6 +36,8 @@ pub(crate) struct LoadTraits {
     pub placed: bool,
     /// One has none (all ones).
     pub unplaced: bool,
+    /// One has a virtual address other than 0.
+    pub mapped: bool,
     /// One has flags, or an alignment.
     pub dressed: bool,
     /// Of one, a part was left out: its offset says so not by all ones, as QEMU does it.
@@ -91,6 +93,7 @@ impl LoadTraits {
         self.any = true;
         self.placed |= h.paddr != 0 && h.paddr != all_ones;
         self.unplaced |= h.paddr == all_ones;
+        self.mapped |= h.vaddr != 0;
         self.dressed |= h.flags != 0 || h.align != 0;
         self.cut |= h.filesz < h.memsz && h.offset != all_ones;
     }

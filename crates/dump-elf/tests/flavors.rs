@@ -83,6 +83,9 @@ fn the_notes_of_kcore_over_nothing_but_ram() {
     assert_eq!(flavor(&dumpit), Ok(Flavor::DumpIt));
     let source = ElfCore::open(dumpit.to_bytes()).unwrap();
     assert_eq!(source.describe().producer, Some("memory of a running Linux (DumpIt)"));
+    // as it comes back from a kdump file: all RAM from 0 on, mapped nowhere
+    let bare = with(kernel("vmlinux"), Load::new(0, 0, vec![1; 4096]));
+    assert_eq!(flavor(&bare), Ok(Flavor::DumpIt));
 }
 
 #[test]

@@ -11,12 +11,14 @@ use std::sync::{Mutex, PoisonError};
 /// Page frames that a kernel's struct pages are found with.
 #[derive(Clone, Debug, Default)]
 pub struct Footprint {
-    /// Ascending, with gaps between them.
-    runs: Vec<PfnRange>,
+    runs: Runs,
 }
 
 /// Runs beyond these are not kept (1 MiB): struct pages of machines of terabytes whose memory is in pieces of a page.
 const MAX_RUNS: usize = 1 << 16;
+
+/// Fewer runs than twice these are not worth putting in order.
+const LEAST_RUNS: usize = 1 << 10;
 
 /// A run of struct pages of which so many pages are not mapped is passed over.
 const MAX_UNMAPPED: u32 = 512;
@@ -27,43 +29,42 @@ impl Footprint {
         let noted = Noted { inner: phys, page_size: kernel.page_size(), read: Mutex::default() };
         // what cannot be read leaves nothing to keep, and was said when it was first read
         let _ = (kernel.mem_map(&noted, end), kernel.utsname(&noted));
-        let mut runs = Vec::new();
         for run in map.struct_pages() {
-            note_mapped(kernel, &noted, run, &mut runs);
+            note_mapped(kernel, &noted, run);
         }
-        runs.extend(noted.into_runs());
-        Footprint { runs: merged(runs) }
+        let mut runs = noted.into_runs();
+        runs.merge();
+        Footprint { runs }
     }
 
     /// Adds `run`.
     pub fn add(&mut self, run: PfnRange) {
-        let mut runs = std::mem::take(&mut self.runs);
-        runs.push(run);
-        self.runs = merged(runs);
+        self.runs.push(run);
+        self.runs.merge();
     }
 
     /// The page frames, ascending.
     pub fn runs(&self) -> &[PfnRange] {
-        &self.runs
+        &self.runs.all
     }
 
     /// Those in `run`.
     pub fn parts_of(&self, run: PfnRange) -> impl Iterator<Item = PfnRange> + use<'_> {
-        let from = self.runs.partition_point(|own| own.end <= run.start);
-        self.runs[from..].iter().map(move |own| own.intersect(run)).take_while(|part| !part.is_empty())
+        let from = self.runs().partition_point(|own| own.end <= run.start);
+        self.runs()[from..].iter().map(move |own| own.intersect(run)).take_while(|part| !part.is_empty())
     }
 }
 
-/// Adds the page frames that `(first, bytes)` of virtual memory are mapped to.
-fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u64), runs: &mut Vec<PfnRange>) {
+/// Notes the page frames that `(first, bytes)` of virtual memory are mapped to.
+fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u64)) {
     let (mut memory, page) = (kernel.memory(noted), kernel.page_size().bytes() as u64);
     let (mut into, mut unmapped) = (0, 0);
-    while into < bytes && unmapped < MAX_UNMAPPED && runs.len() < MAX_RUNS {
+    while into < bytes && unmapped < MAX_UNMAPPED {
         let Some(at) = first.checked_add(into) else { return };
         match memory.translate(at) {
             Ok(mapping) => {
                 let here = mapping.bytes.min(bytes - into);
-                push(runs, pages_of(kernel.page_size(), mapping.phys, here));
+                noted.push(pages_of(kernel.page_size(), mapping.phys, here));
                 into += here.max(1);
             }
             Err(_) => {
@@ -74,18 +75,38 @@ fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u6
     }
 }
 
-fn push(runs: &mut Vec<PfnRange>, run: PfnRange) {
-    match runs.last_mut() {
-        Some(last) if last.start <= run.start && run.start <= last.end => last.end = last.end.max(run.end),
-        _ => runs.push(run),
-    }
+/// Runs of page frames, put in order whenever there are twice as many as there were.
+#[derive(Clone, Debug, Default)]
+struct Runs {
+    all: Vec<PfnRange>,
+    /// How many there were when they were put in order last.
+    merged: usize,
 }
 
-fn merged(mut runs: Vec<PfnRange>) -> Vec<PfnRange> {
-    runs.sort_unstable();
-    let mut out = Vec::new();
-    runs.into_iter().filter(|run| !run.is_empty()).for_each(|run| push(&mut out, run));
-    out
+impl Runs {
+    fn push(&mut self, run: PfnRange) {
+        let count = self.all.len();
+        match self.all.last_mut() {
+            _ if run.is_empty() => {}
+            Some(last) if last.start <= run.start && run.start <= last.end => last.end = last.end.max(run.end),
+            _ if count >= MAX_RUNS => {}
+            _ => self.all.push(run),
+        }
+        if self.all.len() > 2 * self.merged.max(LEAST_RUNS) {
+            self.merge();
+        }
+    }
+
+    /// Puts them in order, with gaps between them.
+    fn merge(&mut self) {
+        self.all.sort_unstable();
+        self.all.dedup_by(|next, last| {
+            let joins = next.start <= last.end;
+            last.end = if joins { last.end.max(next.end) } else { last.end };
+            joins
+        });
+        self.merged = self.all.len();
+    }
 }
 
 fn pages_of(size: PageSize, at: PhysAddr, bytes: u64) -> PfnRange {
@@ -97,12 +118,16 @@ fn pages_of(size: PageSize, at: PhysAddr, bytes: u64) -> PfnRange {
 struct Noted<'a> {
     inner: &'a dyn PhysMemory,
     page_size: PageSize,
-    read: Mutex<Vec<PfnRange>>,
+    read: Mutex<Runs>,
 }
 
 impl Noted<'_> {
-    fn into_runs(self) -> Vec<PfnRange> {
+    fn into_runs(self) -> Runs {
         self.read.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, run: PfnRange) {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).push(run);
     }
 }
 
@@ -120,8 +145,7 @@ struct NotedReader<'a> {
 impl PhysReader for NotedReader<'_> {
     fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
         self.inner.read(at, buf)?;
-        let mut read = self.memory.read.lock().unwrap_or_else(PoisonError::into_inner);
-        push(&mut read, pages_of(self.memory.page_size, at, buf.len() as u64));
+        self.memory.push(pages_of(self.memory.page_size, at, buf.len() as u64));
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Blocks of a worker that wait for earlier ones of others before it waits too.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// Sizes of blocks.
 #[derive(Clone, Copy)]

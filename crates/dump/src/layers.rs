@@ -8,7 +8,7 @@ use crate::compression::Compression;
 use crate::formats::is_text;
 use crate::open::Opening;
 use crate::spool::{Counted, Spooled, spool};
-use crate::unpack::{Input, Unpacked};
+use crate::unpack::{self, Input, Unpacked};
 use dump_core::{Bytes, Error, ErrorKind, InputFile, PROBE_BYTES, ReadAt, Result, Watch};
 use dump_flat::FlatIndex;
 use std::fs::File;
@@ -76,6 +76,14 @@ fn check_holes(index: &FlatIndex<Bytes>) -> Result<()> {
     Err(Error::corrupt(what))
 }
 
+/// Compressions of one file: one that a module made, and one for the way.
+const MAX_COMPRESSIONS: usize = 2;
+
+/// What is in what: `inner` in layers of these names, the outermost first.
+pub(crate) fn within(inner: &str, names: &[&str]) -> String {
+    names.iter().rev().fold(inner.to_owned(), |text, name| format!("{text} within {name}"))
+}
+
 fn open_file(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
     if path.as_os_str() == "-" {
         return from_stream(std::io::stdin(), 0, opening, watch);
@@ -103,14 +111,20 @@ fn open_file(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers
 /// much of it there is, 0 if that is not known.
 fn from_stream(stream: impl Read, total: u64, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
     let mut input = Input::new(Counted::new(stream, total, watch));
-    let start = input.peek(PROBE_BYTES)?;
-    let (compression, text) = (Compression::probe(start), is_text(start));
-    let (spooled, names) = match compression {
-        Some(row) => (spool(Unpacked::new(input, row), opening.max_unpacked, watch)?, vec![row.name]),
-        None if text => return Err(Error::new(ErrorKind::BadMagic, "text, not a dump")),
-        None => (spool(input, opening.max_unpacked, watch).map_err(|e| e.within("reading"))?, Vec::new()),
-    };
-    let Spooled { file, len, damage } = spooled;
+    let mut names = Vec::new();
+    while let Some(row) = Compression::probe(input.peek(PROBE_BYTES).map_err(unpack::damage)?) {
+        if names.len() == MAX_COMPRESSIONS {
+            return Err(Error::unsupported(within(row.name, &names)));
+        }
+        names.push(row.name);
+        input = Input::new(Unpacked::new(input, row));
+    }
+    if names.is_empty() && is_text(input.peek(PROBE_BYTES)?) {
+        return Err(Error::new(ErrorKind::BadMagic, "text, not a dump"));
+    }
+    let spooled = spool(input, opening.max_unpacked, watch);
+    let Spooled { file, len, damage } =
+        if names.is_empty() { spooled.map_err(|e| e.within("reading"))? } else { spooled? };
     Ok(Layers { damage, names, ..Layers::of_file(file, len, false) })
 }
 

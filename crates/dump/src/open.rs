@@ -147,7 +147,7 @@ impl File {
     fn open(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<File> {
         let layers = Layers::open(path, opening, watch)?;
         if let Some(inner) = layers.inner_layer() {
-            return Err(Error::unsupported(format!("{inner} within {}", layers.names.join(" within "))));
+            return Err(Error::unsupported(layers::within(inner, &layers.names)));
         }
         let prefix = layers.prefix.as_slice();
         match probe(prefix, &opening.options) {

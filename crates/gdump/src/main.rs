@@ -1,10 +1,11 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
 //! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside:
-//! `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals. All knowledge of
-//! formats and kernels is in the library `dump`; terminals, paths and exit statuses are here.
+//! `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the
+//! rights that a run keeps. All knowledge of formats and kernels is in the library `dump`; terminals, paths and exit
+//! statuses are here.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod args;
 mod checksum;
@@ -17,6 +18,7 @@ mod output_path;
 mod plan;
 mod progress;
 mod report;
+mod sandbox;
 mod target;
 
 use args::Parsed;
@@ -30,16 +32,17 @@ fn main() -> ExitCode {
         Err(refusal) => fail(Messages::default(), &refusal),
         Ok(Parsed::Help(text)) => messages::print(&text),
         Ok(Parsed::Version) => messages::print(&args::version()),
-        Ok(Parsed::Verb(verb)) => run(&Plan::from(verb)),
-        Ok(Parsed::Convert(args)) => match Plan::new(&args) {
-            Ok(plan) => run(&plan),
+        Ok(Parsed::Verb { verb, sandboxed }) => run(&Plan::from(verb), sandboxed),
+        Ok(Parsed::Convert { args, sandboxed }) => match Plan::new(&args) {
+            Ok(plan) => run(&plan, sandboxed),
             Err(refusal) => fail(Messages::default(), &args::see_help(&refusal)),
         },
     };
     exit.into()
 }
 
-fn run(plan: &Plan) -> Exit {
+fn run(plan: &Plan, sandboxed: bool) -> Exit {
+    let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
         Plan::Convert(plan) => cmd::convert::run(plan),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),

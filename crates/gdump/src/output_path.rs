@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// What a file is called until it is whole, where its format has no flag for incomplete dumps, or with `--atomic`.
 const SUFFIX: &str = ".incomplete";
 
+/// More links than any path leads through (MAXSYMLINKS of the kernel).
+const LINKS: usize = 40;
+
 /// How outputs are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputOptions {
@@ -61,7 +64,7 @@ impl OutputPath {
             return Err(exists().within(path.display()));
         }
         // the file that a link leads to is replaced, not the link
-        let path = if own_name { fs::canonicalize(path).unwrap_or(path.to_owned()) } else { path.to_owned() };
+        let path = if own_name { destination(path) } else { path.to_owned() };
         let current = if own_name { with_suffix(&path) } else { path.clone() };
         OutputPath::open_at(path, current, options)
     }
@@ -223,6 +226,16 @@ fn with_suffix(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(SUFFIX);
     name.into()
+}
+
+/// Where the file is, or will be, that `path` names: links are followed, even one that leads to nothing.
+pub fn destination(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(next) = fs::read_link(&path) else { break };
+        path = parent(&path).join(next);
+    }
+    path
 }
 
 /// The directory that `path` is in.

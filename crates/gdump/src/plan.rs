@@ -392,8 +392,8 @@ mod tests {
 
     fn plan(line: &str) -> Result<Plan, String> {
         match parse(format!("gdump {line}").split(' ').map(std::ffi::OsString::from))? {
-            Parsed::Convert(args) => Plan::new(&args),
-            Parsed::Verb(verb) => Ok(Plan::from(verb)),
+            Parsed::Convert { args, .. } => Plan::new(&args),
+            Parsed::Verb { verb, .. } => Ok(Plan::from(verb)),
             _ => Err("help".to_owned()),
         }
     }

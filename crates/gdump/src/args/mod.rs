@@ -58,6 +58,13 @@ struct Cli {
     verb: Option<Verb>,
     #[command(flatten)]
     convert: ConvertArgs,
+    /// Keep all rights of the process
+    ///
+    /// Without this option, gdump gives up what it does not need before it reads an input, where the kernel has
+    /// landlock and seccomp: it opens no file but inputs, outputs and temporary files, runs no program, and has no
+    /// network. A kernel that lacks them costs nothing. With -D, it is said whether they are in force.
+    #[arg(long, global = true)]
+    no_sandbox: bool,
     /// Print help
     #[arg(short = 'h', long = "help", action = ArgAction::HelpShort, global = true)]
     help: Option<bool>,
@@ -97,9 +104,19 @@ pub enum Parsed {
     /// The version.
     Version,
     /// To write a dump.
-    Convert(Box<ConvertArgs>),
+    Convert {
+        /// How.
+        args: Box<ConvertArgs>,
+        /// Whether the process gives up rights.
+        sandboxed: bool,
+    },
     /// To inspect dumps.
-    Verb(Verb),
+    Verb {
+        /// How.
+        verb: Verb,
+        /// Whether the process gives up rights.
+        sandboxed: bool,
+    },
 }
 
 /// Parses the command line.
@@ -132,10 +149,11 @@ pub fn see_help(refusal: &str) -> String {
 
 impl From<Cli> for Parsed {
     fn from(cli: Cli) -> Parsed {
+        let sandboxed = !cli.no_sandbox;
         match cli.verb {
-            Some(verb) => Parsed::Verb(verb),
+            Some(verb) => Parsed::Verb { verb, sandboxed },
             None if cli.convert.version => Parsed::Version,
-            None => Parsed::Convert(Box::new(cli.convert)),
+            None => Parsed::Convert { args: Box::new(cli.convert), sandboxed },
         }
     }
 }
@@ -157,7 +175,7 @@ mod tests {
 
     fn convert(line: &str) -> ConvertArgs {
         match parsed(line) {
-            Ok(Parsed::Convert(args)) => *args,
+            Ok(Parsed::Convert { args, .. }) => *args,
             Ok(_) => panic!("{line}: not a conversion"),
             Err(e) => panic!("{line}: {e}"),
         }
@@ -165,7 +183,7 @@ mod tests {
 
     fn verb(line: &str) -> Verb {
         match parsed(line) {
-            Ok(Parsed::Verb(verb)) => verb,
+            Ok(Parsed::Verb { verb, .. }) => verb,
             Ok(_) => panic!("{line}: not a verb"),
             Err(e) => panic!("{line}: {e}"),
         }
@@ -245,6 +263,20 @@ mod tests {
             assert_eq!(convert(&format!("gdump {line}")).files.len(), 2, "{line}");
         }
         assert_eq!(convert("gdump -d 1 info check").files.len(), 2);
+    }
+
+    #[test]
+    fn rights_are_kept_by_an_option_that_all_have() {
+        for line in ["a b", "-R a", "info a", "check a", "diff a b"] {
+            for (option, kept) in [("", false), (" --no-sandbox", true)] {
+                let line = format!("gdump {line}{option}");
+                let (Ok(Parsed::Convert { sandboxed, .. }) | Ok(Parsed::Verb { sandboxed, .. })) = parsed(&line) else {
+                    panic!("{line}")
+                };
+                assert_eq!(sandboxed, !kept, "{line}");
+            }
+        }
+        assert_eq!(convert("gdump --no-sandbox info check").files.len(), 2);
     }
 
     #[test]

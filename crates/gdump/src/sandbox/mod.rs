@@ -1,0 +1,33 @@
+//! Takes away from the process what its work does not need, before it reads the first byte of an input: a dump may be
+//! made to find a bug in a parser, and the bug then reaches no further.
+//!
+//! Only kernels that can do it do it. The dump comes first: what cannot be set up is passed over.
+
+#[cfg_attr(
+    not(all(
+        target_endian = "little",
+        target_pointer_width = "64",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+    )),
+    path = "no_calls.rs"
+)]
+mod calls;
+mod files;
+
+use crate::plan::Plan;
+use files::Needs;
+use std::error::Error;
+
+/// Restricts the calling thread and all threads that it starts from now on; what it returns is kept as long as they
+/// work.
+pub fn enter(plan: &Plan) -> impl Sized + use<> {
+    let files = files::restrict(&Needs::of(plan));
+    let calls = calls::restrict();
+    let text = format!("sandbox          : landlock {}, seccomp {}\n", said(&files), said(&calls));
+    plan.messages().debug(&text);
+    files
+}
+
+fn said<T>(done: &Result<T, Box<dyn Error>>) -> String {
+    done.as_ref().map_or_else(|e| format!("not in force: {e}"), |_| "in force".to_owned())
+}

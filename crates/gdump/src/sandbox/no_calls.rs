@@ -1,0 +1,11 @@
+//! For machines whose system calls `calls.rs` does not list.
+
+use std::error::Error;
+
+/// Refuses nothing.
+///
+/// # Errors
+/// Always.
+pub fn restrict() -> Result<(), Box<dyn Error>> {
+    Err("gdump has no filter for this machine".into())
+}
