@@ -35,6 +35,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     // the program knows formats and kernels through the library alone
     ("gdump", &["dump"]),
     ("dump-kit", &["dump-core"]),
+    (
+        "dump-fuzz",
+        &[
+            "dump",
+            "dump-core",
+            "dump-deflate",
+            "dump-elf",
+            "dump-filter",
+            "dump-flat",
+            "dump-kdump",
+            "dump-kernel",
+            "dump-kit",
+            "dump-raw",
+            "dump-sum",
+            "dump-synth",
+        ],
+    ),
     ("dump-synth", &[]),
     ("dump-witness", &[]),
 ];

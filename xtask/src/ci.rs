@@ -9,8 +9,8 @@ const STEPS: &[(&str, &[&str])] = &[
     ("test", &["test", "--workspace"]),
     ("fmt", &["fmt", "--all", "--check"]),
     ("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    // A workspace of its own, which the steps above do not see. Any compiler builds it; only running it takes
-    // cargo-fuzz.
+    // A workspace of its own, which the steps above do not see. Any compiler builds it; only running it takes a nightly
+    // one and cargo-fuzz. What the targets do, the tests run on all that was found before.
     ("fuzz fmt", &["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
     ("fuzz build", &["build", "--manifest-path", "fuzz/Cargo.toml"]),
     ("deny", &["deny", "--all-features", "check", "licenses", "bans", "sources"]),
@@ -25,6 +25,9 @@ pub fn run() -> Result<()> {
     let mut failed = Vec::new();
     for (name, words) in STEPS {
         note(&mut failed, name, workspace::cargo().and_then(|mut cargo| program::run(cargo.args(*words))));
+    }
+    if let Some(outcome) = advisories() {
+        note(&mut failed, "advisories", outcome);
     }
     note(&mut failed, "man", man::run(&man::Args::default()));
     if failed.is_empty() {
@@ -42,6 +45,21 @@ fn note(failed: &mut Vec<String>, name: &str, outcome: Result<()>) {
             println!("{name}: {error:#}");
             failed.push(name.to_string());
         }
+    }
+}
+
+/// Looks dependencies up in the database of advisories, where that can be had: a machine without a network has none. Where
+/// `GDUMP_NEED` names it, it must be had, as with what tests need.
+fn advisories() -> Option<Result<()>> {
+    let deny = |words: &[&str]| workspace::cargo().and_then(|mut cargo| program::quiet(cargo.arg("deny").args(words)));
+    let needed = std::env::var("GDUMP_NEED").unwrap_or_default();
+    match deny(&["fetch", "db"]) {
+        Err(error) if !needed.split(',').any(|name| name.trim() == "advisories") => {
+            println!("advisories: skipped: the database cannot be had: {error:#}");
+            None
+        }
+        Err(error) => Some(Err(error)),
+        Ok(_) => Some(deny(&["--all-features", "check", "advisories"]).map(|_| ())),
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `digests` | does a change leave every output byte as it was?                                  |
 //! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or an older gdump?        |
-//! | `fuzz`   | do the page encoder and the parsers of containers stand any input?                |
+//! | `fuzz`   | do parsers, codecs, filter and whole conversions stand any input?                 |
 //! | `man`    | does the manual page name the options the program has?                            |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
@@ -51,7 +51,7 @@ enum Command {
     Digests(digests::Args),
     /// Measure gdump, makedumpfile and an older gdump in turn on one dump
     Bench(bench::Args),
-    /// Feed the page encoder and the parsers with inputs made up by libFuzzer
+    /// Feed parsers, codecs, filter and whole conversions with inputs made up by libFuzzer
     Fuzz(fuzz::Args),
     /// Check that man/gdump.1 and `gdump --help` name the same options
     Man(man::Args),

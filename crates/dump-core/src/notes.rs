@@ -141,6 +141,8 @@ impl Notes {
         let rest = &self.bytes[end..];
         let replaces = named && !held && is_zero(rest);
         if replaces {
+            // the last descriptor may go without its padding, which nothing follows
+            out.resize(out.len().next_multiple_of(4), 0);
             out.extend(encode(VMCOREINFO, text, self.order)?);
         }
         out.extend_from_slice(rest);
@@ -374,6 +376,17 @@ mod tests {
     }
 
     /// A dump whose notes are not of its own byte order, or no notes at all (QNX), with VMCOREINFO found elsewhere.
+    /// Found by a fuzzer: the text that took the other's place stood where no note begins, and was lost.
+    #[test]
+    fn a_text_takes_the_place_of_another_behind_a_note_without_padding() {
+        let stream = [note(b"VMCOREINFO\0", 0, b"\0"), note(b"CORE\0", 1, &[7; 6])].concat();
+        for cut in 0..3 {
+            let with = notes(&stream[..stream.len() - cut]).with_vmcoreinfo(b"OSRELEASE=2\n").unwrap();
+            assert_eq!(with.vmcoreinfo(), Some(&b"OSRELEASE=2\n"[..]), "{cut}");
+            assert_eq!(Notes::new(with.as_bytes().to_vec(), LE).vmcoreinfo(), with.vmcoreinfo(), "{cut}");
+        }
+    }
+
     #[test]
     fn vmcoreinfo_is_found_behind_what_is_no_note() {
         let mut odd = Notes::new(note(b"CORE\0", 1, &[7; 6]), ByteOrder::Big);

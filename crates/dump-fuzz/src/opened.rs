@@ -1,0 +1,34 @@
+//! Any bytes as a file of each format.
+
+use crate::look::look;
+use dump_core::{Format, OpenOptions, PhysAddr};
+
+pub fn elf(data: &[u8]) {
+    open(&dump_elf::FORMAT, data, &OpenOptions::default());
+}
+
+pub fn kdump(data: &[u8]) {
+    open(&dump_kdump::FORMAT, data, &OpenOptions::default());
+}
+
+/// LiME, and bare memory with it: the same pages without headers.
+pub fn lime(data: &[u8]) {
+    let base = data.first_chunk().map_or(0, |base| u64::from_le_bytes(*base));
+    open(&dump_raw::LIME, data, &OpenOptions::default());
+    open(&dump_raw::RAW, data, &OpenOptions { raw_base: Some(PhysAddr(base)) });
+}
+
+pub fn avml(data: &[u8]) {
+    open(&dump_raw::AVML, data, &OpenOptions::default());
+}
+
+fn open(format: &Format, data: &[u8], options: &OpenOptions) {
+    let probed = (format.probe)(&data[..data.len().min(dump_core::PROBE_BYTES)], options);
+    if let Ok(container) = (format.open)(Box::new(data.to_vec()), options) {
+        assert!(probed || format.name == "raw", "{}: opened what is not recognised", format.name);
+        look(container.as_ref());
+    }
+    if let Some(flag) = format.incomplete_flag {
+        let _ = flag(&data.to_vec());
+    }
+}
