@@ -29,7 +29,7 @@ const SIGNALS: &[&str] = &["INT", "TERM", "HUP", "XCPU", "QUIT", "USR1", "ALRM"]
 /// A moment in a run of the command of `round`, or somewhat after it, for a machine that has other work is slower.
 pub fn moment(round: &mut Round<'_>) -> Result<Duration> {
     let took = round.whole()?.took;
-    Ok(Duration::from_micros(round.dice.within(0, took.as_micros() as u64 * 5 / 4)))
+    Ok(Duration::from_micros(round.dice.within(0, took.as_micros() as u64 * 3 / 2)))
 }
 
 /// SIGKILL at any moment.

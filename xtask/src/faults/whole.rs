@@ -1,7 +1,8 @@
 //! What commands do undisturbed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,8 +25,17 @@ pub struct Whole {
 impl Whole {
     /// Bytes of the outputs of a set.
     pub fn len(&self, set: usize) -> u64 {
-        let len = |path: &PathBuf| fs::metadata(path).map_or(0, |meta| meta.len());
-        self.sets.get(set).map_or(0, |set| set.values().map(len).sum())
+        self.sum(set, |meta| meta.len())
+    }
+
+    /// Bytes that the outputs of a set take of their file system, which is less where they have holes.
+    pub fn room(&self, set: usize) -> u64 {
+        self.sum(set, |meta| meta.blocks() * 512)
+    }
+
+    fn sum(&self, set: usize, bytes: fn(&Metadata) -> u64) -> u64 {
+        let of = |path: &PathBuf| fs::metadata(path).map_or(0, |meta| bytes(&meta));
+        self.sets.get(set).map_or(0, |set| set.values().map(of).sum())
     }
 }
 
