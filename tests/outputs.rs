@@ -1,7 +1,7 @@
 //! What becomes of output files: whatever happens to a run, nothing that is there passes for a whole dump, and nothing
 //! that was there is lost for nothing.
 
-use crate::support::{gdump, gdump_ok, gdump_refuses, scratch, text, tiny};
+use crate::support::{gdump, gdump_ok, gdump_refuses, has, scratch, skipped, text, tiny};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -317,4 +317,73 @@ fn no_room_at_all_is_said() {
     let run = with_room(0, &["-c", text(&tiny().vmcore), text(&out)]);
     assert_eq!(run.status.code(), Some(1));
     assert!(stderr(&run).contains("not even the headers fit") && !out.exists(), "{}", stderr(&run));
+}
+
+/// Runs gdump with the system calls `names` failing with EIO when strace's `when` says; `None` without strace.
+fn with_failing(names: &str, when: &str, args: &[&str]) -> Option<Output> {
+    if !has("strace", "-V") {
+        skipped("strace", "system calls that fail", "strace is not installed");
+        return None;
+    }
+    let (trace, inject) = (format!("trace={names}"), format!("inject={names}:error=EIO:when={when}"));
+    let words = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, GDUMP];
+    Some(Command::new("strace").args(words).args(args).output().unwrap())
+}
+
+/// The directory cannot be synced: the dump is whole all the same, and not called anything else.
+#[test]
+fn a_whole_dump_that_may_not_last_is_not_called_incomplete() {
+    let dir = scratch();
+    let [out, want] = ["out", "want"].map(|name| dir.path().join(name));
+    let vmcore = text(&tiny().vmcore);
+    gdump_ok(&["-c", "-d", "31", vmcore, text(&want)]);
+    // the pages, the flag, the directory
+    let Some(run) = with_failing("fdatasync", "3", &["-c", "-d", "31", vmcore, text(&out)]) else { return };
+    assert_eq!(run.status.code(), Some(1));
+    let said = stderr(&run);
+    assert!(said.lines().count() == 1 && said.contains("directory") && said.contains("whole"), "{said}");
+    assert!(fs::read(&out).unwrap() == fs::read(&want).unwrap());
+}
+
+/// With a name of its own, the file stays under it, and the line says so.
+#[test]
+fn a_whole_dump_that_cannot_have_its_name_keeps_the_other() {
+    let dir = scratch();
+    let [out, own, want] = ["out", "out.incomplete", "want"].map(|name| dir.path().join(name));
+    let vmcore = text(&tiny().vmcore);
+    gdump_ok(&["-c", "-d", "31", vmcore, text(&want)]);
+    let args = ["--atomic", "-c", "-d", "31", vmcore, text(&out)];
+    let renames = "rename,renameat,renameat2";
+    let Some(run) = with_failing(renames, "1+", &args) else { return };
+    let said = stderr(&run);
+    assert!(said.contains("out.incomplete") && said.contains("it is whole") && !said.contains("flagged"), "{said}");
+    assert!(!out.exists() && fs::read(&own).unwrap() == fs::read(&want).unwrap());
+}
+
+/// What cannot even be emptied leaves nothing that this run made.
+#[test]
+fn an_output_that_cannot_be_begun_is_not_left_behind() {
+    let dir = scratch();
+    let [out, flat] = ["out", "flat"].map(|name| dir.path().join(name));
+    fs::write(&flat, stream()).unwrap();
+    for args in [vec!["-c", text(&tiny().vmcore), text(&out)], vec!["-R", text(&flat), text(&out)]] {
+        let Some(run) = with_failing("ftruncate", "1", &args) else { return };
+        let said = stderr(&run);
+        assert_eq!((run.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+        assert!(!out.exists(), "{args:?}");
+    }
+}
+
+/// A part of the checksums would make a whole dump look damaged.
+#[test]
+fn checksums_that_cannot_be_stored_are_not_left_behind() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let args = ["--checksum", "-c", "-d", "31", text(&tiny().vmcore), text(&out)];
+    // the pages, the flag, the directory, the checksums
+    let Some(run) = with_failing("fdatasync", "4", &args) else { return };
+    assert_eq!(run.status.code(), Some(1));
+    assert!(stderr(&run).contains("out.sum"), "{}", stderr(&run));
+    assert!(!dir.path().join("out.sum").exists());
+    gdump_ok(&["check", text(&out)]);
 }

@@ -7,6 +7,7 @@
 //! | `digests` | does a change leave every output byte as it was?                                  |
 //! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or an older gdump?        |
 //! | `fuzz`   | do parsers, codecs, filter and whole conversions stand any input?                 |
+//! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
 //! | `man`    | does the manual page name the options the program has?                            |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
@@ -21,6 +22,7 @@ mod crash;
 mod differ;
 mod digests;
 mod drgn;
+mod faults;
 mod fuzz;
 mod lab;
 mod man;
@@ -53,6 +55,8 @@ enum Command {
     Bench(bench::Args),
     /// Feed parsers, codecs, filter and whole conversions with inputs made up by libFuzzer
     Fuzz(fuzz::Args),
+    /// Kill gdump, fill its disk, fail its system calls, and judge what it leaves and says
+    Faults(faults::Args),
     /// Check that man/gdump.1 and `gdump --help` name the same options
     Man(man::Args),
     /// Run all that a change must pass: tests, formatting, lints, fuzz targets, licences, manual page
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Digests(args) => digests::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Faults(args) => faults::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Ci => ci::run(),
     };

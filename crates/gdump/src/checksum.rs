@@ -23,8 +23,9 @@ pub fn write(path: &Path, summed: Summed<'_>, force: bool) -> Result<()> {
     let sums = open(path).and_then(|file| summed.sums(&file)).map_err(|e| e.within(path.display()))?;
     let file = target::open_one(&beside, &[], OutputOptions { force, ..OutputOptions::default() })?;
     let written = file.begin().and_then(|()| file.output().write_at(0, sums.to_text().as_bytes()));
-    written.and_then(|()| file.output().sync()).map_err(|e| e.within(beside.display()))?;
-    file.finish()
+    let stored = written.and_then(|()| file.output().sync()).map_err(|e| e.within(beside.display()));
+    // a part of them would make a whole dump look damaged
+    stored.and_then(|()| file.finish()).inspect_err(|_| file.discard())
 }
 
 /// The checksums of the dump at `path`, if gdump put some beside it, and its file.

@@ -118,15 +118,18 @@ impl OutputPath {
         &self.output
     }
 
-    /// Empties a file.
+    /// Empties a file. Where that is impossible, one that this run made is removed.
     ///
     /// # Errors
     /// If that is impossible.
     pub fn begin(&self) -> Result<()> {
-        match self.meta.is_file() {
-            true => self.output.file().set_len(0).map_err(|e| Error::from(e).within(self.current.display())),
-            false => Ok(()),
+        if !self.meta.is_file() {
+            return Ok(());
         }
+        self.output.file().set_len(0).map_err(|e| {
+            self.discard_if_made();
+            Error::from(e).within(self.current.display())
+        })
     }
 
     /// Gives a whole file its name, and waits until the name is stored too.
@@ -143,14 +146,15 @@ impl OutputPath {
     fn take_name(&self) -> Result<()> {
         check_place(&self.current, &self.meta)?;
         if self.options.own_name {
-            self.rename()?;
+            self.rename().map_err(|e| e.hint("it is whole, and keeps this name"))?;
         }
         if self.options.unsynced {
             return Ok(());
         }
         // a directory that cannot be opened cannot be synced either
         let Ok(parent) = File::open(parent(&self.path)) else { return Ok(()) };
-        OutputFile::new(parent).sync()
+        let synced = OutputFile::new(parent).sync();
+        synced.map_err(|e| e.within("its directory").hint("it is whole, but a loss of power may take it"))
     }
 
     fn rename(&self) -> Result<()> {
@@ -218,7 +222,8 @@ fn check_place(path: &Path, meta: &Metadata) -> Result<()> {
     match fs::metadata(path) {
         Ok(now) if Identity::of(&now) == Identity::of(meta) => Ok(()),
         Ok(_) => Err(gone("was replaced by another file")),
-        Err(_) => Err(gone("was removed")),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(gone("was removed")),
+        Err(e) => Err(Error::from(e).within("looking for it once it was written")),
     }
 }
 

@@ -119,7 +119,10 @@ impl Targets {
     /// If that is impossible.
     pub fn begin(&self) -> Result<()> {
         match self {
-            Targets::Files(files) => files.iter().try_for_each(OutputPath::begin),
+            Targets::Files(files) => files.iter().try_for_each(OutputPath::begin).inspect_err(|_| {
+                // none is left that holds nothing
+                files.iter().for_each(OutputPath::discard_if_made);
+            }),
             Targets::Stream(..) | Targets::Null(_) => Ok(()),
         }
     }

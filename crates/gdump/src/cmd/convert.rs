@@ -142,7 +142,7 @@ impl Attempt<'_> {
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
         let converted = match conversion.run(&outputs) {
-            Ok(converted) => self.finish(targets, converted),
+            Ok(converted) => converted,
             Err(e) => return self.nothing_written(e, retry, targets),
         };
         let no_space = converted.outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace);
@@ -150,16 +150,19 @@ impl Attempt<'_> {
             self.plan.messages.error(&format!("{}: {e}", targets.names(false)));
             return Ok(self.retry(retry));
         }
-        let summed = self.write_sums(summed, targets, self.is_whole(&converted.outcome));
-        let exit = self.conclude(&converted, &Report::new(&converted), targets);
+        let whole = self.is_whole(&converted.outcome);
+        let unfinished = targets.finish(whole).err();
+        let summed = self.write_sums(summed, targets, whole, unfinished.is_none());
+        let exit = self.conclude(&converted, unfinished.as_ref(), targets);
         self.print_memory(converted.window);
         Ok(Next::Done(if summed { exit } else { Exit::Failed }))
     }
 
-    /// Writes checksums beside the outputs, and says where that fails; removes those of what was overwritten.
-    fn write_sums(&self, summed: Vec<Summed<'_>>, targets: &Targets, whole: bool) -> bool {
+    /// Writes checksums beside the outputs that are `finished`, and says where that fails; removes those of what was
+    /// overwritten.
+    fn write_sums(&self, summed: Vec<Summed<'_>>, targets: &Targets, whole: bool, finished: bool) -> bool {
         let paths = targets.paths(whole);
-        if !self.sums() {
+        if !self.sums() || !finished {
             paths.iter().for_each(|path| checksum::forget(path));
             return true;
         }
@@ -185,14 +188,6 @@ impl Attempt<'_> {
             && self.image.part().is_none()
             && (!self.image.meta().incomplete || self.can_flag());
         outcome.is_complete() && source
-    }
-
-    /// Ends the outputs; what they only say now stops the conversion after all.
-    fn finish(&self, targets: &Targets, mut converted: Converted) -> Converted {
-        if let Err(e) = targets.finish(self.is_whole(&converted.outcome)) {
-            converted.outcome.stopped.get_or_insert(e);
-        }
-        converted
     }
 
     fn options(&self, level: DumpLevel) -> ConvertOptions {
@@ -262,11 +257,13 @@ impl Attempt<'_> {
         self.plan.messages.debug(&text);
     }
 
-    /// Says how it went.
-    fn conclude(&self, converted: &Converted, report: &Report<'_>, targets: &Targets) -> Exit {
+    /// Says how it went, and why the outputs are `unfinished` although all that was to be had was written.
+    fn conclude(&self, converted: &Converted, unfinished: Option<&Error>, targets: &Targets) -> Exit {
         let Converted { outcome, losses, .. } = converted;
         let messages = self.plan.messages;
-        let complete = self.is_whole(outcome);
+        let report = Report::new(converted);
+        let whole = self.is_whole(outcome);
+        let complete = whole && unfinished.is_none();
         let (input, output) = (self.image.name(), targets.names(complete));
         if let Some(e) = &outcome.stopped {
             messages.error(&format!("{output}: {e}"));
@@ -283,7 +280,14 @@ impl Attempt<'_> {
         }
         messages.report(&report.stats());
         messages.common(&report.table());
+        // what stopped it before that is said already
+        match unfinished.filter(|_| outcome.stopped.is_none()) {
+            Some(e) if self.plan.to_stdout() => messages.error(&format!("{output}: incomplete, it has no end: {e}")),
+            Some(e) => messages.error(&e.to_string()),
+            None => {}
+        }
         match &outcome.unflagged {
+            _ if whole && unfinished.is_some() => {}
             _ if self.plan.dry_run || (outcome.is_complete() && !self.image.meta().incomplete) => {}
             _ if !self.can_flag() => {
                 let name = self.plan.format.name;
