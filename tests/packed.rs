@@ -27,7 +27,7 @@ fn stderr(run: &Output) -> String {
 
 /// Pages 1..9, 20..24 and 40..44, none of them zero.
 fn ranges() -> Vec<(u64, Vec<u8>)> {
-    let bytes = |from: u64, to: u64| (from * 512..to * 512).flat_map(|i: u64| (i * i | 1).to_le_bytes()).collect();
+    let bytes = |from: u64, to: u64| (from * 512..to * 512).flat_map(|i: u64| ((i * i) | 1).to_le_bytes()).collect();
     [(1, 9), (20, 24), (40, 44)].map(|(from, to)| (from * 4096, bytes(from, to))).to_vec()
 }
 

@@ -3,6 +3,7 @@
 //! A dump carries its flag from the first byte on, so that nothing has to be done at the end. Whatever the work waits
 //! for, an input that is idle or a disk, the program is gone a moment after the signal.
 
+use crate::messages::Messages;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -53,7 +54,7 @@ impl Interrupt {
 fn end_after(mut signals: Signals) {
     if signals.forever().next().is_some() {
         std::thread::sleep(GRACE);
-        eprintln!("gdump: interrupted");
+        Messages::default().error("interrupted");
         std::process::exit(FAILED);
     }
 }
