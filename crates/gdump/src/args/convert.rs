@@ -44,8 +44,8 @@ pub struct ConvertArgs {
     /// 4 (page cache with private data as well), 8 (user data) and 16 (free pages);
     /// if the dump does not fit at one LEVEL, the next is tried [default: 0]
     ///
-    /// Level 31 excludes all of them. Levels above 1 need vmcoreinfo. A dump that does not fit is removed before it is
-    /// written again at the next level. Zero pages stay in the bitmap of the dump and share one page of data.
+    /// Level 31 excludes all of them. Levels above 1 need vmcoreinfo. The file of a dump that does not fit is emptied
+    /// before the dump is written at the next level. Zero pages stay in the bitmap of the dump and share one page of data.
     #[arg(
         short = 'd',
         verbatim_doc_comment,
