@@ -387,3 +387,33 @@ fn checksums_that_cannot_be_stored_are_not_left_behind() {
     assert!(!dir.path().join("out.sum").exists());
     gdump_ok(&["check", text(&out)]);
 }
+
+/// Threads make it faster, and nothing else.
+#[test]
+fn a_run_without_threads_writes_the_same() {
+    let dir = scratch();
+    let [out, want, flat] = ["out", "want", "flat"].map(|name| dir.path().join(name));
+    fs::write(&flat, stream()).unwrap();
+    for args in [["-R", text(&flat)].to_vec(), ["-c", "-d", "31", text(&tiny().vmcore)].to_vec()] {
+        gdump_ok(&[args.clone(), vec!["-f", text(&want)]].concat());
+        let args = [args, vec!["-f", text(&out)]].concat();
+        let Some(run) = with_failing("clone,clone3", "1+", &args) else { return };
+        assert!(run.status.success(), "{}", stderr(&run));
+        assert!(fs::read(&out).unwrap() == fs::read(&want).unwrap());
+    }
+}
+
+/// Nor is an output that cannot be looked at.
+#[test]
+fn an_output_that_cannot_be_looked_at_is_not_left_behind() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    for nth in 1..20 {
+        let calls = "statx,newfstatat,fstat";
+        let args = ["-c", "-d", "31", text(&tiny().vmcore), text(&out)];
+        let Some(run) = with_failing(calls, &nth.to_string(), &args) else { return };
+        let empty = fs::metadata(&out).is_ok_and(|meta| meta.len() == 0);
+        assert!(!empty, "call {nth}: {}", stderr(&run));
+        let _ = fs::remove_file(&out);
+    }
+}

@@ -59,13 +59,70 @@ fn copy(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<R
         let (emptied, empty) = channel();
         (0..BUFFERS).for_each(|_| drop(emptied.send(Vec::new()))); // the other end is still in this hand
         let writer = std::thread::Builder::new().spawn_scoped(scope, move || write(output, &to_write, &emptied));
-        let writer = writer.map_err(|e| Error::from(e).within("cannot start the writing thread"))?;
-        let read = read(stream, max_len, &full, &empty);
-        drop(full);
+        let Ok(writer) = writer else { return copy_alone(stream, output, max_len) };
+        let mut blocks = Channels { full, empty };
+        let read = read(stream, max_len, &mut blocks);
+        drop(blocks);
         // what could not be written is why reading stopped, if both failed
         let len = writer.join().unwrap_or_else(|_| Err(Error::corrupt("the writing thread failed unexpectedly")))?;
         Ok(Rearranged { len, records: read?, stream_len: stream.at })
     })
+}
+
+/// The same where no thread can be started: that costs time, and not the dump.
+fn copy_alone(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<Rearranged> {
+    let mut alone = Alone { image: Image { output, len: 0 }, spare: Vec::new() };
+    let records = read(stream, max_len, &mut alone)?;
+    Ok(Rearranged { len: alone.image.len, records, stream_len: stream.at })
+}
+
+/// Where blocks come from and go to.
+trait Blocks {
+    /// A buffer to fill.
+    fn empty(&mut self) -> Result<Vec<u8>>;
+    /// Passes a block on to be written.
+    fn full(&mut self, block: Block) -> Result<()>;
+}
+
+/// To the thread that writes.
+struct Channels {
+    full: SyncSender<Block>,
+    empty: Receiver<Vec<u8>>,
+}
+
+impl Channels {
+    /// The writer's own failure is what is reported.
+    fn gone() -> Error {
+        Error::corrupt("the writing thread has ended")
+    }
+}
+
+impl Blocks for Channels {
+    fn empty(&mut self) -> Result<Vec<u8>> {
+        self.empty.recv().map_err(|_| Channels::gone())
+    }
+
+    fn full(&mut self, block: Block) -> Result<()> {
+        self.full.send(block).map_err(|_| Channels::gone())
+    }
+}
+
+/// To the output, with one buffer.
+struct Alone<'a> {
+    image: Image<'a>,
+    spare: Vec<u8>,
+}
+
+impl Blocks for Alone<'_> {
+    fn empty(&mut self) -> Result<Vec<u8>> {
+        Ok(std::mem::take(&mut self.spare))
+    }
+
+    fn full(&mut self, block: Block) -> Result<()> {
+        self.image.write(block.at, &block.bytes).map_err(|e| located(block.stream_at, e))?;
+        self.spare = block.bytes;
+        Ok(())
+    }
 }
 
 /// Bytes on their way from the stream to the image.
@@ -78,7 +135,7 @@ struct Block {
 }
 
 /// Reads all records; returns how many.
-fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Block>, empty: &Receiver<Vec<u8>>) -> Result<u64> {
+fn read(stream: &mut Stream<'_>, max_len: u64, blocks: &mut dyn Blocks) -> Result<u64> {
     let mut records = 0;
     while let Record::Data { offset, len } = stream.record()? {
         let end = offset + len; // decoding checked that it is below 2^63
@@ -89,12 +146,11 @@ fn read(stream: &mut Stream<'_>, max_len: u64, full: &SyncSender<Block>, empty: 
         }
         let mut at = offset;
         while at < end {
-            let gone = || Error::corrupt("the writing thread has ended"); // whose own failure is what is reported
-            let mut bytes = empty.recv().map_err(|_| gone())?;
+            let mut bytes = blocks.empty()?;
             let want = usize::try_from(end - at).unwrap_or(BYTES_PER_BLOCK).min(BYTES_PER_BLOCK);
             let (got, damage) = stream.data(&mut bytes, want);
             bytes.truncate(got);
-            full.send(Block { at, bytes, stream_at: stream.at }).map_err(|_| gone())?;
+            blocks.full(Block { at, bytes, stream_at: stream.at })?;
             if let Some(damage) = damage {
                 return Err(damage);
             }

@@ -72,7 +72,12 @@ impl OutputPath {
     fn open_at(path: PathBuf, current: PathBuf, options: OutputOptions) -> Result<OutputPath> {
         let named = |e: Error| e.within(current.display());
         let (file, created) = open_or_create(&current, options).map_err(named)?;
-        let meta = file.metadata().map_err(|e| named(e.into()))?;
+        let meta = file.metadata().map_err(|e| {
+            if created {
+                let _ = fs::remove_file(&current); // the error says where it is
+            }
+            named(e.into())
+        })?;
         let output = if options.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
         Ok(OutputPath { path, current, output, meta, options, created })
     }
@@ -88,7 +93,7 @@ impl OutputPath {
         let locked = match flock(self.output.file(), FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Io, "another process is writing it")),
             // file systems without locks can be written all the same
-            _ => check_place(&self.current, &self.meta),
+            _ => check_place(&self.current, &self.meta).inspect_err(|_| self.discard_if_made()),
         };
         locked.map_err(|e| e.within(self.current.display()))
     }
@@ -223,7 +228,7 @@ fn check_place(path: &Path, meta: &Metadata) -> Result<()> {
         Ok(now) if Identity::of(&now) == Identity::of(meta) => Ok(()),
         Ok(_) => Err(gone("was replaced by another file")),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(gone("was removed")),
-        Err(e) => Err(Error::from(e).within("looking for it once it was written")),
+        Err(e) => Err(Error::from(e).within("looking for it by its name")),
     }
 }
 

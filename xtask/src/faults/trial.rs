@@ -71,9 +71,9 @@ impl Fault {
         }
     }
 
-    /// Whether it ends the process with no chance to say anything.
+    /// Whether it may end the process with no chance to say anything: any signal does before gdump listens to it.
     pub fn silences(&self) -> bool {
-        matches!(self, Fault::Signal { name: "KILL" | "QUIT" | "USR1" | "ALRM", .. })
+        matches!(self, Fault::Signal { .. })
     }
 }
 
@@ -144,6 +144,8 @@ pub fn run(stage: &Stage, trial: &Trial) -> Result<Ended> {
         (_, Some(path)) => File::create(stage.dir().join(path))?.into(),
         (_, None) => Stdio::null(),
     });
+    // a refused allocation would have a backtrace, as a panic has
+    process.env_remove("RUST_BACKTRACE");
     if let Some(dir) = trial.tmpdir {
         process.env("TMPDIR", stage.path(dir));
     }
