@@ -148,8 +148,15 @@ fn a_signal_leaves_a_readable_dump() {
         let incomplete = (0..20).any(|_| {
             let args = ["-c", "-f", "-d", "0", "--num-threads", "1", text(&tiny().vmcore), text(&out)];
             let _ = std::fs::remove_file(&out);
-            let mut command = Command::new(env!("CARGO_BIN_EXE_gdump"));
-            let mut child = command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            // what runs the tests may ignore SIGINT, as shells do in the background
+            let mut command = Command::new("env");
+            let mut child = command
+                .args(["--default-signal", env!("CARGO_BIN_EXE_gdump")])
+                .args(args)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
             let begun = Instant::now();
             while out.metadata().map_or(0, |meta| meta.len()) < 1 << 20 && begun.elapsed() < Duration::from_secs(20) {
                 std::thread::sleep(Duration::from_millis(1));
