@@ -190,4 +190,10 @@ fn pages_that_cannot_be_identified_are_kept_with_a_warning() {
     let e = crate::support::gdump_refuses(&["-d", "31", "-f", "--strict", text(&vmcore), text(&out)]);
     assert!(e.contains("NUMBER(PG_lru)"), "{e}");
     gdump_ok(&["-d", "8", "-f", "--strict", text(&vmcore), text(&out)]); // level 8 does not ask for page cache
+    // no level asks for pages that all leave out, and a kernel without the key may have none
+    let kernel = builder(Era::V6_12).omit("NUMBER(PG_hwpoison)").build();
+    std::fs::write(&vmcore, kernel.vmcore()).unwrap();
+    let run = gdump(&["-d", "1", "-f", "--strict", text(&vmcore), text(&out)]);
+    let stderr = String::from_utf8(run.stderr).unwrap();
+    assert!(run.status.success() && stderr.contains("cannot identify hwpoison pages, keeping them"), "{stderr}");
 }

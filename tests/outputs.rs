@@ -418,3 +418,24 @@ fn an_output_that_cannot_be_looked_at_is_not_left_behind() {
         let _ = fs::remove_file(&out);
     }
 }
+
+/// One read fails, whichever: then the dump is what it would have been, or something is said.
+#[test]
+fn no_read_fails_without_a_word() {
+    let dir = scratch();
+    let [out, want] = ["out", "want"].map(|name| dir.path().join(name));
+    let args = |path| ["-f", "-c", "-d", "1", "--num-threads", "1", text(&tiny().vmcore), path];
+    gdump_ok(&args(text(&want)));
+    for nth in 1..40 {
+        let Some(run) = with_failing("pread64", &nth.to_string(), &args(text(&out))) else { return };
+        let same = run.status.success() && fs::read(&out).unwrap() == fs::read(&want).unwrap();
+        // 127: the first reads are those of the loader
+        let is_loader = run.status.code() == Some(127);
+        assert!(
+            same || is_loader || stderr(&run).starts_with("gdump: "),
+            "read {nth}: {}, {}",
+            run.status,
+            stderr(&run)
+        );
+    }
+}

@@ -33,11 +33,15 @@ impl DumpLevel {
 
     /// Pages that this level leaves out and that cannot be identified in this dump.
     pub fn unknown(self, rules: &PageRules) -> impl Iterator<Item = &Unknown> {
+        let is_left_out = move |unknown: &&Unknown| unknown.facts.intersects(ALWAYS_LEFT_OUT) || self.asks_for(unknown);
+        rules.unknown().iter().filter(is_left_out)
+    }
+
+    /// Whether this level leaves the class out, rather than every level.
+    pub fn asks_for(self, unknown: &Unknown) -> bool {
         // page cache with private data goes with that without, known as such or not
         let level = if self.contains(DumpLevel::CACHE_PRIVATE) { self.difference(DumpLevel::CACHE) } else { self };
-        rules.unknown().iter().filter(move |unknown| {
-            unknown.facts.intersects(ALWAYS_LEFT_OUT) || level.intersects(classes_of(unknown.facts))
-        })
+        level.intersects(classes_of(unknown.facts))
     }
 }
 

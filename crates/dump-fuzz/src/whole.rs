@@ -101,7 +101,7 @@ fn convert(image: &Image, view: Option<&KernelView>, choice: &Choice) -> Option<
         ..ConvertOptions::new(choice.format)
     };
     let memory = image.memory();
-    let conversion = Conversion::new(image, &memory, view, &options, &|_, _| Ok(()), &NoWatch).ok()?;
+    let conversion = Conversion::new(image, &memory, view, &options, &|_| Ok(()), &NoWatch).ok()?;
     let outputs: Vec<MemoryOutput> = (0..choice.files).map(|_| MemoryOutput::full_at(256 << 20)).collect();
     let files: Vec<&dyn WriteAt> = outputs.iter().map(|output| output as &dyn WriteAt).collect();
     let converted = conversion.run(&files).ok()?;

@@ -109,7 +109,11 @@ impl SourceReader<'_> {
 }
 
 fn not_there(pfn: Pfn, why: Absence) -> Error {
-    let kind = if why == Absence::Hole { ErrorKind::NoMemory } else { ErrorKind::MissingInfo };
+    let kind = match why {
+        Absence::Hole => ErrorKind::NoMemory,
+        Absence::Unreadable => ErrorKind::Io,
+        _ => ErrorKind::MissingInfo,
+    };
     Error::new(kind, format!("page frame {pfn} is not in the dump or cannot be read"))
 }
 

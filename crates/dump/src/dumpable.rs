@@ -43,8 +43,20 @@ pub struct Findings {
     pub zero: u64,
 }
 
-/// Called with a class of pages that cannot be identified and is kept, and why; an error ends the conversion.
-pub type OnUnknown<'a> = &'a (dyn Fn(&str, &str) -> Result<()> + Sync);
+/// A class of pages that cannot be identified and is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Unidentified<'a> {
+    /// The class, in the plural: "free pages".
+    pub class: &'a str,
+    /// Why.
+    pub why: &'a str,
+    /// Whether the dump level asks for the class. Hwpoison, offline and unaccepted pages go at every level, and many a
+    /// kernel without a key for them has none.
+    pub asked: bool,
+}
+
+/// Called with a class of pages that cannot be identified and is kept; an error ends the conversion.
+pub type OnUnknown<'a> = &'a (dyn Fn(Unidentified<'_>) -> Result<()> + Sync);
 
 /// The dumpable pages of a dump.
 pub struct Dumpable<'a> {
@@ -90,7 +102,8 @@ impl<'a> Dumpable<'a> {
         let (window, footprint, state) = (window.max(1), Footprint::default(), Mutex::new(state));
         let mut dumpable = Dumpable { criteria, footprint, span, window, unknown, watch, state };
         for class in criteria.view.iter().flat_map(|view| criteria.level.unknown(&view.rules)) {
-            unknown(class.class, &format!("vmcoreinfo lacks {}", class.key))?;
+            let (why, asked) = (format!("vmcoreinfo lacks {}", class.key), criteria.level.asks_for(class));
+            unknown(Unidentified { class: class.class, why: &why, asked })?;
         }
         if let Some(view) = dumpable.scanned() {
             dumpable.footprint = Footprint::find(&view.kernel, criteria.memory, &view.map, end);
@@ -170,8 +183,9 @@ impl<'a> Dumpable<'a> {
         for doubt in Doubt::ALL {
             let doubtful = tally.doubtful(doubt);
             if let Some(first) = doubtful.first {
-                let (class, why) = (doubt.class(), doubt.why());
-                (self.unknown)(class, &format!("{why} ({} pages, the first is pfn {first})", doubtful.pages))?;
+                let why = format!("{} ({} pages, the first is pfn {first})", doubt.why(), doubtful.pages);
+                let asked = self.criteria.level.needs_kernel() && doubt != Doubt::MaybeUnaccepted;
+                (self.unknown)(Unidentified { class: doubt.class(), why: &why, asked })?;
             }
         }
         Ok(())
@@ -212,7 +226,10 @@ impl<'a> Dumpable<'a> {
             if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
                 match exclude_listed(&job, &mut found.bits, self.span.end.0) {
                     Ok(tally) => found.findings.tally.merge(&tally),
-                    Err(e) if i == 0 => (self.unknown)("free pages", &e.to_string())?,
+                    Err(e) if i == 0 => {
+                        let why = e.to_string();
+                        (self.unknown)(Unidentified { class: "free pages", why: &why, asked: true })?;
+                    }
                     Err(_) => {}
                 }
             }

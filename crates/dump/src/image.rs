@@ -166,8 +166,11 @@ impl Image {
         let Some(info) = &self.info else { return };
         self.meta.crash_time = info.crash_time().or(self.meta.crash_time);
         self.meta.phys_base = self.phys_base(info).or(self.meta.phys_base);
-        let read = self.kernel().and_then(|kernel| kernel.utsname(&self.memory())).ok();
-        let read = read.filter(|uts| info.release().is_some_and(|release| uts.release() == release));
+        let read = self.kernel().and_then(|kernel| kernel.utsname(&self.memory()));
+        let unreadable = read.as_ref().err().filter(|e| e.kind() == ErrorKind::Io);
+        // what is written says the release that vmcoreinfo has, and lacks the version
+        self.header_faults.extend(unreadable.map(|e| e.clone().within("the kernel's names cannot be read")));
+        let read = read.ok().filter(|uts| info.release().is_some_and(|release| uts.release() == release));
         if read.is_some() {
             self.meta.utsname = read;
         } else if Some(self.meta.release().unwrap_or_default().as_str()) != info.release() {

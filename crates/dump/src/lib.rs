@@ -120,7 +120,7 @@ pub use budget::{Budget, peak};
 pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
-pub use dumpable::{Findings, OnUnknown};
+pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use image::Image;
 pub use incomplete::{EarlyFlag, flag_incomplete};

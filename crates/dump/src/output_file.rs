@@ -21,7 +21,7 @@ pub fn convert_to_file(image: &Image, options: &ConvertOptions, path: impl AsRef
         Err(e) if options.level.needs_kernel() => return Err(e.within(image.name())),
         Err(_) => None,
     };
-    let conversion = Conversion::new(image, &memory, view.as_ref(), options, &|_, _| Ok(()), &NoWatch)?;
+    let conversion = Conversion::new(image, &memory, view.as_ref(), options, &|_| Ok(()), &NoWatch)?;
     let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path);
     let output = OutputFile::new(file.map_err(|e| Error::from(e).within(path.display()))?);
     let mut converted = conversion.run(&[&output])?;

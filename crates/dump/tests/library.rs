@@ -112,7 +112,7 @@ fn as_many_outputs_as_files() {
     let image = image();
     let memory = image.memory();
     let options = ConvertOptions { files: 2, ..ConvertOptions::new(dump::format("kdump").unwrap()) };
-    let conversion = dump::Conversion::new(&image, &memory, None, &options, &|_, _| Ok(()), &NoWatch).unwrap();
+    let conversion = dump::Conversion::new(&image, &memory, None, &options, &|_| Ok(()), &NoWatch).unwrap();
     let e = conversion.run(&[&dump::NullOutput]).err().unwrap();
     assert_eq!(e.to_string(), "1 outputs for a dump of 2 files");
 }

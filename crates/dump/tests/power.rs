@@ -88,7 +88,7 @@ fn no_part_passes_for_a_whole_when_the_power_goes() {
             files,
             ..ConvertOptions::new(dump::format(format).unwrap())
         };
-        let conversion = Conversion::new(&image, &memory, Some(&view), &options, &|_, _| Ok(()), &NoWatch).unwrap();
+        let conversion = Conversion::new(&image, &memory, Some(&view), &options, &|_| Ok(()), &NoWatch).unwrap();
         let journals: Vec<Journal> = (0..files).map(|_| Journal::default()).collect();
         let outputs: Vec<&dyn WriteAt> = journals.iter().map(|journal| journal as &dyn WriteAt).collect();
         assert!(conversion.run(&outputs).unwrap().outcome.is_complete());

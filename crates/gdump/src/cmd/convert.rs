@@ -10,7 +10,7 @@ use crate::report::Report;
 use crate::target::{self, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, Result, SourceMemory, Summed, WriteAt,
+    Outcome, PageSize, Result, SourceMemory, Summed, Unidentified, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -55,7 +55,7 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
         None => e.within(image.name()),
     })?;
     if let Some(damage) = image.damage() {
-        let text = format!("{}: {damage}; what is missing counts as unreadable", image.name());
+        let text = format!("{}: {damage}; what comes of it is incomplete", image.name());
         plan.messages.warning(&text);
     }
     for fault in image.header_faults() {
@@ -96,7 +96,6 @@ fn view(plan: &Plan, image: &Image) -> Result<Option<KernelView>> {
     match image.kernel_view() {
         Ok(view) => Ok(Some(view)),
         Err(e) if needed.is_some() => Err(e.hint(WITHOUT_KERNEL)),
-        Err(e) if plan.strict => Err(e),
         Err(e) => {
             let text = "cannot identify hwpoison and offline pages, keeping them";
             plan.messages.warning(&format!("{}: {text}: {e}", image.name()));
@@ -127,7 +126,7 @@ impl Attempt<'_> {
     /// Writes the dump at `level` to `targets`, which are opened once it is known that there is something to write.
     fn run(&self, level: DumpLevel, next: Option<&DumpLevel>, targets: &mut Option<Targets>) -> Result<Next> {
         let progress = Progress::new(self.plan.messages, self.image.meta().page_size, self.interrupt.clone());
-        let unknown = |class: &str, why: &str| self.unknown(class, why);
+        let unknown = |unidentified: Unidentified<'_>| self.unknown(unidentified);
         self.announce(level);
         let conversion = Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
             .map_err(|e| e.within(self.image.name()))?;
@@ -234,10 +233,10 @@ impl Attempt<'_> {
         Next::TryNext
     }
 
-    /// A class that cannot be identified: its pages are kept, unless that is an error.
-    fn unknown(&self, class: &str, why: &str) -> Result<()> {
+    /// A class that cannot be identified: its pages are kept, unless that is to be an error.
+    fn unknown(&self, Unidentified { class, why, asked }: Unidentified<'_>) -> Result<()> {
         let text = format!("cannot identify {class}, keeping them: {why}");
-        if self.plan.strict {
+        if self.plan.strict && asked {
             return Err(Error::missing(text).hint("--strict"));
         }
         self.plan.messages.warning(&format!("{}: {text}", self.image.name()));

@@ -31,7 +31,7 @@ fn save(plan: &RepairPlan, interrupt: Interrupt) -> Result<Exit> {
         messages.warning(&format!("{}: {damage}", image.name()));
     }
     let memory = image.memory();
-    let conversion = Conversion::new(&image, &memory, None, &options, &|_, _| Ok(()), &progress);
+    let conversion = Conversion::new(&image, &memory, None, &options, &|_| Ok(()), &progress);
     let conversion = conversion.map_err(|e| e.within(image.name()))?;
     let flags = options.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
     let settings = OutputOptions { force: plan.force, own_name: !flags, unsynced: false };
