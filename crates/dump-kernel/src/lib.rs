@@ -19,6 +19,7 @@ mod era;
 mod footprint;
 mod free_list;
 mod kernel;
+mod keys;
 mod mem_map;
 mod memory;
 mod page;
