@@ -80,7 +80,11 @@ fn a_bit_of_the_bitmap_is_damage() {
                 assert!(stdout.contains("pages more than"), "{at}: {stdout}");
                 if at % 2 == 0 {
                     let out = dir.path().join("out");
-                    assert_eq!(gdump(&["-f", "-l", text(&flipped), text(&out)]).status.code(), Some(1), "{at}");
+                    let _ = std::fs::remove_file(&out);
+                    let run = gdump(&["-l", text(&flipped), text(&out)]);
+                    assert_eq!(run.status.code(), Some(1), "{at}");
+                    // a part's table has room for all parts' descriptors: there the next may be a gap
+                    assert!(!out.exists() || *file != path, "{at}: nothing is written of pages that are others'");
                 }
             }
         }

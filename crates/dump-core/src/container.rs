@@ -39,6 +39,11 @@ pub trait Container: PageSource {
         None
     }
 
+    /// Whether the damage is one by which pages are given the bytes of others, for certain.
+    fn mixes_pages_up(&self) -> bool {
+        false
+    }
+
     /// What is wrong with its headers, noticed when it was opened: they contradict each other or what the file has, and
     /// what is read may not be what it is taken for.
     fn header_faults(&self) -> &[Error] {

@@ -140,6 +140,10 @@ impl<C: Container> Container for Renumbered<C> {
         self.inner.damage()
     }
 
+    fn mixes_pages_up(&self) -> bool {
+        self.inner.mixes_pages_up()
+    }
+
     fn header_faults(&self) -> &[Error] {
         self.inner.header_faults()
     }

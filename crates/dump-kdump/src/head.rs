@@ -67,7 +67,7 @@ impl Head {
         let end = Pfn(header.sub.max_mapnr);
         let (ram_at, held_at) = bitmaps(&header, &layout)?;
         if layout.descriptors() > file_len {
-            return Err(Error::truncated("the bitmaps", layout.descriptors(), file_len));
+            return Err(Error::truncated("the area of the bitmaps", layout.descriptors(), file_len));
         }
         let part = part_of(&header)?;
         let mut faults = header_faults::all(&header, &layout, file);

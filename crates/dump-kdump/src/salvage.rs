@@ -29,7 +29,8 @@ use crate::table::Table;
 /// # Errors
 /// If it is none, or nothing in it says which pages it has; if the parts are not of one dump.
 pub fn salvage(parts: Vec<Part>) -> Result<Box<dyn Container>> {
-    let open = |Part { name, bytes }| one(bytes).map_err(|e| e.within(name));
+    let several = parts.len() > 1; // one is named by who opens it
+    let open = |Part { name, bytes }| one(bytes).map_err(|e| if several { e.within(name) } else { e });
     let mut files: Vec<KdumpFile<Bytes>> = parts.into_iter().map(open).collect::<Result<_>>()?;
     if files.len() == 1 && files.iter().all(|file| file.split_range().is_none()) {
         if let Some(file) = files.pop() {

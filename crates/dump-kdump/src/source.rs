@@ -125,6 +125,10 @@ impl<R: ReadAt> Container for KdumpFile<R> {
         self.head.table.trouble.as_ref()
     }
 
+    fn mixes_pages_up(&self) -> bool {
+        self.head.table.trouble.is_some() && self.head.table.mixes_pages_up
+    }
+
     fn header_faults(&self) -> &[Error] {
         &self.head.faults
     }

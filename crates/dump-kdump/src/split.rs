@@ -116,6 +116,10 @@ impl<R: ReadAt> Container for KdumpSet<R> {
         self.parts.iter().find_map(Container::damage)
     }
 
+    fn mixes_pages_up(&self) -> bool {
+        self.parts.iter().any(Container::mixes_pages_up)
+    }
+
     fn header_faults(&self) -> &[Error] {
         &self.faults
     }

@@ -28,6 +28,9 @@ pub(crate) struct Table {
     pub(crate) begins_data: bool,
     /// How table and bitmap contradict each other, if they do.
     pub(crate) trouble: Option<Error>,
+    /// Whether that is certain: data begin within the table, or descriptors of pages stand behind it. What stands there
+    /// may be a gap else, although no writer is known that leaves one.
+    pub(crate) mixes_pages_up: bool,
 }
 
 /// The page of zeros that makedumpfile, QEMU and this crate put before all others.
@@ -60,10 +63,12 @@ impl Table {
             Some(lowest) if !first.iter().any(agrees) => trouble(input, header, layout, end, lowest),
             _ => None,
         };
+        let mixes_pages_up = trouble.as_ref().is_some_and(|(_, certain)| *certain);
+        let trouble = trouble.map(|(error, _)| error);
         let data_from = if trouble.is_some() { lowest.unwrap_or(end).min(end) } else { end };
         let skips_a_page = lowest == Some(end.saturating_add(page as u64));
         let begins_data = first.iter().any(agrees);
-        Some(Table { end, data_from, zero, skips_a_page, begins_data, trouble })
+        Some(Table { end, data_from, zero, skips_a_page, begins_data, trouble, mixes_pages_up })
     }
 }
 
@@ -94,8 +99,15 @@ fn shared_zero(input: &mut dyn ByteReader, page: usize, at: u64, first: &[PageDe
     if first.iter().filter(shares).count() > 1 { SharedZero::Damaged(at) } else { SharedZero::None }
 }
 
-/// What it means that data begin at `lowest` rather than at `end`, behind the table that the bitmap announces.
-fn trouble(input: &mut dyn ByteReader, header: &Header, layout: &Layout, end: u64, lowest: u64) -> Option<Error> {
+/// What it means that data begin at `lowest` rather than at `end`, behind the table that the bitmap announces, and
+/// whether that is certain.
+fn trouble(
+    input: &mut dyn ByteReader,
+    header: &Header,
+    layout: &Layout,
+    end: u64,
+    lowest: u64,
+) -> Option<(Error, bool)> {
     let (size, page) = (PageDesc::SIZE as u64, header.page_size.bytes() as u64);
     let text = |more: u64, who: &str, other: &str| {
         Error::corrupt(format!(
@@ -104,17 +116,20 @@ fn trouble(input: &mut dyn ByteReader, header: &Header, layout: &Layout, end: u6
         ))
     };
     if lowest < end {
-        return Some(text((end - lowest).div_ceil(size), "the bitmap", "the table"));
+        return Some((text((end - lowest).div_ceil(size), "the bitmap", "the table"), true));
     }
     // behind a page of zeros, where the first descriptors have none of it
     let starts = [lowest, lowest.saturating_sub(page)];
     let more =
         starts.into_iter().filter(|start| *start > end && (start - end) % size == 0).map(|start| (start - end) / size);
+    let mut certain = false;
     let there = |more: &u64| {
         let bytes = input.view(end, (*more).min(LOOKED_AT) as usize * PageDesc::SIZE).unwrap_or_default();
         // a part of a split dump has room there for the descriptors of others
         let is_one = |desc: PageDesc| desc == PageDesc::default() || makes_sense(&desc, header, layout);
+        certain = descriptors(bytes, header).any(|desc| desc != PageDesc::default());
         !bytes.is_empty() && descriptors(bytes, header).all(is_one)
     };
-    more.min().filter(there).map(|more| text(more, "the table", "the bitmap"))
+    let more = more.min().filter(there);
+    more.map(|more| (text(more, "the table", "the bitmap"), certain))
 }

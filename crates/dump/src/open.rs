@@ -125,9 +125,13 @@ impl Dump {
     /// that memory is searched for, on all workers of the current rayon pool.
     ///
     /// # Errors
-    /// If its pages cannot be read at all; `Corrupt` if headers claim pages of which the file has next to none.
+    /// If its pages cannot be read at all; `Corrupt` if headers claim pages of which the file has next to none,
+    /// or if pages have the bytes of others.
     pub fn into_image(self, watch: &dyn Watch) -> Result<Image> {
         claims::check(self.source())?;
+        if let Some(damage) = self.damage().filter(|_| self.container.mixes_pages_up()) {
+            return Err(damage.clone().hint("gdump repair saves what is certain of it"));
+        }
         Image::new(self, watch)
     }
 
