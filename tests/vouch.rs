@@ -181,3 +181,32 @@ fn checksums_name_damaged_pages() {
     gdump_ok(&["check", text(&out)]);
     assert!(crate::support::gdump_refuses(&["-F", "--checksum", vmcore]).contains("--checksum"));
 }
+
+/// What `check` finds wrong in what says where pages are is no whole dump's, and what comes of it is none either.
+#[test]
+fn contradictions_reach_what_comes_of_a_dump() {
+    let dir = scratch();
+    let (path, _) = zlib_dump(dir.path());
+    let whole = std::fs::read(&path).unwrap();
+    let (_, table) = areas(&whole);
+    let u64_at = |at: usize| u64::from_le_bytes(whole[at..at + 8].try_into().unwrap());
+    // the first descriptor whose data are its own
+    let stored = (0..).map(|i| table + 24 * i).find(|at| whole[at + 12] == 1).unwrap();
+    let (bad, out) = (dir.path().join("bad"), dir.path().join("out"));
+    for (at, byte, says) in [
+        (432, whole[432] - 2, "the 2nd bitmap has no page"), // sub_hdr_size
+        (stored, (u64_at(stored) + 1) as u8, "pages share data"), // an offset
+    ] {
+        let mut bytes = whole.clone();
+        bytes[at] = byte;
+        std::fs::write(&bad, bytes).unwrap();
+        assert_eq!(gdump(&["check", text(&bad)]).status.code(), Some(1), "{says}");
+        for args in [["-f", "-d0"], ["-f", "-E"], ["-f", "-c"]] {
+            let run = gdump(&[&args[..], &[text(&bad), text(&out)]].concat());
+            let stderr = String::from_utf8(run.stderr).unwrap();
+            assert!(run.status.code() == Some(1) && stderr.contains(says), "{says}: {stderr}");
+            assert_eq!(gdump(&["check", text(&out)]).status.code(), Some(1), "{says}");
+        }
+        assert_eq!(gdump(&["diff", text(&bad), text(&bad)]).status.code(), Some(1), "{says}");
+    }
+}

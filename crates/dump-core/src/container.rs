@@ -50,7 +50,12 @@ pub trait Container: PageSource {
         &[]
     }
 
-    /// The same after a look at all that headers speak of, which may take reading.
+    /// Whether any of that leaves in doubt which pages there are, or what they hold.
+    fn doubts_pages(&self) -> bool {
+        false
+    }
+
+    /// What is wrong after a look at all that headers speak of, which may take reading.
     fn check_headers(&self) -> Vec<Error> {
         self.header_faults().to_vec()
     }
@@ -59,7 +64,8 @@ pub trait Container: PageSource {
     ///
     /// # Errors
     /// If it must be read for that, and cannot be.
-    fn survey(&self) -> Result<Survey> {
+    fn survey(&self, depth: Depth) -> Result<Survey> {
+        let _ = depth;
         Ok(Survey::default())
     }
 
@@ -83,6 +89,15 @@ pub trait Container: PageSource {
     /// The same memory as pages of `size`, for containers that do not state what their pages are; others stay as they
     /// are.
     fn set_page_size(&mut self, size: PageSize);
+}
+
+/// How far a survey goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// What says where pages are.
+    Index,
+    /// The rest of the file too, what is behind the last page: on a device, all of the device.
+    File,
 }
 
 /// What a look at a container as a whole shows.

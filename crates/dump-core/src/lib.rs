@@ -43,7 +43,7 @@ pub use addr::{PageSize, Pfn, PfnRange, PhysAddr, VirtAddr};
 pub use bitmap::{PageBitmap, PageSet, PageWindow, Runs, WindowMut};
 pub use bytes::{Buffer, ByteReader, ReadAt, WriteAt};
 pub use codec::{CodecId, CodecSet};
-pub use container::{Container, Description, PageChecker, Survey, Vouched};
+pub use container::{Container, Depth, Description, PageChecker, Survey, Vouched};
 pub use damage::{Damage, Fault};
 pub use error::{Error, ErrorKind, Result};
 pub use extent_pages::{ExtentMemory, ExtentPages, ExtentReader, PlainMemory};

@@ -141,6 +141,10 @@ impl<R: ReadAt> Container for ElfCore<R> {
         &self.faults
     }
 
+    fn doubts_pages(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     fn check_headers(&self) -> Vec<Error> {
         let mut faults = self.faults.clone();
         if !self.conflicting {

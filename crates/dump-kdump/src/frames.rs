@@ -8,9 +8,11 @@
 //! Sources: makedumpfile makedumpfile.h `ARCH_PFN_OFFSET`, arch/arm.c `get_phys_base_arm` (the lowest PT_LOAD); crash
 //! diskdump.c `paddr_to_pfn`; QEMU dump.c.
 
+use std::ops::Range;
+
 use dump_core::{
-    Absence, Claim, CodecSet, Container, Content, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker,
-    PageReader, PageSet, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Push, ReadAt, Result, Span,
+    Absence, Claim, CodecSet, Container, Content, Depth, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker,
+    PageReader, PageSet, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Push, ReadAt, Result, Span, Survey,
 };
 
 use crate::source::KdumpFile;
@@ -148,8 +150,21 @@ impl<C: Container> Container for Renumbered<C> {
         self.inner.header_faults()
     }
 
+    fn doubts_pages(&self) -> bool {
+        self.inner.doubts_pages()
+    }
+
     fn check_headers(&self) -> Vec<Error> {
         self.inner.check_headers()
+    }
+
+    fn survey(&self, depth: Depth) -> Result<Survey> {
+        self.inner.survey(depth)
+    }
+
+    fn pages_in(&self, bytes: Range<u64>) -> Result<Vec<PfnRange>> {
+        let pages = self.inner.pages_in(bytes)?;
+        Ok(pages.into_iter().map(|run| outer(run, self.by)).collect())
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

@@ -38,6 +38,8 @@ pub(crate) struct Head {
     pub(crate) table: Table,
     /// What is wrong with the headers although the file can be read.
     pub(crate) faults: Vec<Error>,
+    /// Whether any of that is where the dump's parts are, so that it is in doubt which pages there are.
+    pub(crate) doubts_pages: bool,
     /// Where the 1st bitmap is; the 2nd's place in files that have but one.
     pub(crate) ram_at: u64,
     /// Where the 2nd bitmap is.
@@ -70,19 +72,40 @@ impl Head {
             return Err(Error::truncated("the area of the bitmaps", layout.descriptors(), file_len));
         }
         let part = part_of(&header)?;
-        let mut faults = header_faults::all(&header, &layout, file);
+        let mut faults = header_faults::labels(&header, file);
         let meta = meta(file, file_len, &header, &mut faults)?;
         let held = Ranked::read(file.reader().as_mut(), held_at, end)?;
         let base = held.rank(part.start);
         let (all, here) = (held.rank(end), held.rank(part.end) - base);
         let table = Table::read(file.reader().as_mut(), &header, &layout, all, here);
         let table = table.ok_or_else(|| Error::corrupt(format!("{all} pages, too many for any file")))?;
+        let labels = faults.len();
+        faults.extend(header_faults::places(&header, &layout, file));
         if part.is_empty() && table.end + (header.page_size.bytes() as u64) < file_len {
             let text = format!("a part of no pages (start_pfn and end_pfn are {}), but there are data", part.start);
             faults.push(Error::corrupt(text).within("sub header"));
         }
+        if all == 0 && table.end + (header.page_size.bytes() as u64) < file_len {
+            let text = format!("the 2nd bitmap has no page, but there are {} bytes behind it", file_len - table.end);
+            faults.push(Error::corrupt(text));
+        }
+        let doubts_pages = faults.len() > labels;
         let held = Arc::new(held);
-        Ok(Head { file_len, header, layout, meta, held, part, table, faults, ram_at, held_at, base, retable: None })
+        Ok(Head {
+            file_len,
+            header,
+            layout,
+            meta,
+            held,
+            part,
+            table,
+            faults,
+            doubts_pages,
+            ram_at,
+            held_at,
+            base,
+            retable: None,
+        })
     }
 
     /// The number of the descriptor of `pfn`, which is of this part.

@@ -11,29 +11,27 @@ use crate::layout::Layout;
 /// Bytes between notes and bitmaps that are looked at; writers leave less than 64 KiB.
 const MOST_PADDING: u64 = 256 << 10;
 
-/// All that is wrong.
-pub(crate) fn all(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Vec<Error> {
-    let main = main_header(header).into_iter().map(|what| Error::corrupt(what).within("main header"));
-    let sub = sub_header(header, file).into_iter().map(|what| Error::corrupt(what).within("sub header"));
-    let padding = padding(header, layout, file).map(|what| Error::corrupt(what).within("main header"));
-    main.chain(sub).chain(padding).collect()
+/// What is wrong with what the headers call the dump.
+pub(crate) fn labels(header: &Header, file: &dyn ReadAt) -> Vec<Error> {
+    within("main header", main_labels(header)).chain(within("sub header", sub_labels(header, file))).collect()
 }
 
-fn main_header(header: &Header) -> Vec<String> {
-    let (main, sub) = (&header.main, &header.sub);
+/// What is wrong with where they have it: which pages there are is in doubt then.
+pub(crate) fn places(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Vec<Error> {
+    let main = main_places(header).into_iter().chain(padding(header, layout, file));
+    within("main header", main).chain(within("sub header", part_place(header))).collect()
+}
+
+fn within(which: &str, wrong: impl IntoIterator<Item = String>) -> impl Iterator<Item = Error> {
+    wrong.into_iter().map(move |what| Error::corrupt(what).within(which))
+}
+
+fn main_labels(header: &Header) -> Vec<String> {
+    let main = &header.main;
     let mut wrong = Vec::new();
     let unknown = main.status & !known_status();
     if unknown != 0 {
         wrong.push(format!("status has unknown bits {unknown:#x}"));
-    }
-    if u64::from(main.max_mapnr) != sub.max_mapnr.min(u64::from(u32::MAX)) {
-        wrong.push(format!("max_mapnr is {:#x}, but max_mapnr_64 {:#x}", main.max_mapnr, sub.max_mapnr));
-    }
-    // one bitmap in old files, two since
-    let needed = sub.max_mapnr.div_ceil(8).div_ceil(header.page_size.bytes() as u64);
-    let blocks = u64::from(main.bitmap_blocks);
-    if ![needed, needed.saturating_mul(2)].contains(&blocks) {
-        wrong.push(format!("bitmap_blocks is {blocks}, but max_mapnr {:#x} needs {}", sub.max_mapnr, 2 * needed));
     }
     let name = main.utsname.machine();
     if let Some(named) = Machine::by_name(&name).filter(|named| *named != stated(header, *named)) {
@@ -43,12 +41,27 @@ fn main_header(header: &Header) -> Vec<String> {
     wrong
 }
 
+fn main_places(header: &Header) -> Vec<String> {
+    let (main, sub) = (&header.main, &header.sub);
+    let mut wrong = Vec::new();
+    if u64::from(main.max_mapnr) != sub.max_mapnr.min(u64::from(u32::MAX)) {
+        wrong.push(format!("max_mapnr is {:#x}, but max_mapnr_64 {:#x}", main.max_mapnr, sub.max_mapnr));
+    }
+    // one bitmap in old files, two since
+    let needed = sub.max_mapnr.div_ceil(8).div_ceil(header.page_size.bytes() as u64);
+    let blocks = u64::from(main.bitmap_blocks);
+    if ![needed, needed.saturating_mul(2)].contains(&blocks) {
+        wrong.push(format!("bitmap_blocks is {blocks}, but max_mapnr {:#x} needs {}", sub.max_mapnr, 2 * needed));
+    }
+    wrong
+}
+
 /// The named machine with the integers that the headers have.
 fn stated(header: &Header, named: Machine) -> Machine {
     Machine { order: header.abi.order, word: header.abi.word, ..named }
 }
 
-fn sub_header(header: &Header, file: &dyn ReadAt) -> Vec<String> {
+fn sub_labels(header: &Header, file: &dyn ReadAt) -> Vec<String> {
     let sub = &header.sub;
     let mut wrong = Vec::new();
     if !(0..=31).contains(&sub.dump_level) {
@@ -58,18 +71,22 @@ fn sub_header(header: &Header, file: &dyn ReadAt) -> Vec<String> {
     for (what, at) in [("vmcoreinfo", sub.vmcoreinfo), ("eraseinfo", sub.erase_info)] {
         wrong.extend(outside(at, file_len).map(|reason| format!("{what} {reason}")));
     }
+    wrong
+}
+
+fn part_place(header: &Header) -> Option<String> {
+    let sub = &header.sub;
     // cut off at the word size
     let cut = |pfn: u64| pfn & if header.abi.word.bytes() == 4 { u64::from(u32::MAX) } else { u64::MAX };
     let old = [cut(sub.start_pfn), cut(sub.end_pfn)];
-    if sub.split && sub.old_pfns != old {
-        let [start, end] = sub.old_pfns;
-        wrong.push(format!(
+    let [start, end] = sub.old_pfns;
+    (sub.split && sub.old_pfns != old).then(|| {
+        format!(
             "the part's start_pfn and end_pfn are {start:#x} and {end:#x}, but start_pfn_64 and end_pfn_64 {:#x} and \
              {:#x}",
             sub.start_pfn, sub.end_pfn
-        ));
-    }
-    wrong
+        )
+    })
 }
 
 /// Why a text cannot be at a place.

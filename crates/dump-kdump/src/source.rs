@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dump_core::{
-    Claim, Container, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource, Pfn,
-    PfnRange, ReadAt, Result, Survey,
+    Claim, Container, Depth, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource,
+    Pfn, PfnRange, ReadAt, Result, Survey,
 };
 
 use crate::codec::Codec;
@@ -133,8 +133,16 @@ impl<R: ReadAt> Container for KdumpFile<R> {
         &self.head.faults
     }
 
-    fn survey(&self) -> Result<Survey> {
-        survey::survey(&self.head, self.file.reader().as_mut())
+    fn doubts_pages(&self) -> bool {
+        self.head.doubts_pages
+    }
+
+    /// Descriptors that are not believed tell nothing.
+    fn survey(&self, depth: Depth) -> Result<Survey> {
+        match self.head.retable {
+            Some(_) => Ok(Survey::default()),
+            None => survey::survey(&self.head, self.file.reader().as_mut(), depth),
+        }
     }
 
     fn pages_in(&self, bytes: Range<u64>) -> Result<Vec<PfnRange>> {

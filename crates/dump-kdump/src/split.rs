@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use dump_core::{
-    Claim, CodecSet, Container, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker, PageReader, PageSize,
-    PageSource, Pfn, PfnRange, Push, ReadAt, Result, Survey,
+    Claim, CodecSet, Container, Depth, Description, DumpMeta, Error, Fault, PageBitmap, PageChecker, PageReader,
+    PageSize, PageSource, Pfn, PfnRange, Push, ReadAt, Result, Survey,
 };
 
 use crate::format;
@@ -124,8 +124,12 @@ impl<R: ReadAt> Container for KdumpSet<R> {
         &self.faults
     }
 
-    fn survey(&self) -> Result<Survey> {
-        self.parts.iter().try_fold(Survey::default(), |all, part| Ok(all.and(part.survey()?)))
+    fn doubts_pages(&self) -> bool {
+        self.parts.iter().any(Container::doubts_pages)
+    }
+
+    fn survey(&self, depth: Depth) -> Result<Survey> {
+        self.parts.iter().try_fold(Survey::default(), |all, part| Ok(all.and(part.survey(depth)?)))
     }
 
     fn checker(&self) -> Box<dyn PageChecker + '_> {

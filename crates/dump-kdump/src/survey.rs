@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use dump_core::{ByteReader, Error, Pfn, PfnRange, Result, Survey, Vouched, is_zero};
+use dump_core::{ByteReader, Depth, Error, Pfn, PfnRange, Result, Survey, Vouched, is_zero};
 
 use crate::areas::Areas;
 use crate::codec::CODECS;
@@ -22,7 +22,7 @@ const PER_READ: u64 = 4096;
 ///
 /// # Errors
 /// If the table cannot be read.
-pub(crate) fn survey(head: &Head, input: &mut dyn ByteReader) -> Result<Survey> {
+pub(crate) fn survey(head: &Head, input: &mut dyn ByteReader, depth: Depth) -> Result<Survey> {
     let mut seen = Seen::default();
     let there = (head.file_len.saturating_sub(head.layout.descriptors()) / PageDesc::SIZE as u64).min(head.pages());
     for first in (0..there).step_by(PER_READ as usize) {
@@ -39,7 +39,7 @@ pub(crate) fn survey(head: &Head, input: &mut dyn ByteReader) -> Result<Survey> 
         wrong.push(Error::corrupt(format!("the page at offset {at:#x} that zero pages share is not zeros")));
     }
     wrong.extend(bits_past_the_end(head, input)?);
-    wrong.extend(seen.trouble(head, input)?);
+    wrong.extend(seen.trouble(head, input, depth)?);
     Ok(Survey { wrong, vouched: seen.vouched() })
 }
 
@@ -107,7 +107,7 @@ impl Seen {
     }
 
     /// Overlaps, and bytes that belong to no page. A dump that is incomplete may have data without descriptors.
-    fn trouble(&mut self, head: &Head, input: &mut dyn ByteReader) -> Result<Vec<Error>> {
+    fn trouble(&mut self, head: &Head, input: &mut dyn ByteReader, depth: Depth) -> Result<Vec<Error>> {
         let page = head.header.page_size.bytes() as u64;
         if let SharedZero::At(at) | SharedZero::Damaged(at) = head.table.zero {
             self.areas.push(at..at.saturating_add(page));
@@ -131,7 +131,7 @@ impl Seen {
         let erased = head.header.sub.erase_info;
         let end = found.list.last().map_or(at, |last| last.end).max(at);
         let end = if erased.offset == end { erased.end().unwrap_or(end) } else { end };
-        if end < head.file_len && !is_zero_from(input, end, head.file_len)? {
+        if depth == Depth::File && end < head.file_len && !is_zero_from(input, end, head.file_len)? {
             wrong.push(nobodys(end, head.file_len));
         }
         Ok(wrong)

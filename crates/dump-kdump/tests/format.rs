@@ -57,7 +57,7 @@ fn parts_are_opened_together_and_errors_name_them() {
     for (file, why) in [
         (lone, "b: not a part of a split dump"),
         (b"\x7fELF".repeat(200), "b: not a part of a split dump"),
-        (halves[1][..5000].to_vec(), "b: the bitmaps"),
+        (halves[1][..5000].to_vec(), "b: the area of the bitmaps"),
     ] {
         let e = open(vec![part("a", halves[0].clone()), part("b", file)]).err().unwrap();
         assert!(e.to_string().starts_with(why), "{e}");

@@ -3,7 +3,7 @@
 use crate::bitmaps::bitmaps;
 use crate::claims;
 use crate::open::Dump;
-use dump_core::{Container, Fault, PageBitmap, Pfn, PfnRange, ReadAt, Result, Vouched, share_out};
+use dump_core::{Container, Depth, Fault, PageBitmap, Pfn, PfnRange, ReadAt, Result, Vouched, share_out};
 use dump_sum::Sums;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -79,7 +79,7 @@ impl Dump {
             // a line for each of them would say no more
             return Ok(Checked { damage: lines, vouched: Vec::new() });
         }
-        let survey = self.container().survey()?;
+        let survey = self.container().survey(Depth::File)?;
         lines.extend(survey.wrong.iter().map(|wrong| wrong.to_string()));
         let (ram, held) = bitmaps(self.source())?;
         let strays: u64 = held.runs(held.span()).map(|run| run.len() - ram.count(run)).sum();

@@ -17,10 +17,10 @@ pub struct Image {
     meta: DumpMeta,
     info: Option<Vmcoreinfo>,
     found_at: Option<Pfn>,
-    passed_over: Vec<Error>,
+    remarks: Vec<Error>,
     doubt: Option<Error>,
     damage: Option<Error>,
-    header_faults: Vec<Error>,
+    doubts: Vec<Error>,
     codec: Option<CodecId>,
     part: Option<PfnRange>,
     name: String,
@@ -29,9 +29,11 @@ pub struct Image {
 impl Image {
     pub(crate) fn new(dump: Dump, watch: &dyn Watch) -> Result<Image> {
         let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
-        let header_faults = dump.header_faults().to_vec();
+        let doubts = dump.doubts();
+        let labels = if dump.container().doubts_pages() { Vec::new() } else { dump.header_faults().to_vec() };
         let mut container = dump.into_container();
         let Identity { chosen, passed_over, doubt } = Identity::of(&container, watch)?;
+        let remarks = passed_over.into_iter().chain(labels).collect();
         let info = chosen.as_ref().map(|chosen| Vmcoreinfo::parse(&chosen.text));
         set_page_size(container.as_mut(), info.as_ref());
         let source: Box<dyn PageSource> = Box::new(container);
@@ -52,9 +54,8 @@ impl Image {
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let (codec, part) = (description.codec, description.part);
         // what comes of it must say so, for nobody will see it otherwise; a part lacks the pages of the others
-        meta.incomplete |= damage.is_some() || part.is_some();
-        let mut image =
-            Image { source, meta, info, found_at, passed_over, doubt, damage, header_faults, codec, part, name };
+        meta.incomplete |= damage.is_some() || !doubts.is_empty() || part.is_some();
+        let mut image = Image { source, meta, info, found_at, remarks, doubt, damage, doubts, codec, part, name };
         image.complete();
         Ok(image)
     }
@@ -79,10 +80,11 @@ impl Image {
         self.found_at
     }
 
-    /// Notes VMCOREINFO that are not believed, because memory holds something else where they have their kernel: a line
-    /// each.
-    pub fn passed_over(&self) -> &[Error] {
-        &self.passed_over
+    /// What takes nothing from its pages, a line each: notes VMCOREINFO that are not believed, because memory holds
+    /// something else where they have their kernel; what headers call the dump and cannot be so; names of the kernel that
+    /// cannot be read.
+    pub fn remarks(&self) -> &[Error] {
+        &self.remarks
     }
 
     /// Why no kernel is believed to be the one that ran although there are signs of one: two that nothing decides
@@ -96,9 +98,14 @@ impl Image {
         self.damage.as_ref()
     }
 
-    /// What is wrong with its headers although it can be read.
-    pub fn header_faults(&self) -> &[Error] {
-        &self.header_faults
+    /// Contradictions that leave in doubt which pages there are, or what they hold.
+    pub fn doubts(&self) -> &[Error] {
+        &self.doubts
+    }
+
+    /// Whether all that is known of its container speaks for it: no damage, no contradiction, no part of it missing.
+    pub fn is_sound(&self) -> bool {
+        self.damage.is_none() && self.doubts.is_empty() && self.part.is_none()
     }
 
     /// How the container's pages are compressed, if they are.
@@ -169,7 +176,7 @@ impl Image {
         let read = self.kernel().and_then(|kernel| kernel.utsname(&self.memory()));
         let unreadable = read.as_ref().err().filter(|e| e.kind() == ErrorKind::Io);
         // what is written says the release that vmcoreinfo has, and lacks the version
-        self.header_faults.extend(unreadable.map(|e| e.clone().within("the kernel's names cannot be read")));
+        self.remarks.extend(unreadable.map(|e| e.clone().within("the kernel's names cannot be read")));
         let read = read.ok().filter(|uts| info.release().is_some_and(|release| uts.release() == release));
         if read.is_some() {
             self.meta.utsname = read;

@@ -6,7 +6,8 @@ use crate::image::Image;
 use crate::layers::{self, Layers};
 use crate::salvage::{self, SharedBytes};
 use dump_core::{
-    Container, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result, Watch,
+    Container, Depth, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result,
+    Watch,
 };
 use dump_kernel::Vmcoreinfo;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,13 @@ impl Dump {
     /// What is wrong with its headers although it can be read, as far as that was noticed when it was opened.
     pub fn header_faults(&self) -> &[Error] {
         self.container.header_faults()
+    }
+
+    /// Contradictions that leave in doubt which pages there are, or what they hold, after a look at all that says so.
+    pub fn doubts(&self) -> Vec<Error> {
+        let headers = if self.container.doubts_pages() { self.header_faults() } else { &[] };
+        let found = self.container.survey(Depth::Index).map_or_else(|e| vec![e], |survey| survey.wrong);
+        headers.iter().cloned().chain(found).collect()
     }
 
     /// What the container states about the machine.

@@ -39,6 +39,16 @@ pub fn run(plan: &Plan) -> Result<Exit> {
     })
 }
 
+/// Warns of what was found wrong or odd in the dump as it was opened.
+fn say_what_is_odd(plan: &Plan, image: &Image) {
+    let damage = image.damage().map(|damage| format!("{damage}; what comes of it is incomplete"));
+    let said = |errors: &[Error]| errors.iter().map(Error::to_string).collect::<Vec<_>>();
+    let all = said(image.remarks()).into_iter().chain(damage).chain(said(image.doubts()));
+    for text in all {
+        plan.messages.warning(&format!("{}: {text}", image.name()));
+    }
+}
+
 fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interrupt) -> Result<Exit> {
     if let Some(pages) = image.part() {
         let text = format!("one part of a split dump, with page frames {pages}; the others were not given");
@@ -47,20 +57,11 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
         }
         plan.messages.warning(&format!("{}: {text}", image.name()));
     }
-    for note in image.passed_over() {
-        plan.messages.warning(&format!("{}: {note}", image.name()));
-    }
     let view = view(plan, image).map_err(|e| match image.damage() {
         Some(damage) => e.within(damage).within(image.name()),
         None => e.within(image.name()),
     })?;
-    if let Some(damage) = image.damage() {
-        let text = format!("{}: {damage}; what comes of it is incomplete", image.name());
-        plan.messages.warning(&text);
-    }
-    for fault in image.header_faults() {
-        plan.messages.warning(&format!("{}: {fault}", image.name()));
-    }
+    say_what_is_odd(plan, image);
     print_debug(plan.messages, view.as_ref(), image);
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
     let mut levels = plan.levels.iter().peekable();
@@ -183,9 +184,7 @@ impl Attempt<'_> {
 
     /// Whether the output is all that there was to be had, or says itself that the source was incomplete.
     fn is_whole(&self, outcome: &Outcome) -> bool {
-        let source = self.image.damage().is_none()
-            && self.image.part().is_none()
-            && (!self.image.meta().incomplete || self.can_flag());
+        let source = self.image.is_sound() && (!self.image.meta().incomplete || self.can_flag());
         outcome.is_complete() && source
     }
 

@@ -16,7 +16,10 @@ pub fn run(plan: &DiffPlan) -> Result<Exit> {
     let found = super::on_threads(plan.threads, || dump::compare(left.source(), right.source()))?;
     let damage: Vec<String> = [&left, &right]
         .iter()
-        .filter_map(|dump| dump.damage().map(|damage| format!("{}: {damage}\n", dump.name())))
+        .flat_map(|dump| {
+            let wrong = dump.damage().cloned().into_iter().chain(dump.doubts());
+            wrong.map(|wrong| format!("{}: {wrong}\n", dump.name()))
+        })
         .collect();
     let same = found.is_same(plan.strict) && damage.is_empty();
     let counts = counts(&found, left.name(), right.name());
