@@ -1,5 +1,5 @@
-//! What is printed, and where: makedumpfile's message levels. All that is printed comes through here, so that nothing
-//! that a dump says of itself is obeyed by a terminal.
+//! What is printed, and where: makedumpfile's message levels, and its words where it is called by that name. All that
+//! is printed comes through here, so that nothing that a dump says of itself is obeyed by a terminal.
 
 use crate::escape::{escaped, escaped_line};
 use crate::exit::Exit;
@@ -29,10 +29,31 @@ impl Default for MessageLevel {
     }
 }
 
+/// Whose words are used where callers read them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voice {
+    /// Ours.
+    #[default]
+    Gdump,
+    /// makedumpfile's.
+    Makedumpfile,
+}
+
+impl Voice {
+    /// The name that messages begin with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Voice::Gdump => "gdump",
+            Voice::Makedumpfile => "makedumpfile",
+        }
+    }
+}
+
 /// Prints the messages of a message level.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Messages {
     level: MessageLevel,
+    voice: Voice,
     /// Whether stdout carries a dump, so that every message goes to stderr.
     dump_on_stdout: bool,
 }
@@ -40,7 +61,17 @@ pub struct Messages {
 impl Messages {
     /// Messages of `level` to stdout and stderr, or all to stderr if there is a dump on stdout.
     pub fn new(level: MessageLevel, dump_on_stdout: bool) -> Messages {
-        Messages { level, dump_on_stdout }
+        Messages { level, dump_on_stdout, voice: Voice::default() }
+    }
+
+    /// The same in the words of `voice`.
+    pub fn with(self, voice: Voice) -> Messages {
+        Messages { voice, ..self }
+    }
+
+    /// Whose words are used.
+    pub fn voice(self) -> Voice {
+        self.voice
     }
 
     /// Whether a kind is printed.
@@ -50,17 +81,25 @@ impl Messages {
 
     /// Prints an error.
     pub fn error(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("gdump: {}\n", escaped_line(text)));
+        self.stderr(MessageLevel::ERROR, &format!("{}: {}\n", self.voice.name(), escaped_line(text)));
     }
 
     /// Prints what deserves attention although the work goes on.
     pub fn warning(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("gdump: warning: {}\n", escaped_line(text)));
+        self.stderr(MessageLevel::ERROR, &format!("{}: warning: {}\n", self.voice.name(), escaped_line(text)));
     }
 
     /// Prints what was done.
     pub fn common(self, text: &str) {
         self.stdout(MessageLevel::COMMON, text);
+    }
+
+    /// Prints a line that callers of makedumpfile look for, set off as it does.
+    pub fn outcome(self, text: &str) {
+        match self.voice {
+            Voice::Gdump => self.common(&format!("{text}\n")),
+            Voice::Makedumpfile => self.common(&format!("\n{text}\n")),
+        }
     }
 
     /// Prints vmcoreinfo and what follows from it.

@@ -1,8 +1,8 @@
 //! What the command line asks for, checked as a whole.
 
 use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
-use crate::messages::Messages;
-use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr};
+use crate::messages::{Messages, Voice};
+use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr, VirtAddr};
 use std::path::PathBuf;
 
 /// What is to be done.
@@ -78,6 +78,10 @@ pub struct Conversion {
     pub unsynced: bool,
     /// Whether nothing is written.
     pub dry_run: bool,
+    /// Bytes to write to each output at most.
+    pub limit: Option<u64>,
+    /// The kernel virtual address to translate first.
+    pub vtop: Option<VirtAddr>,
     /// Whether checksums are written beside the outputs.
     pub checksum: bool,
     /// Whether a class of pages that cannot be identified is an error.
@@ -88,6 +92,8 @@ pub struct Conversion {
     pub max_memory: Option<u64>,
     /// Bitmap to hold at most (bytes).
     pub bitmap_bytes: Option<u64>,
+    /// What is to be said of the options.
+    pub remarks: Vec<String>,
     /// Which messages are printed, and where.
     pub messages: Messages,
 }
@@ -185,9 +191,12 @@ impl Plan {
     ///
     /// # Errors
     /// One line, if they contradict each other or file names are missing.
-    pub fn new(args: &ConvertArgs) -> Result<Plan, String> {
+    pub fn new(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         check_modes(args)?;
-        if args.rearrange { rearrangement(args).map(Plan::Rearrange) } else { conversion(args) }
+        if let Some(reason) = args.refused.reason() {
+            return Err(reason.to_owned());
+        }
+        if args.rearrange { rearrangement(args, voice).map(Plan::Rearrange) } else { conversion(args, voice) }
     }
 
     /// Which messages are printed, and where.
@@ -219,7 +228,7 @@ impl From<InfoArgs> for InfoPlan {
 
 impl From<CheckArgs> for CheckPlan {
     fn from(args: CheckArgs) -> CheckPlan {
-        let threads = threads(args.num_threads, Messages::default());
+        let threads = threads_of_verb(args.num_threads);
         let inputs = Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked);
         CheckPlan { inputs, json: args.json, threads }
     }
@@ -228,14 +237,14 @@ impl From<CheckArgs> for CheckPlan {
 impl From<DiffArgs> for DiffPlan {
     fn from(args: DiffArgs) -> DiffPlan {
         let inputs = |path| Inputs::to_look_at(vec![path], args.raw_base, args.max_unpacked);
-        let threads = threads(args.num_threads, Messages::default());
+        let threads = threads_of_verb(args.num_threads);
         DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
     }
 }
 
 impl From<RepairArgs> for RepairPlan {
     fn from(args: RepairArgs) -> RepairPlan {
-        let threads = threads(args.num_threads, Messages::default());
+        let threads = threads_of_verb(args.num_threads);
         let inputs = Inputs { paths: args.inputs, raw_base: None, mapped: false, max_unpacked: args.max_unpacked };
         RepairPlan { inputs, output: args.output, force: args.force, threads }
     }
@@ -281,9 +290,11 @@ fn check_modes(args: &ConvertArgs) -> Result<(), String> {
     }
 }
 
-fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
+fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
     let (inputs, outputs) = files(args)?;
-    let messages = Messages::new(args.messages(), args.flattened);
+    let messages = Messages::new(args.messages(), args.flattened).with(voice);
+    let (threads, lowered) = threads(args.num_threads);
+    let effectless = args.refused.without_effect().map(|name| format!("{name}: no effect on a dump without Xen"));
     let conversion = Conversion {
         inputs: Inputs {
             paths: inputs,
@@ -302,9 +313,12 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
         atomic: args.atomic,
         unsynced: args.no_sync,
         dry_run: args.dry_run,
+        limit: args.limit,
+        vtop: args.vtop,
         checksum: args.checksum,
         strict: args.strict,
-        threads: threads(args.num_threads, messages),
+        threads,
+        remarks: effectless.chain(lowered).collect(),
         max_memory: args.max_memory,
         bitmap_bytes: args.cyclic_buffer,
         messages,
@@ -334,7 +348,7 @@ fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
     }
 }
 
-fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
+fn rearrangement(args: &ConvertArgs, voice: Voice) -> Result<Rearrangement, String> {
     let (input, output) = match args.files.as_slice() {
         [output] => (None, output),
         [input, output] => (Some(input.clone()), output),
@@ -345,7 +359,7 @@ fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
         return Err(format!("-R changes no page of a dump and cannot be combined with {others}"));
     }
     let input = input.filter(|path| path.as_os_str() != STDIO);
-    let messages = Messages::new(args.messages(), false);
+    let messages = Messages::new(args.messages(), false).with(voice);
     let (force, atomic, unsynced) = (args.force, args.atomic, args.no_sync);
     Ok(Rearrangement { input, output: output.clone(), force, atomic, unsynced, messages })
 }
@@ -371,13 +385,20 @@ fn compression(args: &ConvertArgs) -> Compression {
     }
 }
 
-/// Worker threads: as asked for, or as many as there are CPUs that this process may use.
-fn threads(asked: Option<Threads>, messages: Messages) -> usize {
+/// Worker threads: as asked for, or as many as there are CPUs that this process may use; and that they are fewer than
+/// asked for, if they are.
+fn threads(asked: Option<Threads>) -> (usize, Option<String>) {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = asked.map_or(cpus, |asked| asked.on(cpus));
-    if let Some(asked) = asked.filter(|asked| asked.exceed(threads)) {
-        messages.warning(&format!("--num-threads {asked}: too many for {cpus} CPUs, using {threads}"));
-    }
+    let exceeding = asked.filter(|asked| asked.exceed(threads));
+    let lowered = |asked| format!("--num-threads {asked}: too many for {cpus} CPUs, using {threads}");
+    (threads, exceeding.map(lowered))
+}
+
+/// The same for a verb, said at once.
+fn threads_of_verb(asked: Option<Threads>) -> usize {
+    let (threads, lowered) = threads(asked);
+    lowered.iter().for_each(|text| Messages::default().warning(text));
     threads
 }
 
@@ -392,7 +413,7 @@ mod tests {
 
     fn plan(line: &str) -> Result<Plan, String> {
         match parse(format!("gdump {line}").split(' ').map(std::ffi::OsString::from))? {
-            Parsed::Convert { args, .. } => Plan::new(&args),
+            Parsed::Convert { args, .. } => Plan::new(&args, Voice::Gdump),
             Parsed::Verb { verb, .. } => Ok(Plan::from(verb)),
             _ => Err("help".to_owned()),
         }

@@ -160,7 +160,12 @@ impl Targets {
     pub fn names(&self, whole: bool) -> String {
         match self {
             Targets::Files(_) => {
-                self.paths(whole).iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+                let names: Vec<String> = self.paths(whole).iter().map(|path| path.display().to_string()).collect();
+                match names.as_slice() {
+                    // as makedumpfile has it
+                    [others @ .., last] if !others.is_empty() => format!("{}, and {last}", others.join(", ")),
+                    _ => names.join(""),
+                }
             }
             Targets::Stream(..) => "STDOUT".to_owned(),
             Targets::Null(_) => "nowhere".to_owned(),

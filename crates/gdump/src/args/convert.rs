@@ -4,12 +4,13 @@ use super::codec::{self, Codec};
 use super::format;
 use super::levels::DumpLevels;
 use super::message_level::message_level;
-use super::number::address;
+use super::number::{address, virtual_address};
 use super::pfn_range::pfn_range;
+use super::refused::RefusedArgs;
 use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
-use dump::{Format, PfnRange, PhysAddr};
+use dump::{Format, PfnRange, PhysAddr, VirtAddr};
 use std::path::PathBuf;
 
 /// Options of everything but the verbs; makedumpfile's, where it has them.
@@ -180,9 +181,30 @@ pub struct ConvertArgs {
     /// Without this option they are kept, and a warning names the class and what is missing.
     #[arg(long)]
     pub strict: bool,
+    /// Print the physical address of kernel virtual address ADDR, then write the dump
+    #[arg(long, value_name = "ADDR", value_parser = virtual_address)]
+    pub vtop: Option<VirtAddr>,
+    /// Write at most SIZE bytes (64M, 1G) to each DUMPFILE
+    ///
+    /// What does not fit is a full disk: the next LEVEL is tried, or the dump ends, flagged incomplete.
+    #[arg(short = 'L', value_name = "SIZE", value_parser = size::limit)]
+    pub limit: Option<u64>,
+    /// Only check the options, print what is wrong with them, and exit
+    #[arg(long)]
+    pub check_params: bool,
+    /// Put temporary files into DIR [default: TMPDIR, or /tmp]
+    ///
+    /// gdump needs none but for a compressed VMCORE or a pipe. If there is no such directory, the default is used.
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)
+    #[arg(short = 'b', hide_short_help = true, value_name = "ORDER", allow_negative_numbers = true)]
+    pub buffer_order: Option<i128>,
     /// Print the version and the codecs
     #[arg(short = 'v')]
     pub version: bool,
+    #[command(flatten)]
+    pub refused: RefusedArgs,
     /// VMCORE and DUMPFILE, or what the mode takes.
     #[arg(value_name = "FILES", hide = true)]
     pub files: Vec<PathBuf>,

@@ -29,9 +29,19 @@ pub fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A size of a file: bytes above 0, as for [`memory`], or with P or E after it.
+///
+/// # Errors
+/// One line, for the value of an option.
+pub fn limit(text: &str) -> Result<u64, String> {
+    let (digits, shift) = suffix(text);
+    let bytes = number(digits).and_then(|n| n.checked_mul(1 << shift)).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| "expected a size such as 64M (K, M, G, T, P or E)".to_owned())
+}
+
 /// What is before the suffix, and the suffix as a power of 2.
 fn suffix(text: &str) -> (&str, u32) {
-    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40), ('P', 50), ('E', 60)];
     let unit = |(letter, shift): &(char, u32)| {
         text.strip_suffix([*letter, letter.to_ascii_lowercase()]).map(|digits| (digits, *shift))
     };
@@ -58,6 +68,16 @@ mod tests {
         }
         for bad in ["", "M", "64", "64X", "-1M", "64MB", "99999999999T", "1 G", "1023K"] {
             assert!(memory(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_of_files() {
+        for (text, bytes) in [("2M", 2 << 20), ("1", 1), ("1e", 1 << 60), ("0x10K", 16384)] {
+            assert_eq!(limit(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "0", "0K", "-1", "M", "1MB", "16E"] {
+            assert!(limit(bad).is_err(), "{bad}");
         }
     }
 

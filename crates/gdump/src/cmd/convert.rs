@@ -3,14 +3,15 @@
 use crate::checksum;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::messages::{MessageLevel, Messages};
+use crate::limited::{self, Limited};
+use crate::messages::{MessageLevel, Messages, Voice};
 use crate::plan::Conversion as Plan;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::target::{self, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, Result, SourceMemory, Summed, Unidentified, WriteAt,
+    Outcome, PageSize, PhysAddr, Result, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -24,6 +25,7 @@ pub fn run(plan: &Plan) -> Result<Exit> {
         let inputs = target::identities(&plan.inputs.paths);
         beside.into_iter().try_for_each(|path| target::check_path(&path, &inputs, plan.force))?;
     }
+    plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
     let interrupt = Interrupt::listen();
     let budget = Budget::new(plan.max_memory);
     if budget.bytes() < Budget::least() {
@@ -63,6 +65,10 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     })?;
     say_what_is_odd(plan, image);
     print_debug(plan.messages, view.as_ref(), image);
+    if let Some(address) = plan.vtop {
+        let translated = image.translate(address).map_err(|e| e.within(image.name()))?;
+        plan.messages.common(&vtop(address, translated));
+    }
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
     let mut levels = plan.levels.iter().peekable();
     let mut targets = None;
@@ -137,6 +143,9 @@ impl Attempt<'_> {
         };
         targets.begin()?;
         let outputs = targets.outputs();
+        let limit = self.plan.limit.unwrap_or(u64::MAX);
+        let limited: Vec<Limited<'_>> = outputs.iter().map(|output| Limited::new(*output, limit)).collect();
+        let outputs: Vec<&dyn WriteAt> = limited.iter().map(|output| output as &dyn WriteAt).collect();
         let summed: Vec<Summed<'_>> =
             if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
@@ -147,7 +156,7 @@ impl Attempt<'_> {
         };
         let no_space = converted.outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace);
         if let (Some(e), Some(_)) = (no_space, retry) {
-            self.plan.messages.error(&format!("{}: {e}", targets.names(false)));
+            self.stopped(&targets.names(false), e);
             return Ok(self.retry(retry));
         }
         let whole = self.is_whole(&converted.outcome);
@@ -213,6 +222,16 @@ impl Attempt<'_> {
         }
     }
 
+    /// Says what ended an output before it was whole, where callers look for it.
+    fn stopped(&self, output: &str, e: &Error) {
+        let text = format!("{output}: {e}");
+        let at_limit = self.plan.limit.is_some_and(|limit| text.contains(&limited::reached(limit)));
+        match self.plan.messages.voice() {
+            Voice::Makedumpfile if at_limit => self.plan.messages.common(&format!("\n{text}\n")),
+            _ => self.plan.messages.error(&text),
+        }
+    }
+
     /// Not even the headers were written: tries the next level, where there is one and room is what was missing.
     fn nothing_written(&self, e: Error, retry: Option<&DumpLevel>, targets: &Targets) -> Result<Next> {
         let e = e.within(targets.names(false));
@@ -264,7 +283,7 @@ impl Attempt<'_> {
         let complete = whole && unfinished.is_none();
         let (input, output) = (self.image.name(), targets.names(complete));
         if let Some(e) = &outcome.stopped {
-            messages.error(&format!("{output}: {e}"));
+            self.stopped(&output, e);
         }
         if outcome.counts.unreadable != 0 {
             messages.error(&format!("{input}: {} pages cannot be read", outcome.counts.unreadable));
@@ -277,7 +296,9 @@ impl Attempt<'_> {
             messages.error(&format!("{input}: what is not there: {}", losses.first_few()));
         }
         messages.report(&report.stats());
-        messages.common(&report.table());
+        if messages.voice() == Voice::Gdump {
+            messages.common(&report.table());
+        }
         // what stopped it before that is said already
         match unfinished.filter(|_| outcome.stopped.is_none()) {
             Some(e) if self.plan.to_stdout() => messages.error(&format!("{output}: incomplete, it has no end: {e}")),
@@ -298,10 +319,16 @@ impl Attempt<'_> {
         }
         if !self.plan.dry_run && complete {
             let plural = if self.plan.outputs.len() > 1 { "dumpfiles are" } else { "dumpfile is" };
-            messages.common(&format!("The {plural} saved to {output}.\n"));
+            messages.outcome(&format!("The {plural} saved to {output}."));
         }
         if complete { Exit::Completed } else { Exit::Failed }
     }
+}
+
+/// A translated address, as makedumpfile prints it.
+fn vtop(address: VirtAddr, translated: PhysAddr) -> String {
+    let at = format!("Translating virtual address {:x} to physical address.", address.0);
+    format!("{at}\nVIRTUAL           PHYSICAL\n{:16x}  {:x}\n\n", address.0, translated.0)
 }
 
 /// Prints what is known about the kernel, in the form of makedumpfile's debug messages where scripts read those.

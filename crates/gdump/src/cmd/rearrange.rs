@@ -43,7 +43,7 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
                 plan.messages.error(&e.to_string());
                 return Ok(give_up(plan, &opened.file));
             }
-            plan.messages.common(&format!("The dumpfile is saved to {}.\n", plan.output.display()));
+            plan.messages.outcome(&format!("The dumpfile is saved to {}.", plan.output.display()));
             Ok(Exit::Completed)
         }
     }
