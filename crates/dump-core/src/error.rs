@@ -115,8 +115,15 @@ impl From<io::Error> for Error {
             io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
             _ => ErrorKind::Io,
         };
-        Error::new(kind, e.to_string())
+        Error::new(kind, system_text(&e))
     }
+}
+
+/// What the operating system says of a failure, without the number that [`io::Error`] adds to it.
+pub fn system_text(e: &io::Error) -> String {
+    let text = e.to_string();
+    let number = e.raw_os_error().map(|number| format!(" (os error {number})"));
+    number.and_then(|number| text.strip_suffix(&number).map(str::to_owned)).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -136,6 +143,6 @@ mod tests {
     #[test]
     fn a_full_device_is_no_space() {
         let e = Error::from(io::Error::from_raw_os_error(28));
-        assert_eq!(e.kind(), ErrorKind::NoSpace);
+        assert_eq!((e.kind(), e.to_string().as_str()), (ErrorKind::NoSpace, "No space left on device"));
     }
 }

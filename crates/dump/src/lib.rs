@@ -127,6 +127,7 @@ pub use incomplete::{EarlyFlag, flag_incomplete};
 pub use losses::Losses;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
+pub use spool::directory as unpack_directory;
 pub use unpack::unpacked;
 pub use view::KernelView;
 

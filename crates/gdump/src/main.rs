@@ -1,7 +1,7 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
 //! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside:
-//! `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the
+//! `target` and `stdout` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the
 //! rights that a run keeps. All knowledge of formats and kernels is in the library `dump`; terminals, paths and exit
 //! statuses are here.
 
@@ -19,6 +19,7 @@ mod plan;
 mod progress;
 mod report;
 mod sandbox;
+mod stdout;
 mod target;
 
 use args::Parsed;
@@ -42,6 +43,9 @@ fn main() -> ExitCode {
 }
 
 fn run(plan: &Plan, sandboxed: bool) -> Exit {
+    if let Err(e) = stdout::check(plan) {
+        return fail(plan.messages(), &e.to_string());
+    }
     let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
         Plan::Convert(plan) => cmd::convert::run(plan),
