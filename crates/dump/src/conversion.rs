@@ -13,7 +13,8 @@ use crate::open::Dump;
 use crate::ram::Ram;
 use crate::view::KernelView;
 use dump_core::{
-    Abilities, CodecId, DumpMeta, DumpWriter, Error, ErrorKind, Format, PageSet, PfnRange, Result, Watch, WriteAt, WriteOptions,
+    Abilities, CodecId, DumpMeta, DumpWriter, Error, ErrorKind, Format, PageSet, PfnRange, Result, Watch, WriteAt,
+    WriteOptions,
 };
 use dump_filter::DumpLevel;
 use dump_kernel::SourceMemory;
@@ -206,8 +207,8 @@ fn parts(
 ) -> Result<Vec<PfnRange>> {
     if let Some(range) = options.part {
         if range.start >= meta.end_pfn {
-            let end = meta.end_pfn;
-            let text = format!("no page frame is in {range}: memory ends at page frame {end}, expected a start below it");
+            let (start, end) = (range.start, meta.end_pfn);
+            let text = format!("a part from page frame {start} on: memory ends at {end}, expected a start below it");
             return Err(Error::new(ErrorKind::NoMemory, text));
         }
         return Ok(vec![range]);

@@ -37,7 +37,7 @@ fn check_stream(plan: &Plan, meta: &Metadata) -> Result<()> {
         return Ok(());
     }
     if stdout().is_terminal() {
-        return Err(Error::new(ErrorKind::Io, "stdout is a terminal").hint("-F is for pipes"));
+        return Err(Error::new(ErrorKind::Io, "is a terminal").hint("-F is for pipes"));
     }
     // A descriptor that was closed has been opened before main() like this, and nobody else opens it for reading. The
     // verbs do not ask: their exit status is an answer too.
