@@ -55,11 +55,13 @@ fn messages_are_not_written_over_a_dump() {
     let dir = scratch();
     fs::copy(&tiny().vmcore, dir.path().join("vmcore")).unwrap();
     fs::write(dir.path().join("flat"), stream()).unwrap();
-    for script in ["$G -f -c vmcore out >out", "$G -R -f flat out >out", "$G repair -f vmcore out >out"] {
-        refused(&shell(dir.path(), script), "is the output file", script);
+    for script in ["$G -f -c vmcore out >out", "$G -f -c vmcore /dev/stdout >out", "$G -R -f flat out >out"] {
+        let run = shell(dir.path(), script);
+        assert!(run.status.success() && stderr(&run).contains("saved to"), "{script}: {}", stderr(&run));
+        gdump_ok(&["check", text(&dir.path().join("out"))]);
     }
-    // nothing is written there
-    assert!(shell(dir.path(), "$G --dry-run -f -c vmcore out >out").status.success());
+    let script = "$G repair -f vmcore out >out";
+    refused(&shell(dir.path(), script), "is the output file", script);
 }
 
 /// A dump that goes nowhere is none; what goes to /dev/null is meant to.

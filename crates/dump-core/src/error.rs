@@ -119,11 +119,14 @@ impl From<io::Error> for Error {
     }
 }
 
-/// What the operating system says of a failure, without the number that [`io::Error`] adds to it.
-pub fn system_text(e: &io::Error) -> String {
+/// What `e` says, without the numbers that [`io::Error`] adds to the words of the operating system: they tell people
+/// nothing that the words do not.
+pub fn system_text(e: &(impl fmt::Display + ?Sized)) -> String {
+    const NUMBER: &str = " (os error ";
     let text = e.to_string();
-    let number = e.raw_os_error().map(|number| format!(" (os error {number})"));
-    number.and_then(|number| text.strip_suffix(&number).map(str::to_owned)).unwrap_or(text)
+    let mut parts = text.split(NUMBER);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
 #[cfg(test)]
@@ -138,6 +141,15 @@ mod tests {
             .hint("run gdump check");
         assert_eq!(e.to_string(), "kdump: descriptor of pfn 0x1a: size 5120 exceeds 4096 (run gdump check)");
         assert_eq!(e.kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn numbers_of_system_errors_are_left_out() {
+        let e = io::Error::from_raw_os_error(2);
+        assert_eq!(system_text(&e), "No such file or directory");
+        let nested = io::Error::other(format!("{e} at path \"/tmp/x\""));
+        assert_eq!(Error::from(nested).to_string(), "No such file or directory at path \"/tmp/x\"");
+        assert_eq!(system_text("frame (of 2) is damaged"), "frame (of 2) is damaged");
     }
 
     #[test]

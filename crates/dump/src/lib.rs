@@ -137,7 +137,7 @@ pub use dump_core::{
     InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader,
     PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt,
     Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions,
-    read_pages,
+    read_pages, system_text,
 };
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};

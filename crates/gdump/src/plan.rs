@@ -2,6 +2,7 @@
 
 use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
 use crate::messages::Messages;
+use crate::stdout;
 use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr};
 use std::path::{Path, PathBuf};
 
@@ -314,7 +315,7 @@ fn check_modes(args: &ConvertArgs) -> Result<(), String> {
 
 fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
     let (inputs, outputs) = files(args)?;
-    let messages = Messages::new(args.messages(), args.flattened);
+    let messages = Messages::new(args.messages(), args.flattened || stdout::is_one_of(&outputs));
     let conversion = Conversion {
         inputs: Inputs {
             paths: inputs,
@@ -393,7 +394,7 @@ fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
         return Err(format!("-R and {name} cannot be combined"));
     }
     let input = input.filter(|path| !is_stdin(path));
-    let messages = Messages::new(args.messages(), false);
+    let messages = Messages::new(args.messages(), stdout::is_one_of(std::slice::from_ref(output)));
     let (force, atomic, unsynced) = (args.force, args.atomic, args.no_sync);
     Ok(Rearrangement { input, output: output.clone(), force, atomic, unsynced, messages })
 }

@@ -8,11 +8,18 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use std::fs::{self, Metadata};
 use std::io::{IsTerminal, stdout};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::PathBuf;
+
+/// Whether stdout is one of the files at `paths`, so that what is printed there would be written over them.
+pub fn is_one_of(paths: &[PathBuf]) -> bool {
+    let file = descriptor(stdout()).filter(Metadata::is_file);
+    file.is_some_and(|meta| identities(paths).contains(&Identity::of(&meta)))
+}
 
 /// Refuses what must not be written to.
 ///
 /// # Errors
-/// If stdout is an input or an output; if a dump is to go to it and it is a terminal or closed.
+/// If stdout is an input, or the output of a verb that prints its result; if a dump is to go to it and it is a terminal or closed.
 pub fn check(plan: &Plan) -> Result<()> {
     let Some(meta) = descriptor(stdout()) else { return Ok(()) };
     check_file(plan, &meta).and_then(|()| check_stream(plan, &meta)).map_err(|e| e.within("stdout"))
@@ -26,8 +33,9 @@ fn check_file(plan: &Plan, meta: &Metadata) -> Result<()> {
     if identities(&plan.inputs()).contains(&identity) {
         return Err(Error::new(ErrorKind::Io, "input and output are the same file"));
     }
-    if identities(&plan.outputs()).contains(&identity) {
-        return Err(Error::new(ErrorKind::Io, "is the output file, which messages would be written over"));
+    // the others print to stderr then
+    if matches!(plan, Plan::Repair(_)) && identities(&plan.outputs()).contains(&identity) {
+        return Err(Error::new(ErrorKind::Io, "is the output file, which the report would be written over"));
     }
     Ok(())
 }
