@@ -111,6 +111,45 @@ fn memory_claimed_twice_is_said() {
     assert!(e.contains("4 PT_LOADs, all at p_paddr 0 and with different content"), "{e}");
 }
 
+/// A part that would hold nothing, and say so nowhere.
+#[test]
+fn a_part_beyond_memory_is_refused() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let (vmcore, out_text) = (text(&tiny().vmcore), text(&out));
+    let info: serde_json::Value = serde_json::from_str(&gdump_ok(&["info", "--json", vmcore])).unwrap();
+    let end = info["end_pfn"].as_u64().unwrap();
+    for start in [end.next_multiple_of(64), 1 << 40] {
+        for range in [format!("{start}.."), format!("{start}..{}", start + 64)] {
+            let e = gdump_refuses(&["-c", "--pfn-range", &range, vmcore, out_text]);
+            assert!(e.contains(&format!("{start:#x}")) && e.contains(&format!("{end:#x}")), "{range}: {e}");
+            assert!(!out.exists(), "{range}");
+        }
+    }
+    gdump_ok(&["-c", "--pfn-range", &format!("{}..", (end - 1) / 64 * 64), vmcore, out_text]);
+}
+
+/// A dump level that is none says nothing of what was left out, and no dump says it again.
+#[test]
+fn a_dump_level_that_is_none_is_not_passed_on() {
+    let dir = scratch();
+    let [dump, out] = ["dump", "out"].map(|name| dir.path().join(name));
+    gdump_ok(&["-c", "-d", "31", text(&tiny().vmcore), text(&dump)]);
+    let at = 4096 + 8; // of the sub header
+    for level in [32, 99, i32::MAX, -1] {
+        let mut bytes = std::fs::read(&dump).unwrap();
+        bytes[at..at + 4].copy_from_slice(&level.to_le_bytes());
+        std::fs::write(&dump, bytes).unwrap();
+        let check = gdump(&["check", text(&dump)]);
+        assert!(said(&check).contains(&format!("dump_level {level} is not from 0 to 31")), "{}", said(&check));
+        for (options, expected) in [(&["-d", "0"][..], 0), (&["-c", "-d", "1"], 1), (&["-l", "-d", "0"], 0)] {
+            gdump(&[options, &["-f", text(&dump), text(&out)]].concat());
+            let written = std::fs::read(&out).unwrap()[at..at + 4].to_vec();
+            assert_eq!(i32::from_le_bytes(written.try_into().unwrap()), expected, "{level} {options:?}");
+        }
+    }
+}
+
 /// One part of a split dump lacks the others' pages, and so does what comes of it; a flag is not lost on the way.
 #[test]
 fn a_part_makes_an_incomplete_dump() {

@@ -45,7 +45,7 @@ pub use bytes::{Buffer, ByteReader, ReadAt, WriteAt};
 pub use codec::{CodecId, CodecSet};
 pub use container::{Container, Depth, Description, PageChecker, Survey, Vouched};
 pub use damage::{Damage, Fault};
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Result, system_text};
 pub use extent_pages::{ExtentMemory, ExtentPages, ExtentReader, PlainMemory};
 pub use extents::{Extent, Extents, Overlap};
 pub use file::{InputFile, OutputFile};

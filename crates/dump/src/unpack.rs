@@ -2,7 +2,7 @@
 
 use crate::compression::{Compression, skippable};
 use crate::decoder::{Decoder, Goes};
-use dump_core::{Error, PROBE_BYTES, Result};
+use dump_core::{Error, PROBE_BYTES, Result, system_text};
 use std::io::{self, Read};
 
 /// Bytes read at a time.
@@ -211,7 +211,8 @@ impl<'a> Unpacked<'a> {
 
     /// Says where something is wrong.
     fn located(&self, e: &io::Error) -> io::Error {
-        io::Error::new(e.kind(), format!("{}: frame at offset {:#x}: {e}", self.row.name, self.frame_at))
+        let (name, at, text) = (self.row.name, self.frame_at, system_text(e));
+        io::Error::new(e.kind(), format!("{name}: frame at offset {at:#x}: {text}"))
     }
 }
 

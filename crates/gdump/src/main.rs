@@ -1,9 +1,9 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
 //! `args` is the command line, `makedumpfile` the one that its callers know, `called` which of them it is; `plan` is
-//! what it asks for, `cmd` does it. The rest is what they need of the outside: `target` for outputs, `progress`,
-//! `messages` and `report` for people, `interrupt` for signals, `sandbox` for the rights that a run keeps. All knowledge
-//! of formats and kernels is in the library `dump`; terminals, paths and exit statuses are here.
+//! what it asks for, `cmd` does it. The rest is what they need of the outside: `target` and `stdout` for outputs,
+//! `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the rights that a run keeps.
+//! All knowledge of formats and kernels is in the library `dump`; terminals, paths and exit statuses are here.
 
 #![deny(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod plan;
 mod progress;
 mod report;
 mod sandbox;
+mod stdout;
 mod target;
 
 use args::Parsed;
@@ -85,6 +86,9 @@ fn rearrange(words: Vec<OsString>) -> Exit {
 }
 
 fn run(plan: &Plan, sandboxed: bool) -> Exit {
+    if let Err(e) = stdout::check(plan) {
+        return fail(plan.messages(), &e.to_string());
+    }
     let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
         Plan::Convert(plan) => cmd::convert::run(plan),

@@ -3,6 +3,7 @@
 
 use crate::escape::{escaped, escaped_line};
 use crate::exit::Exit;
+use dump::Error;
 use std::io::{ErrorKind, Write};
 
 bitflags::bitflags! {
@@ -123,16 +124,25 @@ impl Messages {
         if self.dump_on_stdout {
             self.stderr(kind, text);
         } else if self.has(kind) {
-            print(text);
+            // the dump is what was asked for, not what is said of it
+            let _ = try_print(text);
         }
     }
 }
 
-/// Prints to stdout, control characters [escaped]. A reader that went away is no failure; anything else is.
+/// Prints to stdout, control characters [escaped]. A reader that went away is no failure; anything else is, and is said.
 pub fn print(text: &str) -> Exit {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(escaped(text).as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Exit::Failed,
+    match try_print(text) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Messages::default().error(&Error::from(e).within("stdout").to_string());
+            Exit::Failed
+        }
         _ => Exit::Completed,
     }
+}
+
+fn try_print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(escaped(text).as_bytes())?;
+    out.flush()
 }

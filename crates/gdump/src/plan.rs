@@ -2,8 +2,9 @@
 
 use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
 use crate::messages::{Messages, Voice};
+use crate::stdout;
 use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr, VirtAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -199,6 +200,34 @@ impl Plan {
         if args.rearrange { rearrangement(args, voice).map(Plan::Rearrange) } else { conversion(args, voice) }
     }
 
+    /// The dumps to read.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.paths.clone(),
+            Plan::Rearrange(plan) => vec![plan.input.clone().unwrap_or(PathBuf::from(STDIO))],
+            Plan::Info(plan) => plan.inputs.paths.clone(),
+            Plan::Check(plan) => plan.inputs.paths.clone(),
+            Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
+            Plan::Repair(plan) => plan.inputs.paths.clone(),
+        }
+    }
+
+    /// The files to write.
+    pub fn outputs(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) if plan.dry_run => Vec::new(),
+            Plan::Convert(plan) => plan.outputs.clone(),
+            Plan::Rearrange(plan) => vec![plan.output.clone()],
+            Plan::Repair(plan) => vec![plan.output.clone()],
+            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a dump goes to stdout.
+    pub fn streams(&self) -> bool {
+        matches!(self, Plan::Convert(plan) if plan.to_stdout() && !plan.dry_run)
+    }
+
     /// Which messages are printed, and where.
     pub fn messages(&self) -> Messages {
         match self {
@@ -272,6 +301,9 @@ impl Conversion {
         if self.checksum && self.to_stdout() {
             return Err("--checksum writes a file beside the output and cannot be combined with -F".to_owned());
         }
+        if self.atomic && self.to_stdout() {
+            return Err("--atomic names a file when it is whole and cannot be combined with -F".to_owned());
+        }
         if self.pfn_range.is_some() && self.outputs.len() > 1 {
             return Err("--pfn-range writes one part and cannot be combined with --split".to_owned());
         }
@@ -292,7 +324,7 @@ fn check_modes(args: &ConvertArgs) -> Result<(), String> {
 
 fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
     let (inputs, outputs) = files(args)?;
-    let messages = Messages::new(args.messages(), args.flattened).with(voice);
+    let messages = Messages::new(args.messages(), args.flattened || stdout::is_one_of(&outputs)).with(voice);
     let (threads, lowered) = threads(args.num_threads);
     let effectless = args.refused.without_effect().map(|name| format!("{name}: no effect on a dump without Xen"));
     let conversion = Conversion {
@@ -323,7 +355,7 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         bitmap_bytes: args.cyclic_buffer,
         messages,
     };
-    if conversion.outputs.iter().any(|path| path.as_os_str() == STDIO) {
+    if conversion.outputs.iter().any(|path| is_stdin(path)) {
         return Err("-F writes a dump to stdout".to_owned());
     }
     conversion.check().map(|()| Plan::Convert(Box::new(conversion)))
@@ -331,6 +363,11 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
 
 /// What stands for stdin or stdout.
 const STDIO: &str = "-";
+
+/// Whether `path` stands for stdin.
+pub fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIO
+}
 
 /// Inputs and outputs.
 fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
@@ -358,8 +395,22 @@ fn rearrangement(args: &ConvertArgs, voice: Voice) -> Result<Rearrangement, Stri
         let others = "-c, -l, -p, -z, --codec, -E, --format or -d";
         return Err(format!("-R changes no page of a dump and cannot be combined with {others}"));
     }
-    let input = input.filter(|path| path.as_os_str() != STDIO);
-    let messages = Messages::new(args.messages(), false).with(voice);
+    // what it would leave undone or do otherwise than asked; the rest (threads, memory) is about how, not what
+    let unheeded = [
+        (args.dry_run, "--dry-run"),
+        (args.checksum, "--checksum"),
+        (args.pfn_range.is_some(), "--pfn-range"),
+        (args.raw_base.is_some(), "--raw-base"),
+        (args.max_unpacked.is_some(), "--max-unpacked"),
+        (args.strict, "--strict"),
+        (args.limit.is_some(), "-L"),
+        (args.vtop.is_some(), "--vtop"),
+    ];
+    if let Some((_, name)) = unheeded.into_iter().find(|(given, _)| *given) {
+        return Err(format!("-R and {name} cannot be combined"));
+    }
+    let input = input.filter(|path| !is_stdin(path));
+    let messages = Messages::new(args.messages(), stdout::is_one_of(std::slice::from_ref(output))).with(voice);
     let (force, atomic, unsynced) = (args.force, args.atomic, args.no_sync);
     Ok(Rearrangement { input, output: output.clone(), force, atomic, unsynced, messages })
 }
@@ -488,6 +539,13 @@ mod tests {
             "-R -d 1 a",
             "-F --split a b c",
             "-R -F a",
+            "-R --dry-run a",
+            "-R -f --checksum a",
+            "-R --pfn-range 0..64 a",
+            "-R --raw-base 0 a",
+            "-R --max-unpacked 1G a",
+            "-R --strict a",
+            "-F --atomic a",
             "-E -c a b",
             "-E --codec lzo a b",
             "--format raw -l a b",

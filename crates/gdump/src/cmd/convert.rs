@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::limited::{self, Limited};
 use crate::messages::{MessageLevel, Messages, Voice};
+use crate::output_path::Left;
 use crate::plan::Conversion as Plan;
 use crate::progress::Progress;
 use crate::report::Report;
@@ -20,11 +21,6 @@ use dump::{
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
 pub fn run(plan: &Plan) -> Result<Exit> {
     target::check(plan)?;
-    if plan.checksum {
-        let beside = plan.outputs.iter().map(|path| checksum::path_of(path));
-        let inputs = target::identities(&plan.inputs.paths);
-        beside.into_iter().try_for_each(|path| target::check_path(&path, &inputs, plan.force))?;
-    }
     plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
     let interrupt = Interrupt::listen();
     let budget = Budget::new(plan.max_memory);
@@ -167,15 +163,12 @@ impl Attempt<'_> {
         Ok(Next::Done(if summed { exit } else { Exit::Failed }))
     }
 
-    /// Writes checksums beside the outputs that are `finished`, and says where that fails; removes those of what was
-    /// overwritten.
+    /// Writes checksums beside the outputs that are `finished`, and says where that fails.
     fn write_sums(&self, summed: Vec<Summed<'_>>, targets: &Targets, whole: bool, finished: bool) -> bool {
-        let paths = targets.paths(whole);
         if !self.sums() || !finished {
-            paths.iter().for_each(|path| checksum::forget(path));
             return true;
         }
-        let written = paths.iter().zip(summed).map(|(path, summed)| {
+        let written = targets.paths(whole).into_iter().zip(summed).map(|(path, summed)| {
             let done = checksum::write(path, summed, self.plan.force);
             done.map_err(|e| self.plan.messages.error(&e.to_string())).is_ok()
         });
@@ -237,8 +230,12 @@ impl Attempt<'_> {
         let e = e.within(targets.names(false));
         let full = e.kind() == ErrorKind::NoSpace;
         if !full || retry.is_none() {
-            targets.discard();
-            return Err(if full { e.hint("not even the headers fit, so the file was removed") } else { e });
+            let left = match targets.discard() {
+                Left::AsIs => "",
+                Left::Empty => ", so the file was emptied",
+                Left::Nothing => ", so the file was removed",
+            };
+            return Err(if full { e.hint(format!("not even the headers fit{left}")) } else { e });
         }
         self.plan.messages.error(&e.to_string());
         Ok(self.retry(retry))

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::output_path::{Identity, OutputOptions, OutputPath};
+use crate::output_path::{Identity, Left, OutputOptions, OutputPath};
 use crate::plan::Rearrangement;
 use crate::progress::Progress;
 use crate::target;
@@ -63,8 +63,12 @@ fn give_up(plan: &Rearrangement, file: &OutputPath) -> Exit {
     match flag(file.output().file()) {
         Ok(()) => plan.messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         Err(e) => {
-            file.discard();
-            plan.messages.error(&format!("{output}: removed, because it could not be flagged incomplete: {e}"));
+            let left = match file.discard() {
+                Left::AsIs => "incomplete, and stays so:",
+                Left::Empty => "incomplete, so it was emptied:",
+                Left::Nothing => "incomplete, so it was removed:",
+            };
+            plan.messages.error(&format!("{output}: {left} it could not be flagged: {e}"));
         }
     }
     Exit::Failed
@@ -100,7 +104,7 @@ impl Lazy<'_> {
             let flag = if offset == 0 { EarlyFlag::of(bytes) } else { None };
             let Rearrangement { force, unsynced, .. } = *self.plan;
             let options = OutputOptions { force, own_name: self.plan.atomic || flag.is_none(), unsynced };
-            let file = target::open_one(&self.plan.output, self.inputs, options)?;
+            let mut file = target::open_one(&self.plan.output, self.inputs, options)?;
             file.begin()?;
             *state = Some(Opened { file, flag });
         }
