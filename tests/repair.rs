@@ -364,6 +364,10 @@ fn a_core_whose_segments_share_bytes_is_sound() {
         std::fs::write(&path, whole.clone().load(one).load(other).to_bytes()).unwrap();
         comes_back(&path);
     }
+    // segments in each other, all with the same bytes, which are the ELF header's
+    let nested = (0..80u64).map(|n| Load::new(0x80_0000 - (n << 12), 0, vec![0; 4096]).memsz((2 * n + 1) << 12).at(0));
+    std::fs::write(&path, ElfCore { loads: nested.collect(), ..ElfCore::x86_64() }.to_bytes()).unwrap();
+    comes_back(&path);
     // one page in two places, as a writer has it that stores what is alike once
     let twice = whole.load(Load::new(0x20_0000, direct + 0x20_0000, vec![0; 16 * 4096]).at(at));
     let twice = twice.load(Load::new(0x30_0000, direct + 0x30_0000, pages_of(40, 2)));

@@ -1,8 +1,8 @@
 //! Which program headers of a damaged core are to be believed.
 //!
-//! All are, but those that contradict something. Alone: a type that no core has, content in the midst of the headers or
+//! All are, but those that contradict something. Alone: a type that no core has, content
 //! past the end of the file (unless it goes on where another's ends: the file was cut), memory past what machines
-//! address. Together: the same bytes of the file for different memory, the same memory with different bytes, a physical
+//! address. Together: the same bytes of the file for headers and memory, or for different memory, the same memory with different bytes, a physical
 //! address where none is expected.
 //!
 //! What looks odd and is sound stays: several PT_LOADs over the same memory with the same bytes, be they stored once
@@ -53,7 +53,7 @@ impl<'a> Judgement<'a> {
     pub fn new(headers: &'a [ProgramHeader], table_end: u64, file: &dyn ReadAt) -> Result<Judgement<'a>> {
         let len = file.len()?;
         let verdict = |sense| if sense { Verdict::Believed } else { Verdict::Doubted };
-        let verdicts = headers.iter().map(|header| verdict(makes_sense(header, table_end))).collect();
+        let verdicts = headers.iter().map(|header| verdict(makes_sense(header))).collect();
         let mut judgement = Judgement { headers, verdicts };
         judgement.doubt_what_ends_past(len);
         judgement.doubt_shared_bytes(table_end, len);
@@ -131,7 +131,7 @@ impl<'a> Judgement<'a> {
         self.judge(bad, Verdict::Doubted);
     }
 
-    /// Bytes of the file are those of one place in memory. Of two segments that say otherwise one was moved onto the
+    /// Bytes of the file are those of the headers or of one place in memory. Of two segments that say otherwise one was moved onto the
     /// other, which shows by what it left, or by what it no longer touches. Two that share all of their bytes, and leave
     /// none that nobody has, may come from a writer that stores what is alike once.
     fn doubt_shared_bytes(&mut self, table_end: u64, len: u64) {
@@ -159,7 +159,8 @@ impl<'a> Judgement<'a> {
             let follower = all.binary_search_by_key(&load.end(), |(_, next)| next.offset);
             follower.is_ok() || ends.binary_search(&load.offset).is_ok() || load.end() == len
         };
-        let mut bad = Vec::new();
+        let in_headers = all.iter().filter(|(_, load)| load.offset < table_end && has_left(load));
+        let mut bad: Vec<usize> = in_headers.map(|(i, _)| *i).collect();
         for pair in clash {
             let [a, b] = pair.map(|i| self.headers[i]);
             match ([a, b].map(|load| has_left(&load)), [a, b].map(|load| touches(&load))) {
@@ -241,9 +242,9 @@ fn is_image(a: &ProgramHeader, b: &ProgramHeader) -> bool {
     whole && is_mapped(a) && is_mapped(b) && a.distance() != b.distance()
 }
 
-/// Whether a header by itself can be one of a core's whose headers end at `table_end`.
-pub(crate) fn makes_sense(header: &ProgramHeader, table_end: u64) -> bool {
-    let in_file = header.filesz == 0 || (header.offset >= table_end && header.end() >> 63 == 0);
+/// Whether a header by itself can be one of a core's.
+pub(crate) fn makes_sense(header: &ProgramHeader) -> bool {
+    let in_file = header.filesz == 0 || header.end() >> 63 == 0;
     match header.kind {
         PT_NOTE => in_file,
         PT_LOAD => in_file && header.filesz <= header.memsz && (!has_place(header) || header.memory().1 <= MAX_ADDR),

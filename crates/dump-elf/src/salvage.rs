@@ -26,10 +26,7 @@ pub fn salvage(parts: Vec<Part>) -> Result<Box<dyn Container>> {
         return Err(Error::unsupported("ELF cores are not split into several files"));
     };
     let stated = FileHeader::read(&bytes).ok();
-    let (header, headers) = match stated.map(|header| as_stated(header, &bytes)).transpose()?.flatten() {
-        Some(table) => table,
-        None => made_up(stated, &bytes)?,
-    };
+    let (header, headers) = table(stated, &bytes)?;
     let judgement = Judgement::new(&headers, table_end(&header, headers.len()), &bytes)?;
     if judgement.is_sound() && stated == Some(header) {
         return Ok(Box::new(ElfCore::open(bytes)?));
@@ -48,17 +45,19 @@ pub fn salvage(parts: Vec<Part>) -> Result<Box<dyn Container>> {
 /// An ELF header and all program headers.
 type Table = (FileHeader, Vec<ProgramHeader>);
 
-/// The headers as the file has them, where it has as many program headers as it says.
-fn as_stated(header: FileHeader, file: &dyn ReadAt) -> Result<Option<Table>> {
-    let Sizes { program, .. } = Sizes::of(header.machine.word);
-    if header.phentsize != program {
-        return Ok(None);
-    }
-    let Ok(headers) = program_headers(&header, file) else { return Ok(None) };
+/// The headers as the file has them, where it has as many program headers as it says, or none can be made up.
+fn table(stated: Option<FileHeader>, file: &dyn ReadAt) -> Result<Table> {
+    let Some(header) = stated.filter(|header| header.phentsize == Sizes::of(header.machine.word).program) else {
+        return made_up(stated, file);
+    };
+    let Ok(headers) = program_headers(&header, file) else { return made_up(stated, file) };
     let found = Found::count(file, &header)?;
-    let all = headers.len() as u64;
-    let agrees = found.last != 0 && (header.phnum == PN_XNUM || (found.last..=found.room).contains(&all));
-    Ok(agrees.then_some((header, headers)))
+    let fits = (found.last..=found.room).contains(&(headers.len() as u64));
+    if found.last != 0 && (header.phnum == PN_XNUM || fits) {
+        return Ok((header, headers));
+    }
+    let made_up = made_up(stated, file);
+    if made_up.is_err() && !headers.is_empty() { Ok((header, headers)) } else { made_up }
 }
 
 /// The ELF header with which most of the program headers make sense.
@@ -140,7 +139,8 @@ fn speaks(header: &ProgramHeader, table_end: u64, len: u64) -> bool {
         PT_LOAD => header.memsz != 0,
         _ => false,
     };
-    says && makes_sense(header, table_end) && (header.filesz == 0 || header.offset <= len)
+    let after = |header: &ProgramHeader| (table_end..=len).contains(&header.offset);
+    says && makes_sense(header) && (header.filesz == 0 || after(header))
 }
 
 /// Where a table of `count` program headers ends.
