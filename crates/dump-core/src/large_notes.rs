@@ -120,3 +120,39 @@ impl PartialEq for LargeNotes {
 }
 
 impl Eq for LargeNotes {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notes::Notes;
+
+    /// A note of LINUX, NT_VMCOREDD, that begins at a multiple of 4.
+    fn device(label: &[u8], len: usize) -> Vec<u8> {
+        let mut note: Vec<u8> = [6, len as u32, 0x700].iter().flat_map(|n: &u32| n.to_le_bytes()).collect();
+        note.extend(b"LINUX\0\0\0");
+        note.extend(label);
+        note.resize(20 + len, 0);
+        note
+    }
+
+    #[test]
+    fn they_are_listed_and_copied_with_what_comes_of_their_stream() {
+        let file = [&[0xff; 8][..], &device(b"eth0", 200), &device(b"eth1", 301), &[0xff; 8]].concat();
+        let places = vec![(8, 220), (228, 321)];
+        let whole = [&file[8..549], &[0; 3]].concat();
+        let large = LargeNotes::new(Arc::new(file), places);
+        let notes = Notes::with_large(Vec::new(), ByteOrder::Little, large);
+        let notes = notes.with_vmcoreinfo(b"A=1\n").unwrap().with_erase_info(b"erase x size 1\n").unwrap();
+        let mut copied = vec![0; notes.large().stream_len() as usize];
+        let mut put = |at: u64, bytes: &[u8]| {
+            copied[at as usize..][..bytes.len()].copy_from_slice(bytes);
+            Ok(())
+        };
+        notes.large().copy(&mut put).unwrap();
+        assert!(copied == whole);
+        let described = notes.describe();
+        let labels: Vec<_> = described.iter().map(|note| (note.size, note.label.as_deref())).collect();
+        assert_eq!(labels, [(200, Some("eth0")), (301, Some("eth1")), (4, None), (15, None)]);
+        assert!(notes.in_order(ByteOrder::Big).large().is_empty());
+    }
+}
