@@ -1,7 +1,7 @@
 //! What becomes of output files: whatever happens to a run, nothing that is there passes for a whole dump, and nothing
 //! that was there is lost for nothing.
 
-use crate::support::{gdump, gdump_ok, gdump_refuses, has, scratch, skipped, text, tiny};
+use crate::support::{gdump, gdump_ok, gdump_refuses, has, scratch, skipped, text, tiny, without_progress};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -16,7 +16,7 @@ const GDUMP: &str = env!("CARGO_BIN_EXE_gdump");
 fn with_room(kib: u64, args: &[&str]) -> Output {
     // in units of 512 bytes
     let script = format!("ulimit -f {}; exec \"$@\"", 2 * kib);
-    Command::new("sh").args(["-c", &script, "sh", GDUMP]).args(args).output().unwrap()
+    without_progress(Command::new("sh").args(["-c", &script, "sh", GDUMP]).args(args).output().unwrap())
 }
 
 fn stderr(run: &Output) -> String {
@@ -392,7 +392,7 @@ fn with_failing(names: &str, when: &str, args: &[&str]) -> Option<Output> {
     }
     let (trace, inject) = (format!("trace={names}"), format!("inject={names}:error=EIO:when={when}"));
     let words = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, GDUMP];
-    Some(Command::new("strace").args(words).args(args).output().unwrap())
+    Some(without_progress(Command::new("strace").args(words).args(args).output().unwrap()))
 }
 
 /// The directory cannot be synced: the dump is whole all the same, and not called anything else.

@@ -1,7 +1,7 @@
 //! What stdout may be, and what is said where it cannot be written to.
 
 use crate::outputs::stream;
-use crate::support::{gdump_ok, scratch, text, tiny};
+use crate::support::{gdump_ok, scratch, text, tiny, without_progress};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 /// Runs `script` with gdump as `$G`, in the folder `dir`.
 fn shell(dir: &Path, script: &str) -> Output {
     let gdump = env!("CARGO_BIN_EXE_gdump");
-    Command::new("sh").args(["-c", script]).env("G", gdump).current_dir(dir).output().unwrap()
+    without_progress(Command::new("sh").args(["-c", script]).env("G", gdump).current_dir(dir).output().unwrap())
 }
 
 fn stderr(run: &Output) -> &str {

@@ -128,7 +128,7 @@ pub use losses::Losses;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
 pub use spool::directory as unpack_directory;
-pub use unpack::unpacked;
+pub use unpack::{UnpackedStream, unpacked};
 pub use view::KernelView;
 
 pub use dump_core::{

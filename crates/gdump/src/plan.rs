@@ -194,7 +194,7 @@ impl Plan {
     /// One line, if they contradict each other or file names are missing.
     pub fn new(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         check_modes(args)?;
-        if let Some(reason) = args.refused.reason() {
+        if let Some(reason) = args.refused() {
             return Err(reason.to_owned());
         }
         if args.rearrange { rearrangement(args, voice).map(Plan::Rearrange) } else { conversion(args, voice) }
@@ -326,7 +326,7 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
     let (inputs, outputs) = files(args)?;
     let messages = Messages::new(args.messages(), args.flattened || stdout::is_one_of(&outputs)).with(voice);
     let (threads, lowered) = threads(args.num_threads);
-    let effectless = args.refused.without_effect().map(|name| format!("{name}: no effect on a dump without Xen"));
+    let effectless = args.without_effect().map(|name| format!("{name}: no effect on a dump without Xen"));
     let conversion = Conversion {
         inputs: Inputs {
             paths: inputs,
@@ -339,7 +339,7 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         compression: compression(args),
         reassemble: args.reassemble,
         levels: args.levels.0.clone(),
-        split_block: args.splitblock_size.unwrap_or(SPLIT_BLOCK),
+        split_block: args.splitblock_size.filter(|bytes| *bytes > 0).unwrap_or(SPLIT_BLOCK),
         pfn_range: args.pfn_range,
         force: args.force,
         atomic: args.atomic,
@@ -352,7 +352,7 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         threads,
         remarks: effectless.chain(lowered).collect(),
         max_memory: args.max_memory,
-        bitmap_bytes: args.cyclic_buffer,
+        bitmap_bytes: args.cyclic_buffer.filter(|bytes| *bytes > 0),
         messages,
     };
     if conversion.outputs.iter().any(|path| is_stdin(path)) {
@@ -556,8 +556,8 @@ mod tests {
             "--pfn-range 0..64 -E a b",
             "--pfn-range 1..64 a b",
             "--pfn-range 64..64 a b",
-            "--splitblock-size 0 a b",
-            "--cyclic-buffer 0 a b",
+            "--splitblock-size -1 a b",
+            "--cyclic-buffer 1x a b",
             "--max-memory 64 a b",
             "--raw-base x a b",
             "diff a",

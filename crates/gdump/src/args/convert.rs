@@ -154,7 +154,7 @@ pub struct ConvertArgs {
     /// Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages)
     /// and 16 (page report) [default: 7]
     ///
-    /// Progress is shown on stderr if that is a terminal; errors and warnings go to stderr. With 0 there is only the
+    /// Progress goes to stderr, drawn anew on a terminal and in lines elsewhere; errors and warnings go there, too. With 0 there is only the
     /// exit status.
     #[arg(
         long,
@@ -204,7 +204,7 @@ pub struct ConvertArgs {
     #[arg(short = 'v')]
     pub version: bool,
     #[command(flatten)]
-    pub refused: RefusedArgs,
+    refused: RefusedArgs,
     /// VMCORE and DUMPFILE, or what the mode takes.
     #[arg(value_name = "FILES", hide = true)]
     pub files: Vec<PathBuf>,
@@ -216,6 +216,16 @@ impl ConvertArgs {
         let letters = [(self.zlib, "zlib"), (self.lzo, "lzo"), (self.snappy, "snappy"), (self.zstd, "zstd")];
         let letter = letters.into_iter().find_map(|(given, name)| given.then(|| codec::named(name)));
         letter.or(self.codec)
+    }
+
+    /// Why what is asked for is refused, if an option asks for what is not done.
+    pub fn refused(&self) -> Option<&'static str> {
+        self.refused.reason()
+    }
+
+    /// Options that have no effect.
+    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        self.refused.without_effect()
     }
 
     /// Which messages are printed.

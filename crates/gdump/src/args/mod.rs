@@ -363,7 +363,7 @@ mod tests {
             ("--pfn-range 1..64 a b", "--pfn-range 1..64: A is not a multiple of 64"),
             ("--max-memory 64 a b", "--max-memory 64: 64 bytes is too little"),
             ("--raw-base x a b", "--raw-base x: expected an address"),
-            ("--cyclic-buffer 0 a b", "--cyclic-buffer 0: expected a number of KiB"),
+            ("--cyclic-buffer x a b", "--cyclic-buffer x: expected a number of KiB"),
             ("--splitblock-size 4G a b", "--splitblock-size 4G: expected a number of KiB"),
             ("--dry-run=3 a b", "--dry-run"),
             ("info", "missing FILE... (see gdump info --help)"),

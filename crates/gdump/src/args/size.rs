@@ -5,13 +5,13 @@ use super::number::number;
 /// Nobody means less memory than this (bytes).
 const LEAST: u64 = 1 << 20;
 
-/// A number of KiB above 0, in bytes.
+/// A number of KiB, in bytes; 0 stands for the default.
 ///
 /// # Errors
 /// One line, for the value of an option.
 pub fn kib(text: &str) -> Result<u64, String> {
-    let bytes = number(text).filter(|kib| *kib > 0).and_then(|kib| kib.checked_mul(1024));
-    bytes.ok_or_else(|| "expected a number of KiB, above 0 and below 2^54".to_owned())
+    let bytes = number(text).and_then(|kib| kib.checked_mul(1024));
+    bytes.ok_or_else(|| "expected a number of KiB, below 2^54".to_owned())
 }
 
 /// A size of memory: bytes, or with K, M, G or T after it units of 1024 bytes and so on; in bytes. Below 1 MiB it is
@@ -85,7 +85,8 @@ mod tests {
     fn numbers_of_kib() {
         assert_eq!(kib("4"), Ok(4096));
         assert_eq!(kib("0x10"), Ok(16384));
-        for bad in ["", "0", "-4", "4K", "18014398509481984"] {
+        assert_eq!(kib("0"), Ok(0));
+        for bad in ["", "-4", "4K", "18014398509481984"] {
             assert!(kib(bad).is_err(), "{bad}");
         }
     }

@@ -207,7 +207,7 @@ impl Attempt<'_> {
     fn announce(&self, level: DumpLevel) {
         let source = self.image.meta().dump_level;
         let both = source | level.bits();
-        if source != 0 && both != level.bits() {
+        if source != 0 && both != level.bits() && !self.plan.reassemble {
             let name = self.image.name();
             let text =
                 format!("dump_level is changed to {both}, because {name} was created by dump_level({source}).\n");

@@ -23,10 +23,13 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
     let packed = open(plan).map_err(|e| e.within(&name))?;
     let inputs: Vec<Identity> = packed.metadata().iter().map(Identity::of).collect();
     target::check_path(&plan.output, &inputs, plan.force)?;
-    let mut input = unpacked(Box::new(packed)).map_err(|e| e.within(&name))?;
+    let len = packed.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+    let mut input = unpacked(packed).map_err(|e| e.within(&name))?;
     let progress = Progress::new(plan.messages, PageSize::K4, Interrupt::listen());
     let output = Lazy { plan, inputs: &inputs, state: Mutex::new(None) };
-    let done = rearrange(input.as_mut(), &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
+    // a file's length is the stream's, but for what may follow it on a device
+    let len = len.filter(|_| !input.was_packed());
+    let done = rearrange(&mut input, len, &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
         ErrorKind::NoSpace => e.within(plan.output.display()),
         _ => e.within(&name),
     });

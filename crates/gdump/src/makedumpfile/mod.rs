@@ -109,6 +109,9 @@ fn plan(line: Line) -> Result<Asked, Refusal> {
     let parsed = args::parse_options(line.words()).map_err(refusal)?;
     let Parsed::Convert { args, sandboxed } = parsed else { return Err(refusal("no command".to_owned())) };
     check(&args).map_err(refusal)?;
+    if let Some(reason) = args.refused() {
+        return Err(Refusal { said: format!("{reason}.\n"), ..refusal(reason.to_owned()) });
+    }
     let plan = Plan::new(&args, Voice::Makedumpfile).map_err(refusal)?;
     if args.check_params {
         return Ok(Asked::Nothing);
