@@ -12,6 +12,7 @@ mod essentials;
 mod identity;
 mod interrupt;
 mod layering;
+mod makedumpfile;
 mod matrix;
 mod memory;
 mod outputs;

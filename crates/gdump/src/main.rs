@@ -68,7 +68,10 @@ fn makedumpfile(words: Vec<OsString>) -> Exit {
         Ok(Asked::Plan { plan, sandboxed }) => {
             let exit = run(&plan, sandboxed);
             let last = if exit == Exit::Completed { makedumpfile::COMPLETED } else { makedumpfile::FAILED };
-            plan.messages().outcome(last);
+            // there is none where the answer is a table
+            if exit != Exit::Completed || !matches!(&*plan, Plan::Convert(plan) if plan.mem_usage) {
+                plan.messages().outcome(last);
+            }
             exit
         }
     }

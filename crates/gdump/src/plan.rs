@@ -79,6 +79,8 @@ pub struct Conversion {
     pub unsynced: bool,
     /// Whether nothing is written.
     pub dry_run: bool,
+    /// Whether pages are only counted.
+    pub mem_usage: bool,
     /// Bytes to write to each output at most.
     pub limit: Option<u64>,
     /// The kernel virtual address to translate first.
@@ -313,8 +315,13 @@ impl Conversion {
 
 /// Of the modes, only `--reassemble` and `-F` can be combined.
 fn check_modes(args: &ConvertArgs) -> Result<(), String> {
-    let modes =
-        [(args.rearrange, "-R"), (args.reassemble, "--reassemble"), (args.split, "--split"), (args.flattened, "-F")];
+    let modes = [
+        (args.rearrange, "-R"),
+        (args.reassemble, "--reassemble"),
+        (args.split, "--split"),
+        (args.flattened, "-F"),
+        (args.mem_usage, "--mem-usage"),
+    ];
     let given: Vec<&str> = modes.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
     match given.as_slice() {
         [] | [_] | ["--reassemble", "-F"] => Ok(()),
@@ -338,13 +345,14 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         format: format(args)?,
         compression: compression(args),
         reassemble: args.reassemble,
-        levels: args.levels.0.clone(),
+        levels: if args.mem_usage { vec![DumpLevel::all()] } else { args.levels.0.clone() },
         split_block: args.splitblock_size.filter(|bytes| *bytes > 0).unwrap_or(SPLIT_BLOCK),
         pfn_range: args.pfn_range,
         force: args.force,
         atomic: args.atomic,
         unsynced: args.no_sync,
-        dry_run: args.dry_run,
+        dry_run: args.dry_run || args.mem_usage,
+        mem_usage: args.mem_usage,
         limit: args.limit,
         vtop: args.vtop,
         checksum: args.checksum,
@@ -379,6 +387,8 @@ fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
             Ok((inputs.to_vec(), Vec::new()))
         }
         inputs @ [_, ..] if args.flattened => Ok((inputs.to_vec(), Vec::new())),
+        inputs @ [_, ..] if args.mem_usage => Ok((inputs.to_vec(), Vec::new())),
+        _ if args.mem_usage => Err("--mem-usage: expected file name VMCORE, found none".to_owned()),
         _ if args.flattened => Err("-F: expected file name VMCORE, found none".to_owned()),
         [inputs @ .., output] if !inputs.is_empty() => Ok((inputs.to_vec(), vec![output.clone()])),
         _ => Err(format!("expected file names VMCORE and DUMPFILE, found {found}")),

@@ -189,6 +189,11 @@ pub struct ConvertArgs {
     /// What does not fit is a full disk: the next LEVEL is tried, or the dump ends, flagged incomplete.
     #[arg(short = 'L', value_name = "SIZE", value_parser = size::limit)]
     pub limit: Option<u64>,
+    /// Print how many pages of each class VMCORE has, and write nothing
+    ///
+    /// The dump levels of the classes are added to exclude them; see -d.
+    #[arg(long)]
+    pub mem_usage: bool,
     /// Only check the options, print what is wrong with them, and exit
     #[arg(long)]
     pub check_params: bool,

@@ -293,6 +293,10 @@ impl Attempt<'_> {
             messages.error(&format!("{input}: what is not there: {}", losses.first_few()));
         }
         messages.report(&report.stats());
+        if self.plan.mem_usage {
+            messages.common(&report.usage());
+            return if complete { Exit::Completed } else { Exit::Failed };
+        }
         if messages.voice() == Voice::Gdump {
             messages.common(&report.table());
         }

@@ -64,13 +64,16 @@ impl Line {
     }
 }
 
-/// Takes a command line apart; `words` are without the program's name, `others` are the long options that makedumpfile
-/// does not have, and whether a word follows them.
-///
-/// # Errors
-/// One line, for an option that there is not, is ambiguous, or lacks what follows it.
-pub fn line(words: impl IntoIterator<Item = OsString>, others: &[(&str, bool)]) -> Result<Line, String> {
+/// Takes a command line apart, as far as it can be; `words` are without the program's name, `others` are the long
+/// options that makedumpfile does not have, and whether a word follows them. Of what is wrong it says one line: an
+/// option that there is not, is ambiguous, or lacks what follows it.
+pub fn line(words: impl IntoIterator<Item = OsString>, others: &[(&str, bool)]) -> (Line, Result<(), String>) {
     let mut line = Line::default();
+    let taken = take(&mut line, words, others);
+    (line, taken)
+}
+
+fn take(line: &mut Line, words: impl IntoIterator<Item = OsString>, others: &[(&str, bool)]) -> Result<(), String> {
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let bytes = word.as_bytes();
@@ -79,12 +82,12 @@ pub fn line(words: impl IntoIterator<Item = OsString>, others: &[(&str, bool)]) 
                 line.files.extend(words);
                 break;
             }
-            [b'-', b'-', name @ ..] => long(&mut line, name, &mut words, others)?,
-            [b'-', _, ..] => letters(&mut line, &bytes[1..], &mut words)?,
+            [b'-', b'-', name @ ..] => long(line, name, &mut words, others)?,
+            [b'-', _, ..] => letters(line, &bytes[1..], &mut words)?,
             _ => line.files.push(word),
         }
     }
-    Ok(line)
+    Ok(())
 }
 
 fn long(
@@ -168,7 +171,8 @@ mod tests {
 
     fn taken(text: &str) -> Result<(String, Vec<String>), String> {
         let words = text.split('|').filter(|word| !word.is_empty()).map(OsString::from);
-        let line = line(words, OTHERS)?;
+        let (line, taken) = line(words, OTHERS);
+        taken?;
         let remarks = line.remarks.clone();
         let words: Vec<String> = line.words().map(|word| word.into_string().unwrap()).collect();
         Ok((words.join("|"), remarks))

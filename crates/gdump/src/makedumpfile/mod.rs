@@ -74,7 +74,8 @@ fn messages(streams: bool) -> Messages {
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Asked, Refusal> {
     let others = args::long_options();
     let others: Vec<(&str, bool)> = others.iter().map(|(name, takes)| (name.as_str(), *takes)).collect();
-    let line = getopt::line(words, &others).map_err(|why| invalid(why, None))?;
+    let (line, taken) = getopt::line(words, &others);
+    taken.map_err(|why| invalid(why, &line))?;
     if line.has("-h") || line.has("--help") {
         return Ok(Asked::Text(args::help("makedumpfile")));
     }
@@ -93,19 +94,18 @@ fn in_range(line: &Line) -> Result<(), Refusal> {
         if let Some(number) = values.iter().flat_map(|value| value.split(',')).filter(|n| !n.is_empty()).find(beyond) {
             let said = format!("{what}({number}) is invalid.\n");
             let why = format!("{} {number}: expected a number from 0 to 31", option.trim_end_matches('='));
-            return Err(Refusal { said, ..invalid(why, Some(line)) });
+            return Err(Refusal { said, ..invalid(why, line) });
         }
     }
     Ok(())
 }
 
-fn invalid(why: String, line: Option<&Line>) -> Refusal {
-    let has = |option| line.is_some_and(|line| line.has(option));
-    Refusal { why, said: INVALID.to_owned(), streams: has("-F"), checked: has("--check-params") }
+fn invalid(why: String, line: &Line) -> Refusal {
+    Refusal { why, said: INVALID.to_owned(), streams: line.has("-F"), checked: line.has("--check-params") }
 }
 
 fn plan(line: Line) -> Result<Asked, Refusal> {
-    let refusal = |why: String| invalid(why, Some(&line));
+    let refusal = |why: String| invalid(why, &line);
     let parsed = args::parse_options(line.words()).map_err(refusal)?;
     let Parsed::Convert { args, sandboxed } = parsed else { return Err(refusal("no command".to_owned())) };
     check(&args).map_err(refusal)?;
@@ -126,7 +126,7 @@ fn check(args: &ConvertArgs) -> Result<(), String> {
     let found = args.files.len();
     let expected = match args {
         _ if args.rearrange || args.split || args.reassemble => return Ok(()),
-        _ if args.flattened => 1,
+        _ if args.flattened || args.mem_usage => 1,
         _ => 2,
     };
     let names = if expected == 1 { "VMCORE" } else { "VMCORE and DUMPFILE" };
@@ -152,6 +152,7 @@ mod tests {
             ("--num-threads 4 -E vmcore dumpfile", true),
             ("--num-threads 4 --split vmcore a b", true),
             ("-R out", true),
+            ("--mem-usage /proc/kcore", true),
             ("--xen-syms x -c -d 31 vmcore out", true),
             ("-c -E vmcore dumpfile", false),
             ("-c vmcore", false),
