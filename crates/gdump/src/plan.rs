@@ -1,8 +1,8 @@
 //! What the command line asks for, checked as a whole.
 
-use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
-use crate::messages::Messages;
-use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr};
+use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, DmesgArgs, InfoArgs, RepairArgs, Threads, Verb};
+use crate::messages::{MessageLevel, Messages};
+use dump::{Abilities, CodecId, DumpLevel, Format, LogOptions, OpenOptions, Opening, PfnRange, PhysAddr};
 use std::path::PathBuf;
 
 /// What is to be done.
@@ -12,6 +12,8 @@ pub enum Plan {
     Convert(Box<Conversion>),
     /// Turn a flattened dump into a regular one.
     Rearrange(Rearrangement),
+    /// Write the log of the dumped kernel.
+    Dmesg(DmesgPlan),
     /// Show what a dump is.
     Info(InfoPlan),
     /// Look for damage.
@@ -131,6 +133,36 @@ pub struct Rearrangement {
     pub messages: Messages,
 }
 
+/// A log to write.
+#[derive(Debug)]
+pub struct DmesgPlan {
+    /// The dump.
+    pub inputs: Inputs,
+    /// Where the log goes.
+    pub target: LogTarget,
+    /// What is wanted of it.
+    pub log: LogOptions,
+    /// Whether an existing file is overwritten.
+    pub force: bool,
+    /// Whether nothing waits until it is stored.
+    pub unsynced: bool,
+    /// Whether nothing is written.
+    pub dry_run: bool,
+    /// Which messages are printed, and where.
+    pub messages: Messages,
+}
+
+/// Where a log goes.
+#[derive(Debug)]
+pub enum LogTarget {
+    /// To a file.
+    File(PathBuf),
+    /// To stdout, all of it, as it would be in a file.
+    Stream,
+    /// To stdout, for people, as far as they read it.
+    Reader,
+}
+
 /// What to show of a dump.
 #[derive(Debug)]
 pub struct InfoPlan {
@@ -187,7 +219,12 @@ impl Plan {
     /// One line, if they contradict each other or file names are missing.
     pub fn new(args: &ConvertArgs) -> Result<Plan, String> {
         check_modes(args)?;
-        if args.rearrange { rearrangement(args).map(Plan::Rearrange) } else { conversion(args) }
+        match args {
+            _ if args.rearrange => rearrangement(args).map(Plan::Rearrange),
+            _ if args.dump_dmesg => dmesg(args).map(Plan::Dmesg),
+            _ if args.partial_dmesg => Err("--partial-dmesg goes with --dump-dmesg".to_owned()),
+            _ => conversion(args),
+        }
     }
 
     /// Which messages are printed, and where.
@@ -195,6 +232,7 @@ impl Plan {
         match self {
             Plan::Convert(plan) => plan.messages,
             Plan::Rearrange(plan) => plan.messages,
+            Plan::Dmesg(plan) => plan.messages,
             Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
@@ -206,6 +244,7 @@ impl From<Verb> for Plan {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
             Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
+            Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
         }
     }
@@ -230,6 +269,20 @@ impl From<DiffArgs> for DiffPlan {
         let inputs = |path| Inputs::to_look_at(vec![path], args.raw_base, args.max_unpacked);
         let threads = threads(args.num_threads, Messages::default());
         DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
+    }
+}
+
+impl From<DmesgArgs> for DmesgPlan {
+    fn from(args: DmesgArgs) -> DmesgPlan {
+        DmesgPlan {
+            inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked),
+            target: LogTarget::Reader,
+            log: LogOptions { partial: args.partial, callers: args.callers },
+            force: false,
+            unsynced: true,
+            dry_run: false,
+            messages: Messages::new(MessageLevel::default(), true),
+        }
     }
 }
 
@@ -270,13 +323,18 @@ impl Conversion {
     }
 }
 
-/// Of the modes, only `--reassemble` and `-F` can be combined.
+/// Of the modes, only `-F` can be combined, with `--reassemble` or `--dump-dmesg`.
 fn check_modes(args: &ConvertArgs) -> Result<(), String> {
-    let modes =
-        [(args.rearrange, "-R"), (args.reassemble, "--reassemble"), (args.split, "--split"), (args.flattened, "-F")];
+    let modes = [
+        (args.rearrange, "-R"),
+        (args.reassemble, "--reassemble"),
+        (args.split, "--split"),
+        (args.dump_dmesg, "--dump-dmesg"),
+        (args.flattened, "-F"),
+    ];
     let given: Vec<&str> = modes.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
     match given.as_slice() {
-        [] | [_] | ["--reassemble", "-F"] => Ok(()),
+        [] | [_] | ["--reassemble" | "--dump-dmesg", "-F"] => Ok(()),
         _ => Err(format!("{} cannot be combined", given.join(" and "))),
     }
 }
@@ -309,7 +367,7 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
         bitmap_bytes: args.cyclic_buffer,
         messages,
     };
-    if conversion.outputs.iter().any(|path| path.as_os_str() == STDIO) {
+    if is_stdio(&conversion.outputs) {
         return Err("-F writes a dump to stdout".to_owned());
     }
     conversion.check().map(|()| Plan::Convert(Box::new(conversion)))
@@ -317,6 +375,10 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
 
 /// What stands for stdin or stdout.
 const STDIO: &str = "-";
+
+fn is_stdio(outputs: &[PathBuf]) -> bool {
+    outputs.iter().any(|path| path.as_os_str() == STDIO)
+}
 
 /// Inputs and outputs.
 fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
@@ -348,6 +410,23 @@ fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
     let messages = Messages::new(args.messages(), false);
     let (force, atomic, unsynced) = (args.force, args.atomic, args.no_sync);
     Ok(Rearrangement { input, output: output.clone(), force, atomic, unsynced, messages })
+}
+
+fn dmesg(args: &ConvertArgs) -> Result<DmesgPlan, String> {
+    let (paths, outputs) = files(args)?;
+    if is_stdio(&outputs) {
+        return Err("-F writes the log to stdout".to_owned());
+    }
+    Ok(DmesgPlan {
+        inputs: Inputs { paths, raw_base: args.raw_base, mapped: !args.non_mmap, max_unpacked: args.max_unpacked },
+        target: outputs.into_iter().next().map_or(LogTarget::Stream, LogTarget::File),
+        // makedumpfile names callers wherever vmcoreinfo says where they are
+        log: LogOptions { partial: args.partial_dmesg, callers: true },
+        force: args.force,
+        unsynced: args.no_sync,
+        dry_run: args.dry_run,
+        messages: Messages::new(args.messages(), args.flattened),
+    })
 }
 
 /// Name of the format without an option, and of the one that `-E` means.

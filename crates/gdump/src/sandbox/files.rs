@@ -2,7 +2,7 @@
 
 use crate::checksum;
 use crate::output_path::{destination, parent};
-use crate::plan::Plan;
+use crate::plan::{LogTarget, Plan};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
@@ -56,6 +56,13 @@ impl Needs {
             Plan::Rearrange(plan) => {
                 let inputs = plan.input.iter().cloned().collect();
                 Needs { inputs, outputs: vec![plan.output.clone()], unpacks: false }
+            }
+            Plan::Dmesg(plan) => {
+                let outputs = match &plan.target {
+                    LogTarget::File(path) if !plan.dry_run => vec![path.clone()],
+                    _ => Vec::new(),
+                };
+                Needs { outputs, ..reads(plan.inputs.paths.clone()) }
             }
             Plan::Info(plan) => reads(plan.inputs.paths.clone()),
             Plan::Check(plan) => {
