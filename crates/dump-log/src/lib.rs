@@ -119,7 +119,8 @@ pub fn write_log(
 fn form(symbols: &dyn KernelSymbols) -> Result<LogForm> {
     let forms = [("prb", LogForm::Ring), ("log_first_idx", LogForm::Records), ("log_end", LogForm::Text)];
     let found = forms.into_iter().find_map(|(symbol, form)| symbols.symbol(symbol).map(|_| form));
-    let lacking = "vmcoreinfo lacks SYMBOL(prb), SYMBOL(log_first_idx) and SYMBOL(log_end), one of which leads to the log";
+    let lacking =
+        "vmcoreinfo lacks SYMBOL(prb), SYMBOL(log_first_idx) and SYMBOL(log_end), one of which leads to the log";
     found.ok_or_else(|| Error::missing(lacking))
 }
 
@@ -154,5 +155,7 @@ fn lacks(kind: &str, name: &str) -> Error {
 
 /// Why `partial` is not possible.
 fn not_partial(symbol: &str) -> Error {
-    Error::missing(format!("vmcoreinfo lacks SYMBOL({symbol}), which says where the log was cleared; all of it is given"))
+    Error::missing(format!(
+        "vmcoreinfo lacks SYMBOL({symbol}), which says where the log was cleared; all of it is given"
+    ))
 }

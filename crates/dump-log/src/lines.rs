@@ -112,13 +112,16 @@ mod tests {
     #[test]
     fn the_form_of_makedumpfile() {
         assert_eq!(line(4_686_999, None, b"e820"), "[    0.004686] e820\n");
-        assert_eq!(line(123_456_000_000_000, Some(7), b"a\nb"), "[123456.000000] [      T7] a\n                          b\n");
+        assert_eq!(line(123_456_000_000_000, Some(7), b"a\nb"), format!("[123456.000000] [      T7] a\n{:27}b\n", ""));
         assert_eq!(line(0, Some(1 << 31 | 12), b""), "[    0.000000] [     C12] \n");
         assert_eq!(line(0, Some(123_456_789), b"x\n"), format!("[    0.000000] [T123456789] x\n{:28}\n", ""));
     }
 
     #[test]
     fn every_byte_survives() {
-        assert_eq!(line(0, None, b"\x1b[2J \t\r~\x7f\0\xe2\x80\x99"), "[    0.000000] \\x1b[2J \t\r~\\x7f\\x00\\xe2\\x80\\x99\n");
+        assert_eq!(
+            line(0, None, b"\x1b[2J \t\r~\x7f\0\xe2\x80\x99"),
+            "[    0.000000] \\x1b[2J \t\r~\\x7f\\x00\\xe2\\x80\\x99\n"
+        );
     }
 }

@@ -64,8 +64,12 @@ impl Header {
         let keys = Keys(symbols);
         let ty = if symbols.size_of("printk_log").is_some() { "printk_log" } else { "log" };
         let field = |name: &str| format!("{ty}.{name}");
+        let size = keys.size(ty)?;
+        if size > u64::from(u16::MAX) {
+            return Err(Error::corrupt(format!("SIZE({ty}) is {size}, but no record has more than 65535 bytes")));
+        }
         Ok(Header {
-            size: keys.size(ty)?,
+            size,
             nanoseconds: keys.offset(&field("ts_nsec"))?,
             len: keys.offset(&field("len"))?,
             text_len: keys.offset(&field("text_len"))?,
@@ -118,7 +122,9 @@ impl Buffer {
                         found.faults.add(fault(at, Error::corrupt(format!("its text exceeds its {len} bytes"))));
                     }
                     match self.record(memory, at, bytes, &mut text) {
-                        Ok((nanoseconds, caller)) => found.lines.record(&Record { nanoseconds, caller, text: &text })?,
+                        Ok((nanoseconds, caller)) => {
+                            found.lines.record(&Record { nanoseconds, caller, text: &text })?
+                        }
                         Err(e) => found.faults.add(fault(at, e)),
                     }
                     at += len;
@@ -141,7 +147,7 @@ impl Buffer {
         let len = self.field(memory, at, self.header.len)?;
         match len {
             0 if at < self.next => return Err(Nonsense::End),
-            0 => return Ok(Step::Wrap),
+            0 if self.is_zero(memory, at)? => return Ok(Step::Wrap),
             _ if len < self.header.size || len % ALIGN != 0 => return Err(Nonsense::Len(len)),
             _ if at + len > self.end_of(at) => return Err(Nonsense::Past(len)),
             _ => {}
@@ -150,6 +156,12 @@ impl Buffer {
         let dict = self.header.dict_len.map_or(Ok(0), |offset| self.field(memory, at, offset))?;
         let room = len - self.header.size;
         Ok(Step::Record { len, text: text.min(room), fits: text + dict <= room })
+    }
+
+    /// Whether a header without a length has nothing else either: the kernel clears all of one that ends the buffer.
+    fn is_zero(&self, memory: &mut Memory<'_>, at: u64) -> std::result::Result<bool, Nonsense> {
+        let nanoseconds = plus(self.at, at).and_then(|at| memory.u64(plus(at, self.header.nanoseconds)?));
+        Ok(nanoseconds.map_err(Nonsense::Unread)? == 0 && self.field(memory, at, self.header.text_len)? == 0)
     }
 
     fn field(&self, memory: &mut Memory<'_>, at: u64, offset: u64) -> std::result::Result<u64, Nonsense> {

@@ -11,7 +11,8 @@
 //! | committed, finalized | a record |
 //! | reusable | a record whose text was overwritten, or none |
 //!
-//! A descriptor that still has the id of the round before, or none, was about to be reserved.
+//! A descriptor that still has the id of the round before, or none, was about to be reserved: a few of the newest, and
+//! never the oldest.
 
 use crate::lines::Record;
 use crate::memory::{Memory, plus};
@@ -91,9 +92,15 @@ impl Layout {
     }
 }
 
-/// States of a descriptor, as a value of two bits.
+/// Descriptors that are about to be reserved, at most: CPUs take a few instructions for it. There are more in a page that
+/// was cleared.
+const UNRESERVED: u64 = 64;
+
+/// States of a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// It is not yet that of the record.
+    Unreserved,
     Reserved,
     Logged,
     Reusable,
@@ -193,10 +200,22 @@ impl Ring {
     /// Gives the records from number `since` on.
     fn give(&self, memory: &mut Memory<'_>, since: u64, found: &mut Found<'_>) -> Result<()> {
         let (oldest, records) = self.span(memory, found);
-        let mut room = 1u64 << self.size_bits;
+        let (mut room, mut unreserved) = (1u64 << self.size_bits, 0);
         let mut text = Vec::new();
         for id in (0..records).map(|n| self.id(oldest.wrapping_add(n))) {
-            match self.record(memory, id, since, &mut room, &mut text, found) {
+            let given = match self.state(memory, id) {
+                Ok(State::Logged) => self.record(memory, id, since, &mut room, &mut text, found),
+                Ok(State::Reserved | State::Reusable) => Ok(None),
+                Ok(State::Unreserved) => {
+                    unreserved += 1;
+                    match id == self.tail || unreserved > UNRESERVED {
+                        true => Err(Error::corrupt("its descriptor was never written")),
+                        false => Ok(None),
+                    }
+                }
+                Err(e) => Err(e),
+            };
+            match given {
                 Ok(Some((nanoseconds, caller))) => {
                     found.lines.record(&Record { nanoseconds, caller, text: &text })?;
                 }
@@ -261,13 +280,13 @@ impl Ring {
         let before = self.id(id.wrapping_sub(self.count()));
         match self.id(value) {
             has if has == id => Ok(state),
-            has if value == 0 || (has == before && state == State::Reusable) => Ok(State::Reserved),
+            has if value == 0 || (has == before && state == State::Reusable) => Ok(State::Unreserved),
             has => Err(Error::corrupt(format!("its descriptor has the id {has:#x}, not {id:#x}"))),
         }
     }
 
-    /// Reads a record, its text into `text`; when it was logged, and by whom. `None` for one that has no text, was not
-    /// logged yet, is overwritten, or came before number `since`. All records share the `room` of the ring.
+    /// Reads a record that was logged, its text into `text`; when it was logged, and by whom. `None` for one that has no
+    /// text, or came before number `since`. All records share the `room` of the ring.
     fn record(
         &self,
         memory: &mut Memory<'_>,
@@ -277,22 +296,20 @@ impl Ring {
         text: &mut Vec<u8>,
         found: &mut Found<'_>,
     ) -> Result<Option<(u64, Option<u32>)>> {
-        if self.state(memory, id)? != State::Logged {
-            return Ok(None);
-        }
         let info = plus(self.infos, self.index(id) * self.layout.info)?;
         if self.seq(memory, info, id)? < since {
             return Ok(None);
         }
         let Text::At(at, len) = self.text(memory, id)? else { return Ok(None) };
-        *room = room.checked_sub(len).ok_or_else(|| Error::corrupt("its text is that of other records too"))?;
         let said = u64::from(memory.u16(plus(info, self.layout.text_len)?)?);
         let has = len - self.word_bytes();
         if said > has {
             let e = Error::corrupt(format!("{said} bytes of text in a block of {has}, which are given"));
             found.faults.add(self.fault(id, e));
         }
-        text.resize(said.min(has) as usize, 0);
+        let len = said.min(has);
+        *room = room.checked_sub(len).ok_or_else(|| Error::corrupt("its text is that of other records too"))?;
+        text.resize(len as usize, 0);
         memory.read(plus(self.text, at + self.word_bytes())?, text)?;
         let nanoseconds = memory.u64(plus(info, self.layout.nanoseconds)?)?;
         let caller = self.layout.caller.map(|offset| memory.u32(plus(info, offset)?)).transpose()?;
