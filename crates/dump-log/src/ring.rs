@@ -345,7 +345,7 @@ impl Ring {
             _ => (0, 0),
         };
         let word = self.word_bytes();
-        if len <= word || len % word != 0 || at % word != 0 || at + len > size {
+        if len <= word || len % word != 0 || at % word != 0 || len > size - at {
             let text = format!("no block of text is from {begin:#x} to {next:#x} in a ring of {size} bytes");
             return Err(Error::corrupt(text));
         }

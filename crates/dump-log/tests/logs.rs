@@ -6,17 +6,22 @@
 #[allow(dead_code, reason = "of another crate's tests")]
 mod common;
 
-use common::{Memory, builder, kernel, machines};
+use common::{Memory, kernel, machines};
 use dump_core::{ErrorKind, Result};
 use dump_log::{Log, LogForm, LogOptions, write_log};
-use dump_synth::{Endian, Era, FakeKernel, FakeLog, LogEntry, Machine, MemModel};
+use dump_synth::{Endian, Era, FakeKernel, FakeLog, KernelBuilder, LogEntry, Machine, MemModel};
 use std::fmt::Write;
 
 /// What the dumps here hold, at least (bytes).
 const HELD: u64 = 1 << 20;
 
+/// A kernel with next to no memory: building the rest takes longer than reading the log.
+fn small(era: Era, machine: &'static Machine) -> KernelBuilder {
+    KernelBuilder::new(era).machine(*machine).model(MemModel::Flat).recipe("ram 0..0x10")
+}
+
 fn fake(era: Era, machine: &'static Machine, log: FakeLog) -> FakeKernel {
-    builder(era, machine, MemModel::Flat).log(log).build()
+    small(era, machine).log(log).build()
 }
 
 fn read(fake: &FakeKernel, machine: &Machine, options: LogOptions) -> Result<(String, Log)> {
@@ -129,7 +134,7 @@ fn a_ring_after_it_was_cleared() {
 #[test]
 fn a_ring_without_keys_that_it_can_do_without() {
     let log = || log_lines(log_lines(FakeLog::ring(4, 10), 0..4).clear(), 4..6);
-    let build = |key: &str| builder(Era::V6_12, &Machine::X86_64, MemModel::Flat).log(log()).omit(key).build();
+    let build = |key: &str| small(Era::V6_12, &Machine::X86_64).log(log()).omit(key).build();
     let without_seq = build("OFFSET(printk_info.seq)");
     assert_eq!(sound(&without_seq, &Machine::X86_64, PARTIAL), lines(4..6));
     let without_caller = build("OFFSET(printk_info.caller_id)");
