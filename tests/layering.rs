@@ -49,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-kdump",
             "dump-kernel",
             "dump-kit",
+            "dump-log",
             "dump-raw",
             "dump-sum",
             "dump-synth",
