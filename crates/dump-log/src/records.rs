@@ -29,18 +29,23 @@ pub fn read(
         next: index(keys, memory, "log_next_idx")?,
         header: Header::of(symbols)?,
     };
-    let mut first = "log_first_idx";
-    if partial {
-        match symbols.symbol("clear_idx") {
-            Some(_) => first = "clear_idx",
-            None => found.whole = Some(not_partial("clear_idx")),
-        }
-    }
-    let at = index(keys, memory, first)?;
-    let outside = [(first, at), ("log_next_idx", buffer.next)].into_iter().find(|(_, at)| *at > buffer.size);
+    let first = index(keys, memory, "log_first_idx")?;
+    let outside =
+        [("log_first_idx", first), ("log_next_idx", buffer.next)].into_iter().find(|(_, at)| *at > buffer.size);
     if let Some((name, at)) = outside {
         return Err(Error::corrupt(format!("{name} is {at}, but log_buf_len is {}", buffer.size)));
     }
+    let at = match symbols.symbol("clear_idx") {
+        _ if !partial => first,
+        Some(_) => {
+            let clear = index(keys, memory, "clear_idx")?;
+            buffer.cleared(memory, first, clear)
+        }
+        None => {
+            found.whole = Some(not_partial("clear_idx"));
+            first
+        }
+    };
     buffer.give(memory, at, found)
 }
 
@@ -111,6 +116,23 @@ enum Nonsense {
 }
 
 impl Buffer {
+    /// Where the records begin that came after the log was cleared at index `clear`, the oldest being at `first`: if no
+    /// record is there, those before it are overwritten (before 3.14, `clear_idx` was left behind).
+    fn cleared(&self, memory: &mut Memory<'_>, first: u64, clear: u64) -> u64 {
+        let mut at = first;
+        while at != clear {
+            let next = match self.step(memory, at) {
+                _ if at == self.next => None,
+                Ok(Step::Wrap) => Some(0),
+                Ok(Step::Record { len, .. }) => Some(at + len),
+                Err(_) => self.resume(memory, at),
+            };
+            let Some(next) = next else { return first };
+            at = next;
+        }
+        clear
+    }
+
     /// Gives the records from index `at` on.
     fn give(&self, memory: &mut Memory<'_>, mut at: u64, found: &mut Found<'_>) -> Result<()> {
         let mut text = Vec::new();

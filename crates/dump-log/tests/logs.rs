@@ -290,6 +290,17 @@ fn records_one_behind_another() {
     }
 }
 
+/// Before 3.14 the place where the log was cleared stayed behind when what came after was overwritten.
+#[test]
+fn records_that_were_cleared_long_ago() {
+    let mut fake = fake(Era::V3_10, &Machine::X86_64, log_lines(FakeLog::records(2048, 400, false), 0..20));
+    let clear = fake.symbol("clear_idx").unwrap() - fake.image_virt() + fake.image().start;
+    for stale in [0, 4, 200, 412, 1900, 5000] {
+        fake.overwrite(clear, &number(stale, 4, &Machine::X86_64));
+        assert_eq!(sound(&fake, &Machine::X86_64, PARTIAL), lines(0..20), "{stale}");
+    }
+}
+
 #[test]
 fn structs_that_were_called_log() {
     let fake = fake(Era::V3_8, &Machine::X86_64, log_lines(FakeLog::records(1024, 0, false), 0..5));

@@ -501,6 +501,13 @@ mod tests {
         assert!(matches!(plan("-R - out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));
         assert!(matches!(plan("-R -d 0 in out"), Ok(Plan::Rearrange(Rearrangement { input: Some(_), .. }))));
         assert!(matches!(plan("diff a b"), Ok(Plan::Diff(_))));
+        let target = |line| match plan(line) {
+            Ok(Plan::Dmesg(plan)) => plan.target,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert!(matches!(target("--dump-dmesg -c -d 31 a b"), LogTarget::File(path) if path.as_os_str() == "b"));
+        assert!(matches!(target("-F --partial-dmesg --dump-dmesg a"), LogTarget::Stream));
+        assert!(matches!(target("dmesg a"), LogTarget::Reader));
     }
 
     #[test]
