@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-sum", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
     ("dump-filter", &["dump-core", "dump-kernel"]),
+    ("dump-log", &["dump-core", "dump-kernel"]),
     (
         "dump",
         &[
@@ -27,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-flat",
             "dump-kdump",
             "dump-kernel",
+            "dump-log",
             "dump-pipe",
             "dump-raw",
             "dump-sum",
@@ -47,6 +49,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-kdump",
             "dump-kernel",
             "dump-kit",
+            "dump-log",
             "dump-raw",
             "dump-sum",
             "dump-synth",
@@ -62,6 +65,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("dump-pipe", &["elf", "kdump", "makedumpfile", "vmcoreinfo", "lime"]),
     ("dump-kernel", &["kdump", "pt_load", "dump_level", "dumplevel"]),
     ("dump-filter", &["kdump", "pt_load", "_mapcount", "vmemmap"]),
+    ("dump-log", &["kdump", "pt_load", "vmemmap", "_mapcount"]),
     ("dump-elf", &["kdump", "flattened"]),
     ("dump-kdump", &["pt_load", "flattened", "lime"]),
     (

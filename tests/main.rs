@@ -7,6 +7,7 @@ mod claims;
 mod cli;
 mod corpus;
 mod damage;
+mod dmesg;
 mod eras;
 mod essentials;
 mod identity;

@@ -209,6 +209,7 @@ fn what_is_made_only_its_owner_can_read() {
         "gdump --split vmcore out out2",
         "gdump --atomic vmcore out",
         "gdump -R flat out",
+        "gdump --dump-dmesg vmcore out",
         "gdump --checksum -c vmcore out",
         "gdump repair vmcore out",
         "gdump -f vmcore dangling",

@@ -48,7 +48,8 @@ fn builder(era: Era, model: MemModel) -> KernelBuilder {
 }
 
 impl Fake {
-    fn new(kernel: FakeKernel) -> Fake {
+    /// A kernel that may be changed.
+    pub fn new(kernel: FakeKernel) -> Fake {
         let structs: Vec<u64> = (0..RECIPE_PAGES).filter_map(|pfn| Some(kernel.struct_page(pfn)?.1 / PAGE)).collect();
         let own = kernel.memory().written(kernel.own_pages()).map(|(pfn, _)| pfn);
         let own = own.filter(|pfn| structs.binary_search(pfn).is_err() && !structs.contains(pfn)).collect();
@@ -88,9 +89,14 @@ impl Fake {
         }
     }
 
+    /// Its memory.
+    pub fn unchanged(&self) -> Changed<'_> {
+        Changed { fake: self, pages: BTreeMap::new() }
+    }
+
     /// Its memory with the changes that follow in `input`.
     pub fn changed<'a>(&'a self, input: &mut Input<'_>) -> Changed<'a> {
-        let mut changed = Changed { fake: self, pages: BTreeMap::new() };
+        let mut changed = self.unchanged();
         let mut count = 0;
         while !input.is_empty() && count < 64 {
             count += 1;
@@ -125,7 +131,8 @@ pub struct Changed<'a> {
 }
 
 impl Changed<'_> {
-    fn write(&mut self, at: u64, bytes: &[u8]) {
+    /// Changes bytes.
+    pub fn write(&mut self, at: u64, bytes: &[u8]) {
         for (at, byte) in (at..).zip(bytes) {
             let Some(page) = self.fake.kernel.page(at / PAGE) else { continue };
             self.pages.entry(at / PAGE).or_insert(page)[(at % PAGE) as usize] = *byte;

@@ -17,6 +17,7 @@
 //! | `notes`, `vmcoreinfo` | places lie in the text; a text put in is found again; the first line of a key counts; fewer keys leave out no more |
 //! | `page_tables` | a second walk, written here, comes to the same place |
 //! | `mem_map`, `free_lists`, `filter` | runs ascend; a struct page and its pfn name each other; counts add up; windows of any size keep the same pages |
+//! | `log` | what is given of a kernel log is bounded by its buffers; a part is no more than all |
 //! | `deflate`, `zlib`, `lzo`, `snappy`, `zstd` | what comes back is the page; what was compressed before does not show |
 //! | `packed` | a file compressed in several members unpacks to all that was put in |
 //! | `whole` | what was converted holds the same pages and passes a check |
@@ -29,6 +30,7 @@ mod filter;
 mod flat;
 mod free_lists;
 mod input;
+mod log;
 mod look;
 mod mem_map;
 mod notes;
@@ -73,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "mem_map", run: mem_map::run, seeds: fakes::seeds },
     Target { name: "free_lists", run: free_lists::run, seeds: fakes::seeds },
     Target { name: "filter", run: filter::run, seeds: filter::seeds },
+    Target { name: "log", run: log::run, seeds: log::seeds },
     Target { name: "deflate", run: deflate::run, seeds: samples::pages },
     Target { name: "zlib", run: codec::zlib, seeds: codec::seeds },
     Target { name: "lzo", run: codec::lzo, seeds: codec::seeds },

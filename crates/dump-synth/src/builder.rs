@@ -6,6 +6,7 @@ use crate::kernel::FakeKernel;
 use crate::machine::Machine;
 use crate::memmodel::{MemModel, RootSymbol, StructPages};
 use crate::pgtable::Leaf;
+use crate::printk::FakeLog;
 use crate::recipe::{Line, Recipe};
 
 /// Chooses a fake kernel; [`KernelBuilder::build`] makes it.
@@ -38,6 +39,7 @@ impl KernelBuilder {
             omitted: Vec::new(),
             extra: Vec::new(),
             repeated_to: 0,
+            log: None,
         };
         KernelBuilder { config }
     }
@@ -176,6 +178,13 @@ impl KernelBuilder {
     #[must_use]
     pub fn repeated_to(mut self, end: u64) -> Self {
         self.config.repeated_to = end;
+        self
+    }
+
+    /// Puts a log into its memory, and the keys of its form into VMCOREINFO, whatever the era.
+    #[must_use]
+    pub fn log(mut self, log: FakeLog) -> Self {
+        self.config.log = Some(log);
         self
     }
 

@@ -6,6 +6,7 @@ use crate::facts::Facts;
 use crate::machine::Machine;
 use crate::memmodel::{MemModel, Sections};
 use crate::pgtable::{Leaf, Shape};
+use crate::printk::FakeLog;
 use crate::recipe::Recipe;
 
 /// State of the zones' free lists.
@@ -41,6 +42,7 @@ pub(crate) struct KernelConfig {
     pub(crate) omitted: Vec<String>,
     pub(crate) extra: Vec<String>,
     pub(crate) repeated_to: u64,
+    pub(crate) log: Option<FakeLog>,
 }
 
 impl KernelConfig {

@@ -18,6 +18,7 @@ use crate::config::KernelConfig;
 use crate::expect::{Class, Expected};
 use crate::memmodel::MemMap;
 use crate::memory::FakeMemory;
+use crate::printk::LogPlaces;
 use crate::site::{Site, image_bytes, image_virt, phys_base};
 use crate::zones;
 
@@ -36,6 +37,7 @@ pub struct FakeKernel {
     pub(crate) vmcoreinfo: String,
     pub(crate) area: Range<u64>,
     pub(crate) root: u64,
+    pub(crate) log: LogPlaces,
 }
 
 impl FakeKernel {
@@ -56,6 +58,20 @@ impl FakeKernel {
     #[must_use]
     pub fn memory(&self) -> &FakeMemory {
         &self.memory
+    }
+
+    /// Overwrites memory at physical address `at`: damage.
+    ///
+    /// # Panics
+    /// When part of it is a hole.
+    pub fn overwrite(&mut self, at: u64, bytes: &[u8]) {
+        self.memory.write(at, bytes);
+    }
+
+    /// Where its log is.
+    #[must_use]
+    pub fn log(&self) -> LogPlaces {
+        self.log
     }
 
     /// The pfn ranges that are RAM, ascending; the last holds the kernel's own memory.

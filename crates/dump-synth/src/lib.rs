@@ -15,6 +15,7 @@
 //! | [`elf`], [`note`] | ELF cores of any class, byte order and header arrangement |
 //! | [`kernel`] | a kernel in fake memory, of x86_64 or of a made-up [`Machine`], with struct pages of an [`Era`] |
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
+//! | [`printk`] | its log, in each form |
 //! | [`kdump`], [`flat`], [`mod@lime`] | kdump-compressed files, flattened streams, LiME images |
 //!
 //! # Example
@@ -57,6 +58,7 @@ pub mod memory;
 pub mod note;
 mod page;
 pub mod pgtable;
+pub mod printk;
 pub mod recipe;
 mod site;
 mod sparse;
@@ -79,5 +81,6 @@ pub use memmodel::{MemModel, RootSymbol, StructPages};
 pub use memory::FakeMemory;
 pub use note::Notes;
 pub use pgtable::Leaf;
+pub use printk::{FakeLog, LogEntry, LogPlaces};
 pub use recipe::{Content, Kind, Line, Recipe, every_kind};
 pub use vmcoreinfo::CRASHTIME;

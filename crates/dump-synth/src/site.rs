@@ -99,7 +99,7 @@ impl Site {
     }
 
     /// The word of the machine at `at`.
-    fn word(&self, at: u64) -> u64 {
+    pub(crate) fn word(&self, at: u64) -> u64 {
         self.memory.number_in(at, self.config.word(), self.config.machine.endian)
     }
 
@@ -341,8 +341,11 @@ impl Site {
         let base = phys_base(self.image_phys, &self.config);
         let variable = self.variable("phys_base", self.config.word(), self.config.word());
         self.put_word(variable, base as u64);
+        let log = self.config.log.clone().map(|log| log.put(&mut self)).unwrap_or_default();
         for name in vmcoreinfo::FILLER {
-            self.variable(name, 256, 64);
+            if !self.symbols.contains_key(name) {
+                self.variable(name, 256, 64);
+            }
         }
         let text = vmcoreinfo::text(&self.config, &self.symbols, base);
         let note = self.arena.take(self.config.page_size(), self.config.page_size());
@@ -357,6 +360,7 @@ impl Site {
             classes: self.classes,
             vmcoreinfo: text,
             area: self.area,
+            log,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The text of VMCOREINFO: the keys each era's kernel prints, in its order.
 //!
 //! The common part follows `crash_save_vmcoreinfo_init()` (kernel/kexec.c, later crash_core.c and vmcore_info.c), the
-//! end `arch_crash_save_vmcoreinfo()` of x86_64. The log's structures are those of 64-bit kernels on any machine.
+//! end `arch_crash_save_vmcoreinfo()` of x86_64.
 //! SYMBOL values are hexadecimal without 0x, all others decimal, except KERNELOFFSET (hexadecimal) and VMALLOC_START
 //! (0x).
 
@@ -12,6 +12,7 @@ use crate::config::KernelConfig;
 use crate::era::Era;
 use crate::facts::{Compound, FREE_ORDERS, Facts, HUGETLB_DTOR, Tail};
 use crate::memmodel::{MemModel, per_root};
+use crate::printk::{Form, header_size, info_size};
 use crate::zones;
 
 /// Symbols printed for completeness; the variables are there, filled with zeros.
@@ -266,22 +267,29 @@ impl Text<'_> {
     }
 
     fn log(&mut self) {
-        if self.since(Era::V5_10) {
-            self.ring_buffer();
-        } else {
-            self.record_log();
+        match self.config.log.as_ref().map(|log| log.form) {
+            Some(Form::Text { .. }) => {
+                ["log_buf", "log_end", "log_buf_len", "logged_chars"].into_iter().for_each(|name| self.symbol(name));
+            }
+            Some(Form::Records { callers, .. }) => self.record_log(callers),
+            Some(Form::Ring { .. }) => self.ring_buffer(),
+            None if self.since(Era::V5_10) => self.ring_buffer(),
+            None => self.record_log(false),
         }
     }
 
-    fn record_log(&mut self) {
+    fn record_log(&mut self, callers: bool) {
         for name in ["log_buf", "log_buf_len", "log_first_idx", "clear_idx", "log_next_idx"] {
             self.symbol(name);
         }
         // struct log until 3.10.
         let name = if self.since(Era::V3_17) { "printk_log" } else { "log" };
-        self.size(name, 16);
+        self.size(name, header_size(callers));
         for (field, at) in [("ts_nsec", 0), ("len", 8), ("text_len", 10), ("dict_len", 12)] {
             self.offset(&format!("{name}.{field}"), at);
+        }
+        if callers {
+            self.offset(&format!("{name}.caller_id"), 16);
         }
     }
 
@@ -289,19 +297,20 @@ impl Text<'_> {
         for name in ["prb", "printk_rb_static", "clear_seq"] {
             self.symbol(name);
         }
-        let (info_size, dev_info) = if self.since(Era::V7_2) { (112, 44) } else { (88, 24) };
-        self.size("printk_ringbuffer", 88);
-        self.members("printk_ringbuffer", &[("desc_ring", 0), ("text_data_ring", 48), ("fail", 80)]);
-        self.size("prb_desc_ring", 48);
-        self.members(
-            "prb_desc_ring",
-            &[("count_bits", 0), ("descs", 8), ("infos", 16), ("head_id", 24), ("tail_id", 32)],
-        );
-        self.size("prb_desc", 24);
-        self.members("prb_desc", &[("state_var", 0), ("text_blk_lpos", 8)]);
-        self.size("prb_data_blk_lpos", 16);
-        self.members("prb_data_blk_lpos", &[("begin", 0), ("next", 8)]);
-        self.size("printk_info", info_size);
+        let word = self.facts.word;
+        let dev_info = if self.since(Era::V7_2) { 44 } else { 24 };
+        self.size("printk_ringbuffer", 11 * word);
+        let ring = [("desc_ring", 0), ("text_data_ring", 6 * word), ("fail", 10 * word)];
+        self.members("printk_ringbuffer", &ring);
+        self.size("prb_desc_ring", 6 * word);
+        let descs =
+            [("count_bits", 0), ("descs", word), ("infos", 2 * word), ("head_id", 3 * word), ("tail_id", 4 * word)];
+        self.members("prb_desc_ring", &descs);
+        self.size("prb_desc", 3 * word);
+        self.members("prb_desc", &[("state_var", 0), ("text_blk_lpos", word)]);
+        self.size("prb_data_blk_lpos", 2 * word);
+        self.members("prb_data_blk_lpos", &[("begin", 0), ("next", word)]);
+        self.size("printk_info", info_size(self.era));
         self.members(
             "printk_info",
             &[("seq", 0), ("ts_nsec", 8), ("text_len", 16), ("caller_id", 20), ("dev_info", dev_info)],
@@ -311,12 +320,13 @@ impl Text<'_> {
         self.length("printk_info_subsystem", 16);
         self.offset("dev_printk_info.device", 16);
         self.length("printk_info_device", 48);
-        self.size("prb_data_ring", 32);
-        self.members("prb_data_ring", &[("size_bits", 0), ("data", 8), ("head_lpos", 16), ("tail_lpos", 24)]);
-        self.size("atomic_long_t", 8);
+        self.size("prb_data_ring", 4 * word);
+        let text = [("size_bits", 0), ("data", word), ("head_lpos", 2 * word), ("tail_lpos", 3 * word)];
+        self.members("prb_data_ring", &text);
+        self.size("atomic_long_t", word);
         self.offset("atomic_long_t.counter", 0);
-        self.size("latched_seq", 24);
-        self.offset("latched_seq.val", 8);
+        self.size("latched_seq", word + 16);
+        self.offset("latched_seq.val", word);
     }
 
     fn members(&mut self, owner: &str, members: &[(&str, u64)]) {

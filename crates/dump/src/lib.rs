@@ -104,6 +104,7 @@ mod identity;
 mod image;
 mod incomplete;
 mod layers;
+mod log;
 mod losses;
 mod memory_search;
 mod oddities;
@@ -144,5 +145,6 @@ pub use dump_flat::{FlatStream, rearrange};
 pub use dump_kernel::{
     Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo,
 };
+pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};
 pub use dump_sum::{Summed, Sums};

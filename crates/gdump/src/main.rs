@@ -96,6 +96,7 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
     let done = match plan {
         Plan::Convert(plan) => cmd::convert::run(plan),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),
+        Plan::Dmesg(plan) => cmd::dmesg::run(plan),
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),

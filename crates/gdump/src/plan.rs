@@ -1,9 +1,9 @@
 //! What the command line asks for, checked as a whole.
 
-use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
-use crate::messages::{Messages, Voice};
+use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, DmesgArgs, InfoArgs, RepairArgs, Threads, Verb};
+use crate::messages::{MessageLevel, Messages, Voice};
 use crate::stdout;
-use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr, VirtAddr};
+use dump::{Abilities, CodecId, DumpLevel, Format, LogOptions, OpenOptions, Opening, PfnRange, PhysAddr, VirtAddr};
 use std::path::{Path, PathBuf};
 
 /// What is to be done.
@@ -13,6 +13,8 @@ pub enum Plan {
     Convert(Box<Conversion>),
     /// Turn a flattened dump into a regular one.
     Rearrange(Rearrangement),
+    /// Write the log of the dumped kernel.
+    Dmesg(DmesgPlan),
     /// Show what a dump is.
     Info(InfoPlan),
     /// Look for damage.
@@ -140,6 +142,36 @@ pub struct Rearrangement {
     pub messages: Messages,
 }
 
+/// A log to write.
+#[derive(Debug)]
+pub struct DmesgPlan {
+    /// The dump.
+    pub inputs: Inputs,
+    /// Where the log goes.
+    pub target: LogTarget,
+    /// What is wanted of it.
+    pub log: LogOptions,
+    /// Whether an existing file is overwritten.
+    pub force: bool,
+    /// Whether nothing waits until it is stored.
+    pub unsynced: bool,
+    /// Whether nothing is written.
+    pub dry_run: bool,
+    /// Which messages are printed, and where.
+    pub messages: Messages,
+}
+
+/// Where a log goes.
+#[derive(Debug)]
+pub enum LogTarget {
+    /// To a file.
+    File(PathBuf),
+    /// To stdout, all of it, as it would be in a file.
+    Stream,
+    /// To stdout, for people, as far as they read it.
+    Reader,
+}
+
 /// What to show of a dump.
 #[derive(Debug)]
 pub struct InfoPlan {
@@ -199,7 +231,12 @@ impl Plan {
         if let Some(reason) = args.refused() {
             return Err(reason.to_owned());
         }
-        if args.rearrange { rearrangement(args, voice).map(Plan::Rearrange) } else { conversion(args, voice) }
+        match args {
+            _ if args.rearrange => rearrangement(args, voice).map(Plan::Rearrange),
+            _ if args.dump_dmesg => dmesg(args, voice).map(Plan::Dmesg),
+            _ if args.partial_dmesg => Err("--partial-dmesg goes with --dump-dmesg".to_owned()),
+            _ => conversion(args, voice),
+        }
     }
 
     /// The dumps to read.
@@ -207,6 +244,7 @@ impl Plan {
         match self {
             Plan::Convert(plan) => plan.inputs.paths.clone(),
             Plan::Rearrange(plan) => vec![plan.input.clone().unwrap_or(PathBuf::from(STDIO))],
+            Plan::Dmesg(plan) => plan.inputs.paths.clone(),
             Plan::Info(plan) => plan.inputs.paths.clone(),
             Plan::Check(plan) => plan.inputs.paths.clone(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
@@ -221,13 +259,18 @@ impl Plan {
             Plan::Convert(plan) => plan.outputs.clone(),
             Plan::Rearrange(plan) => vec![plan.output.clone()],
             Plan::Repair(plan) => vec![plan.output.clone()],
-            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
+            Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
+            Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
         }
     }
 
-    /// Whether a dump goes to stdout.
+    /// Whether a dump, or a whole log, goes to stdout.
     pub fn streams(&self) -> bool {
-        matches!(self, Plan::Convert(plan) if plan.to_stdout() && !plan.dry_run)
+        match self {
+            Plan::Convert(plan) => plan.to_stdout() && !plan.dry_run,
+            Plan::Dmesg(plan) => matches!(plan.target, LogTarget::Stream) && !plan.dry_run,
+            _ => false,
+        }
     }
 
     /// Which messages are printed, and where.
@@ -235,6 +278,7 @@ impl Plan {
         match self {
             Plan::Convert(plan) => plan.messages,
             Plan::Rearrange(plan) => plan.messages,
+            Plan::Dmesg(plan) => plan.messages,
             Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
@@ -246,6 +290,7 @@ impl From<Verb> for Plan {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
             Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
+            Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
         }
     }
@@ -270,6 +315,20 @@ impl From<DiffArgs> for DiffPlan {
         let inputs = |path| Inputs::to_look_at(vec![path], args.raw_base, args.max_unpacked);
         let threads = threads_of_verb(args.num_threads);
         DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
+    }
+}
+
+impl From<DmesgArgs> for DmesgPlan {
+    fn from(args: DmesgArgs) -> DmesgPlan {
+        DmesgPlan {
+            inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked),
+            target: LogTarget::Reader,
+            log: LogOptions { partial: args.partial, callers: args.callers },
+            force: false,
+            unsynced: true,
+            dry_run: false,
+            messages: Messages::new(MessageLevel::default(), true),
+        }
     }
 }
 
@@ -313,18 +372,19 @@ impl Conversion {
     }
 }
 
-/// Of the modes, only `--reassemble` and `-F` can be combined.
+/// Of the modes, only `-F` can be combined, with `--reassemble` or `--dump-dmesg`.
 fn check_modes(args: &ConvertArgs) -> Result<(), String> {
     let modes = [
         (args.rearrange, "-R"),
         (args.reassemble, "--reassemble"),
         (args.split, "--split"),
+        (args.dump_dmesg, "--dump-dmesg"),
         (args.flattened, "-F"),
         (args.mem_usage, "--mem-usage"),
     ];
     let given: Vec<&str> = modes.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
     match given.as_slice() {
-        [] | [_] | ["--reassemble", "-F"] => Ok(()),
+        [] | [_] | ["--reassemble" | "--dump-dmesg", "-F"] => Ok(()),
         _ => Err(format!("{} cannot be combined", given.join(" and "))),
     }
 }
@@ -425,6 +485,24 @@ fn rearrangement(args: &ConvertArgs, voice: Voice) -> Result<Rearrangement, Stri
     Ok(Rearrangement { input, output: output.clone(), force, atomic, unsynced, messages })
 }
 
+fn dmesg(args: &ConvertArgs, voice: Voice) -> Result<DmesgPlan, String> {
+    let (paths, outputs) = files(args)?;
+    if outputs.iter().any(|path| is_stdin(path)) {
+        return Err("-F writes the log to stdout".to_owned());
+    }
+    let streams = args.flattened || stdout::is_one_of(&outputs);
+    Ok(DmesgPlan {
+        inputs: Inputs { paths, raw_base: args.raw_base, mapped: !args.non_mmap, max_unpacked: args.max_unpacked },
+        target: outputs.into_iter().next().map_or(LogTarget::Stream, LogTarget::File),
+        // makedumpfile names callers wherever vmcoreinfo says where they are
+        log: LogOptions { partial: args.partial_dmesg, callers: true },
+        force: args.force,
+        unsynced: args.no_sync,
+        dry_run: args.dry_run,
+        messages: Messages::new(args.messages(), streams).with(voice),
+    })
+}
+
 /// Name of the format without an option, and of the one that `-E` means.
 const DEFAULT_FORMAT: &str = "kdump";
 const E_FORMAT: &str = "elf";
@@ -504,6 +582,13 @@ mod tests {
         assert!(matches!(plan("-R - out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));
         assert!(matches!(plan("-R -d 0 in out"), Ok(Plan::Rearrange(Rearrangement { input: Some(_), .. }))));
         assert!(matches!(plan("diff a b"), Ok(Plan::Diff(_))));
+        let target = |line| match plan(line) {
+            Ok(Plan::Dmesg(plan)) => plan.target,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert!(matches!(target("--dump-dmesg -c -d 31 a b"), LogTarget::File(path) if path.as_os_str() == "b"));
+        assert!(matches!(target("-F --partial-dmesg --dump-dmesg a"), LogTarget::Stream));
+        assert!(matches!(target("dmesg a"), LogTarget::Reader));
     }
 
     #[test]

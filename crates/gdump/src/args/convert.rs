@@ -92,6 +92,16 @@ pub struct ConvertArgs {
     /// They may be given in any order. Pages stay compressed as they are unless a codec is given.
     #[arg(long)]
     pub reassemble: bool,
+    /// Write the log of the dumped kernel to DUMPFILE, as text
+    ///
+    /// A line has the seconds since boot and which thread (T) or CPU (C) logged it; the further lines of a message are
+    /// indented. Bytes that are not printable ASCII are written as \x and two digits. What is sound of a damaged log is
+    /// written, and the exit status is 1. With -F, it goes to stdout as it is.
+    #[arg(long)]
+    pub dump_dmesg: bool,
+    /// With --dump-dmesg, write only what was logged after the log was last cleared (dmesg -c)
+    #[arg(long)]
+    pub partial_dmesg: bool,
     /// Read a VMCORE without headers as raw memory starting at physical address ADDR
     ///
     /// ADDR is decimal or, after 0x, hexadecimal.

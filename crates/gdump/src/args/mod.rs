@@ -11,6 +11,7 @@ mod check;
 mod codec;
 mod convert;
 mod diff;
+mod dmesg;
 mod format;
 mod info;
 mod levels;
@@ -30,6 +31,7 @@ pub use check::CheckArgs;
 pub use codec::Codec;
 pub use convert::ConvertArgs;
 pub use diff::DiffArgs;
+pub use dmesg::DmesgArgs;
 pub use info::InfoArgs;
 pub use repair::RepairArgs;
 pub use threads::Threads;
@@ -83,9 +85,11 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump -F [OPTIONS] VMCORE | ssh HOST gdump -R DUMPFILE
        gdump --split [OPTIONS] VMCORE DUMPFILE DUMPFILE...
        gdump --reassemble [OPTIONS] PART... DUMPFILE
+       gdump --dump-dmesg [--partial-dmesg] VMCORE LOGFILE
        gdump info [--json] FILE...
        gdump check [--json] FILE...
        gdump diff [--strict] FILE1 FILE2
+       gdump dmesg [--partial] FILE...
        gdump repair IN... OUT";
 
 /// Lines of [`USAGE`] before those of verbs.

@@ -2,6 +2,7 @@
 
 use super::check::CheckArgs;
 use super::diff::DiffArgs;
+use super::dmesg::DmesgArgs;
 use super::info::InfoArgs;
 use super::repair::RepairArgs;
 use clap::Subcommand;
@@ -15,6 +16,8 @@ pub enum Verb {
     Check(CheckArgs),
     /// Compare the memory in two dumps
     Diff(DiffArgs),
+    /// Print the log of the dumped kernel
+    Dmesg(DmesgArgs),
     /// Save what is certain of a damaged dump
     Repair(RepairArgs),
 }

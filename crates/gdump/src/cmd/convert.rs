@@ -38,12 +38,12 @@ pub fn run(plan: &Plan) -> Result<Exit> {
 }
 
 /// Warns of what was found wrong or odd in the dump as it was opened.
-fn say_what_is_odd(plan: &Plan, image: &Image) {
+pub(super) fn say_what_is_odd(messages: Messages, image: &Image) {
     let damage = image.damage().map(|damage| format!("{damage}; what comes of it is incomplete"));
     let said = |errors: &[Error]| errors.iter().map(Error::to_string).collect::<Vec<_>>();
     let all = said(image.remarks()).into_iter().chain(damage).chain(said(image.doubts()));
     for text in all {
-        plan.messages.warning(&format!("{}: {text}", image.name()));
+        messages.warning(&format!("{}: {text}", image.name()));
     }
 }
 
@@ -59,7 +59,7 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
         Some(damage) => e.within(damage).within(image.name()),
         None => e.within(image.name()),
     })?;
-    say_what_is_odd(plan, image);
+    say_what_is_odd(plan.messages, image);
     print_debug(plan.messages, view.as_ref(), image);
     if let Some(address) = plan.vtop {
         let translated = image.translate(address).map_err(|e| e.within(image.name()))?;
@@ -333,7 +333,7 @@ fn vtop(address: VirtAddr, translated: PhysAddr) -> String {
 }
 
 /// Prints what is known about the kernel, in the form of makedumpfile's debug messages where scripts read those.
-fn print_debug(messages: Messages, view: Option<&KernelView>, image: &Image) {
+pub(super) fn print_debug(messages: Messages, view: Option<&KernelView>, image: &Image) {
     if !messages.has(MessageLevel::DEBUG) {
         return;
     }

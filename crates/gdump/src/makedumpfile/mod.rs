@@ -123,6 +123,9 @@ fn plan(line: Line) -> Result<Asked, Refusal> {
 /// What makedumpfile asks of a command line beyond what this program needs: where gdump takes several files for the
 /// parts of one dump, a script has made a mistake.
 fn check(args: &ConvertArgs) -> Result<(), String> {
+    if args.dump_dmesg && args.dry_run {
+        return Err("--dump-dmesg and --dry-run cannot be combined".to_owned());
+    }
     let found = args.files.len();
     let expected = match args {
         _ if args.rearrange || args.split || args.reassemble => return Ok(()),
@@ -153,6 +156,10 @@ mod tests {
             ("--num-threads 4 --split vmcore a b", true),
             ("-R out", true),
             ("--mem-usage /proc/kcore", true),
+            ("--dump-dmesg vmcore dumpfile", true),
+            ("-F --p --dump vmcore", true),
+            ("--partial-dmesg vmcore dumpfile", false),
+            ("--dump-dmesg --dry-run vmcore dumpfile", false),
             ("--xen-syms x -c -d 31 vmcore out", true),
             ("-c -E vmcore dumpfile", false),
             ("-c vmcore", false),

@@ -1,0 +1,27 @@
+//! `gdump dmesg`.
+
+use super::number::address;
+use super::size;
+use dump::PhysAddr;
+use std::path::PathBuf;
+
+/// Options of `gdump dmesg`.
+#[derive(Debug, clap::Args)]
+pub struct DmesgArgs {
+    /// Print only what was logged after the log was last cleared (dmesg -c)
+    #[arg(long)]
+    pub partial: bool,
+    /// Print which thread (T) or CPU (C) logged a line, where the kernel keeps that
+    #[arg(long)]
+    pub callers: bool,
+    /// Read a file without headers as raw memory starting at physical address ADDR
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub raw_base: Option<PhysAddr>,
+    /// Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe
+    /// [default: 7/8 of what is free in TMPDIR]
+    #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
+    pub max_unpacked: Option<u64>,
+    /// A dump, or all parts of a split dump
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
