@@ -17,11 +17,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-raw", &["dump-core"]),
     ("dump-sum", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
+    ("dump-debuginfo", &["dump-core"]),
     ("dump-filter", &["dump-core", "dump-kernel"]),
     (
         "dump",
         &[
             "dump-core",
+            "dump-debuginfo",
             "dump-elf",
             "dump-filter",
             "dump-flat",
@@ -40,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "dump",
             "dump-core",
+            "dump-debuginfo",
             "dump-deflate",
             "dump-elf",
             "dump-filter",
