@@ -270,6 +270,19 @@ impl DebugInfo {
         })
     }
 
+    /// The source file that declares a typedef, as the compiler was given it.
+    pub(crate) fn declared_in(&mut self, typedef: &str) -> Option<String> {
+        let place = self.find(Class::Typedef, typedef)?;
+        self.with(place, |view, entry| {
+            let number = unsigned(entry, gimli::DW_AT_decl_file)?;
+            let header = view.unit.line_program.as_ref()?.header();
+            let file = header.file(number)?;
+            let text = |value| Some(view.dwarf.attr_string(view.unit, value).ok()?.to_string_lossy().into_owned());
+            let (folder, name) = (file.directory(header).and_then(text), text(file.path_name())?);
+            Some(folder.map_or_else(|| name.clone(), |folder| format!("{folder}/{name}")))
+        })
+    }
+
     /// Whether there is an enumeration of that name.
     pub(crate) fn has_enum(&mut self, enumeration: &str) -> bool {
         self.find(Class::Enum, enumeration).is_some()
@@ -334,7 +347,10 @@ fn uleb(bytes: &[u8]) -> Option<u64> {
 }
 
 fn unsigned(entry: &Entry<'_, '_>, name: gimli::DwAt) -> Option<u64> {
-    entry.attr_value(name).ok()??.udata_value()
+    match entry.attr_value(name).ok()?? {
+        AttributeValue::FileIndex(number) => Some(number),
+        value => value.udata_value(),
+    }
 }
 
 /// A constant: of a fixed size it is unsigned, for compilers write what is negative as a number of any length.

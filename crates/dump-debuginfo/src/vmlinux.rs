@@ -107,6 +107,11 @@ impl Vmlinux {
         self.ask(|types| Some(types.has_enum(enumeration))).unwrap_or(false)
     }
 
+    /// The source file that declares a typedef, as the compiler was given it.
+    pub fn declared_in(&self, typedef: &str) -> Option<String> {
+        self.ask(|types| types.declared_in(typedef))
+    }
+
     fn ask<T>(&self, question: impl FnOnce(&mut DebugInfo) -> Option<T>) -> Option<T> {
         let types = self.types().as_ref().ok()?.as_ref()?;
         question(&mut types.lock().unwrap_or_else(PoisonError::into_inner))

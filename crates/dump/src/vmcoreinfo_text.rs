@@ -134,6 +134,9 @@ impl Text<'_> {
         let variables = ARRAYS.iter().filter(|name| self.file.symbol(name).is_some());
         variables.chain(&MEMBER_ARRAYS).for_each(|name| self.length(name));
         NUMBERS.iter().for_each(|name| self.number(name));
+        if let Some(path) = self.file.declared_in("pud_t") {
+            self.line("SRCFILE(pud_t)", path);
+        }
         if let Some(id) = self.file.build_id() {
             let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
             self.line("BUILD-ID", hex);

@@ -6,7 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
 
 use dump::{
-    Conversion, ConvertOptions, Dump, DumpLevel, Image, KernelFiles, NoWatch, NullOutput, Result, Source, UtsName,
+    Conversion, ConvertOptions, Dump, DumpLevel, ErrorKind, Image, KernelFiles, NoWatch, NullOutput, Result, Source,
+    UtsName,
 };
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -150,6 +151,9 @@ fn unpacked_vmlinux(dir: &Path) -> Option<PathBuf> {
     Some(path)
 }
 
+/// What makedumpfile 1.7.2 writes with -g, with the lines that 1.7.9 has more, and ours at the end.
+const MADE_OF_TINY: &str = include_str!("tiny.vmcoreinfo");
+
 #[test]
 fn a_vmlinux_or_a_text_made_of_it_has_each_key() {
     let dir = tempfile::tempdir().unwrap();
@@ -157,8 +161,41 @@ fn a_vmlinux_or_a_text_made_of_it_has_each_key() {
     let case = fixture();
     check_each_key_with(&case, &KernelFiles::open(Some(&vmlinux), None).unwrap(), Source::Vmlinux);
     let text = dir.path().join("vmcoreinfo");
+    assert_eq!(dump::generate_vmcoreinfo(&vmlinux).unwrap(), MADE_OF_TINY);
     fs::write(&text, dump::generate_vmcoreinfo(&vmlinux).unwrap()).unwrap();
     check_each_key_with(&case, &KernelFiles::open(None, Some(&text)).unwrap(), Source::File);
+}
+
+/// The same dump, and a text of it, as `-g` makes it: no vmlinux is needed for what follows.
+fn text_of_tiny(dir: &Path, change: impl Fn(&str) -> String) -> PathBuf {
+    let path = dir.join("changed");
+    fs::write(&path, change(MADE_OF_TINY)).unwrap();
+    path
+}
+
+#[test]
+fn a_text_has_each_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = text_of_tiny(dir.path(), str::to_owned);
+    check_each_key_with(&fixture(), &KernelFiles::open(None, Some(&text)).unwrap(), Source::File);
+}
+
+#[test]
+fn files_of_another_kernel_are_refused() {
+    let (dir, case) = (tempfile::tempdir().unwrap(), fixture());
+    for (from, to, what) in
+        [("BUILD-ID=66", "BUILD-ID=67", "build ID"), ("OSRELEASE=6.1.192-gdump", "OSRELEASE=6.1.191-gdump", "release")]
+    {
+        let text = text_of_tiny(dir.path(), |text| text.replace(from, to));
+        let e = case.image(&KernelFiles::open(None, Some(&text)).unwrap()).err().unwrap();
+        assert_eq!(e.kind(), ErrorKind::OtherKernel);
+        assert!(e.to_string().contains("changed is of another kernel") && e.to_string().contains(what), "{e}");
+    }
+    let nonsense = text_of_tiny(dir.path(), |_| "nonsense".to_owned());
+    let e = KernelFiles::open(None, Some(&nonsense)).err().unwrap();
+    assert!(e.to_string().contains("no line OSRELEASE="), "{e}");
+    let e = KernelFiles::open(Some(&nonsense), None).err().unwrap();
+    assert!(e.to_string().contains("not an ELF file"), "{e}");
 }
 
 fn fixture() -> Case {
