@@ -11,9 +11,10 @@ use std::collections::HashMap;
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 type Entry<'a, 'u> = DebuggingInformationEntry<'u, 'u, Slice<'a>>;
 
-/// How deep types refer to others, and how many entries are looked at to answer one question.
+/// How deep types refer to others and unnamed ones are nested, and how many members are looked at to find one.
 const MAX_DEPTH: u32 = 32;
-const MAX_VISITS: u32 = 1 << 20;
+const MAX_NESTING: u32 = 8;
+const MAX_VISITS: u32 = 1 << 12;
 
 /// The sections of debug information, and what was found in them so far.
 pub(crate) struct DebugInfo {
@@ -212,7 +213,8 @@ impl DebugInfo {
     fn path(&mut self, path: &str) -> Option<(u64, Place)> {
         let (ty, member) = path.split_once('.')?;
         let place = self.compound(ty)?;
-        self.member(place, member, MAX_DEPTH, &mut MAX_VISITS.clone())
+        let mut visits = MAX_VISITS;
+        self.member(place, member, MAX_NESTING, &mut visits)
     }
 
     /// The size of a type of that name (bytes).
