@@ -51,16 +51,14 @@ pub(crate) struct Symbol {
     global: bool,
 }
 
-impl Elf<InputFile> {
-    /// Opens the file at `path`.
-    ///
-    /// # Errors
-    /// As [`new`](Elf::new); if it cannot be opened.
-    pub(crate) fn open(path: &Path) -> Result<Elf<InputFile>> {
-        let file = File::open(path)?;
-        let len = file.metadata()?.len();
-        Elf::new(InputFile::new(file, len))
-    }
+/// Opens the file at `path`.
+///
+/// # Errors
+/// If the system refuses it.
+pub(crate) fn open_file(path: &Path) -> Result<InputFile> {
+    let file = File::open(path)?;
+    let len = file.metadata()?.len();
+    Ok(InputFile::new(file, len))
 }
 
 impl<R: ReadAt> Elf<R> {

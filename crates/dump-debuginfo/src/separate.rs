@@ -1,6 +1,6 @@
 //! Debug information that lies in a file of its own: named by `.gnu_debuglink`, or by the build ID.
 
-use crate::elf::Elf;
+use crate::elf::{Elf, open_file};
 use dump_core::{InputFile, ReadAt};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ const DEBUG_ROOT: &str = "/usr/lib/debug";
 pub(crate) fn debug_file<R: ReadAt>(elf: &Elf<R>, path: &Path) -> Option<Elf<InputFile>> {
     let id = elf.build_id();
     candidates(elf, path, id.as_deref(), Path::new(DEBUG_ROOT)).into_iter().find_map(|(candidate, checksum)| {
-        let other = Elf::open(&candidate).ok().filter(|other| other.has(".debug_info"))?;
+        let other = Elf::new(open_file(&candidate).ok()?).ok().filter(|other| other.has(".debug_info"))?;
         let same = match (&id, other.build_id()) {
             (Some(id), Some(other)) => *id == other,
             _ => checksum.is_some_and(|sum| crc32(&candidate) == Some(sum)),

@@ -1,16 +1,16 @@
 //! A kernel's ELF file.
 
 use crate::dwarf::DebugInfo;
-use crate::elf::{Elf, Symbols};
+use crate::elf::{Elf, Symbols, open_file};
 use crate::separate;
-use dump_core::{ByteOrder, InputFile, Result, WordSize};
+use dump_core::{ByteOrder, InputFile, ReadAt, Result, WordSize};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// A kernel's ELF file, as the linker made it: addresses are without KASLR.
 pub struct Vmlinux {
     path: PathBuf,
-    elf: Elf<InputFile>,
+    elf: Elf<Box<dyn ReadAt>>,
     /// The file with the debug information, where that is another.
     debug: OnceLock<Option<Elf<InputFile>>>,
     symbols: OnceLock<Result<Symbols>>,
@@ -24,7 +24,17 @@ impl Vmlinux {
     /// If it is no ELF file with sections.
     pub fn open(path: impl AsRef<Path>) -> Result<Vmlinux> {
         let path = path.as_ref();
-        let elf = Elf::open(path).map_err(|e| e.within(path.display()))?;
+        let file = open_file(path).map_err(|e| e.within(path.display()))?;
+        Vmlinux::new(Box::new(file), path)
+    }
+
+    /// The same of a file that is open, or bytes: separate debug files are looked for beside `path`.
+    ///
+    /// # Errors
+    /// As [`open`](Vmlinux::open).
+    pub fn new(file: Box<dyn ReadAt>, path: impl AsRef<Path>) -> Result<Vmlinux> {
+        let path = path.as_ref();
+        let elf = Elf::new(file).map_err(|e| e.within(path.display()))?;
         let (debug, symbols, types) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Ok(Vmlinux { path: path.to_owned(), elf, debug, symbols, types })
     }
