@@ -51,7 +51,10 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Plan::Diff(plan) => cmd::diff::run(plan),
         Plan::Repair(plan) => cmd::repair::run(plan),
     };
-    done.unwrap_or_else(|e| fail(plan.messages(), &e.to_string()))
+    done.unwrap_or_else(|e| {
+        fail(plan.messages(), &e.to_string());
+        Exit::from(&e)
+    })
 }
 
 fn fail(messages: Messages, message: &str) -> Exit {

@@ -58,6 +58,10 @@ pub struct Conversion {
     pub inputs: Inputs,
     /// The files to write: one, the parts of a split dump, or none for a stream to stdout.
     pub outputs: Vec<PathBuf>,
+    /// The kernel's ELF file.
+    pub vmlinux: Option<PathBuf>,
+    /// A text of vmcoreinfo.
+    pub vmcoreinfo: Option<PathBuf>,
     /// The format of the output.
     pub format: &'static Format,
     /// How pages are compressed.
@@ -292,6 +296,8 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
             max_unpacked: args.max_unpacked,
         },
         outputs,
+        vmlinux: args.vmlinux.clone(),
+        vmcoreinfo: args.vmcoreinfo.clone(),
         format: format(args)?,
         compression: compression(args),
         reassemble: args.reassemble,

@@ -95,7 +95,8 @@ A verb must be the first word (./info is a file); gdump VERB --help prints its o
 
 LZO support:\n  enabled\nsnappy support:\n  enabled\nzstd support:\n  enabled
 
-Exit status: 0 success; 1 failure, and a DUMPFILE that was begun is flagged incomplete.";
+Exit status: 0 success; 1 failure, and a DUMPFILE that was begun is flagged incomplete; 2 a file
+given with -x or -i is of another kernel.";
 
 /// What the command line asks for.
 pub enum Parsed {

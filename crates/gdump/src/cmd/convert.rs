@@ -9,8 +9,8 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::target::{self, Targets};
 use dump::{
-    Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, Result, SourceMemory, Summed, Unidentified, WriteAt,
+    Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelFiles,
+    KernelView, Outcome, PageSize, Result, Source, SourceMemory, Summed, Unidentified, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -34,7 +34,8 @@ pub fn run(plan: &Plan) -> Result<Exit> {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
         let name = dump.name().to_owned();
-        let image = dump.into_image(&progress).map_err(|e| e.within(name))?;
+        let files = KernelFiles::open(plan.vmlinux.as_deref(), plan.vmcoreinfo.as_deref())?;
+        let image = dump.into_image_with(&files, &progress).map_err(|e| e.within(name))?;
         convert_image(plan, &image, budget, &interrupt)
     })
 }
@@ -323,6 +324,12 @@ fn print_debug(messages: Messages, view: Option<&KernelView>, image: &Image) {
         meta.phys_base.unwrap_or(0),
         meta.end_pfn,
     ));
+    for answer in image.answers().iter().filter(|answer| answer.source != Source::Vmcoreinfo) {
+        messages.debug(&format!("  {}={} ({})\n", answer.key, answer.value, answer.source));
+    }
+    for failure in image.own_symbol_failures() {
+        messages.debug(&format!("symbols          : {failure}\n"));
+    }
     let Some(KernelView { map, rules, .. }) = view else { return };
     messages.debug(&format!(
         "memory model     : {:?}, {} runs of struct pages of {} bytes\ntail pages       : {:?}\n\

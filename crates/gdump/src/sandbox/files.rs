@@ -2,7 +2,7 @@
 
 use crate::checksum;
 use crate::output_path::{destination, parent};
-use crate::plan::Plan;
+use crate::plan::{Conversion, Plan};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
@@ -27,6 +27,9 @@ const MAKE: BitFlags<AccessFs> = make_bitflags!(
 /// What says how much memory and how many CPUs there are to use, to gdump and to the C library's malloc.
 const SYSTEM: [&str; 4] = ["/proc/self", "/proc/meminfo", "/proc/sys/vm/overcommit_memory", "/sys/fs/cgroup"];
 
+/// Where distributions put debug files.
+const DEBUG_FILES: &str = "/usr/lib/debug";
+
 /// Of as many descriptors, one may be kept for a rule.
 const SHARE: u64 = 8;
 
@@ -47,11 +50,11 @@ impl Needs {
     pub fn of(plan: &Plan) -> Needs {
         let reads = |inputs| Needs { inputs, unpacks: true, ..Needs::default() };
         match plan {
-            Plan::Convert(plan) if plan.dry_run => reads(plan.inputs.paths.clone()),
+            Plan::Convert(plan) if plan.dry_run => reads(read_by(plan)),
             Plan::Convert(plan) => {
                 let checksums = plan.outputs.iter().filter(|_| plan.checksum).map(|path| checksum::path_of(path));
                 let outputs = plan.outputs.iter().cloned().chain(checksums).collect();
-                Needs { outputs, ..reads(plan.inputs.paths.clone()) }
+                Needs { outputs, ..reads(read_by(plan)) }
             }
             Plan::Rearrange(plan) => {
                 let inputs = plan.input.iter().cloned().collect();
@@ -83,6 +86,14 @@ impl Needs {
         rules.dedup();
         rules
     }
+}
+
+/// The dump, and files of its kernel: a vmlinux may have its debug information in a file beside it or of the system's.
+fn read_by(plan: &Conversion) -> Vec<PathBuf> {
+    let beside = plan.vmlinux.iter().map(|path| parent(&destination(path)).to_owned());
+    let debug = plan.vmlinux.iter().map(|_| PathBuf::from(DEBUG_FILES));
+    let files = plan.vmlinux.iter().chain(&plan.vmcoreinfo).cloned();
+    plan.inputs.paths.iter().cloned().chain(files).chain(beside).chain(debug).collect()
 }
 
 /// Allows what is needed and nothing else from now on.
