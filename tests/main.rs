@@ -10,6 +10,7 @@ mod damage;
 mod eras;
 mod essentials;
 mod identity;
+mod kernel_files;
 mod layering;
 mod matrix;
 mod memory;
