@@ -1,7 +1,7 @@
 //! `-x` and `-i`: files that say what the dump's vmcoreinfo lacks. A kernel's own vmlinux is too large to be shipped: where
 //! `GDUMP_CORPUS` has it, `crates/dump/tests/symbols.rs` reads it.
 
-use crate::support::{gdump, gdump_ok, root, scratch, text, tiny};
+use crate::support::{gdump, gdump_ok, gdump_refuses, root, scratch, text, tiny};
 use std::fs;
 
 #[test]
@@ -38,5 +38,21 @@ fn another_kernels_file_ends_with_status_2() {
     for option in ["-x", "-i"] {
         let done = gdump(&["-l", "-d", "31", option, text(&tiny().vmcore), text(&tiny().vmcore), text(&out)]);
         assert_eq!(done.status.code(), Some(1), "{option}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+}
+
+#[test]
+fn a_text_is_made_of_a_vmlinux_alone() {
+    let dir = scratch();
+    let out = dir.path().join("text");
+    for (args, said) in [
+        (&["-g", text(&out)][..], "-g needs a VMLINUX"),
+        (&["-g", text(&out), "-x", text(&tiny().vmcore), "-l"], "cannot be combined"),
+        (&["-g", text(&out), "-x", text(&tiny().vmcore), "more"], "expected no other file names, found 1"),
+        (&["-g", text(&out), "-x", text(&tiny().vmcore)], "an ELF file without section headers"),
+    ] {
+        let e = gdump_refuses(args);
+        assert!(e.contains(said), "{e}");
+        assert!(!out.exists());
     }
 }

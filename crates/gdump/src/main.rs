@@ -46,6 +46,7 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
     let done = match plan {
         Plan::Convert(plan) => cmd::convert::run(plan),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),
+        Plan::Generate(plan) => cmd::generate::run(plan),
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),

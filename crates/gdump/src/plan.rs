@@ -3,7 +3,7 @@
 use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, InfoArgs, RepairArgs, Threads, Verb};
 use crate::messages::Messages;
 use dump::{Abilities, CodecId, DumpLevel, Format, OpenOptions, Opening, PfnRange, PhysAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub enum Plan {
     Convert(Box<Conversion>),
     /// Turn a flattened dump into a regular one.
     Rearrange(Rearrangement),
+    /// To write a text of vmcoreinfo.
+    Generate(GeneratePlan),
     /// Show what a dump is.
     Info(InfoPlan),
     /// Look for damage.
@@ -135,6 +137,17 @@ pub struct Rearrangement {
     pub messages: Messages,
 }
 
+/// A text of vmcoreinfo from a kernel's ELF file.
+#[derive(Debug)]
+pub struct GeneratePlan {
+    /// The kernel's ELF file.
+    pub vmlinux: PathBuf,
+    /// The file to write.
+    pub output: PathBuf,
+    /// Which messages are printed, and where.
+    pub messages: Messages,
+}
+
 /// What to show of a dump.
 #[derive(Debug)]
 pub struct InfoPlan {
@@ -191,7 +204,11 @@ impl Plan {
     /// One line, if they contradict each other or file names are missing.
     pub fn new(args: &ConvertArgs) -> Result<Plan, String> {
         check_modes(args)?;
-        if args.rearrange { rearrangement(args).map(Plan::Rearrange) } else { conversion(args) }
+        match &args.generate {
+            Some(output) => generation(args, output).map(Plan::Generate),
+            None if args.rearrange => rearrangement(args).map(Plan::Rearrange),
+            None => conversion(args),
+        }
     }
 
     /// Which messages are printed, and where.
@@ -199,6 +216,7 @@ impl Plan {
         match self {
             Plan::Convert(plan) => plan.messages,
             Plan::Rearrange(plan) => plan.messages,
+            Plan::Generate(plan) => plan.messages,
             Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
@@ -338,6 +356,19 @@ fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
         [inputs @ .., output] if !inputs.is_empty() => Ok((inputs.to_vec(), vec![output.clone()])),
         _ => Err(format!("expected file names VMCORE and DUMPFILE, found {found}")),
     }
+}
+
+fn generation(args: &ConvertArgs, output: &Path) -> Result<GeneratePlan, String> {
+    let vmlinux = args.vmlinux.clone().ok_or("-g needs a VMLINUX, given with -x")?;
+    let refused = args.rearrange || args.flattened || args.reassemble || args.split || args.vmcoreinfo.is_some();
+    if refused || args.codec().is_some() || args.elf || args.levels.0 != [DumpLevel::default()] || args.dry_run {
+        return Err("-g makes no dump and cannot be combined with options of dumps".to_owned());
+    }
+    if !args.files.is_empty() {
+        return Err(format!("-g: expected no other file names, found {}", args.files.len()));
+    }
+    let messages = Messages::new(args.messages(), false);
+    Ok(GeneratePlan { vmlinux, output: output.to_owned(), messages })
 }
 
 fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {

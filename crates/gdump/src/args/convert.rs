@@ -67,6 +67,9 @@ pub struct ConvertArgs {
     /// That of another kernel is refused, with exit status 2.
     #[arg(short = 'i', value_name = "VMCOREINFO")]
     pub vmcoreinfo: Option<PathBuf>,
+    /// Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump
+    #[arg(short = 'g', value_name = "FILE")]
+    pub generate: Option<PathBuf>,
     /// Write an ELF core; the same as --format elf
     #[arg(short = 'E')]
     pub elf: bool,

@@ -82,6 +82,7 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump -F [OPTIONS] VMCORE | ssh HOST gdump -R DUMPFILE
        gdump --split [OPTIONS] VMCORE DUMPFILE DUMPFILE...
        gdump --reassemble [OPTIONS] PART... DUMPFILE
+       gdump -g FILE -x VMLINUX
        gdump info [--json] FILE...
        gdump check [--json] FILE...
        gdump diff [--strict] FILE1 FILE2
@@ -315,7 +316,7 @@ mod tests {
     fn refusals_name_what_was_found_and_what_was_expected() {
         let cases = [
             ("--nonsense a b", "--nonsense: unknown option (see gdump --help)"),
-            ("-x a b", "-x: unknown option"),
+            ("-y a b", "-y: unknown option"),
             ("--m 1 a b", "--m is ambiguous: --max-unpacked, --max-memory, --message-level"),
             ("a b -d", "-d needs a value"),
             ("-d x a b", "-d x: dump level x is not a number from 0 to 31"),

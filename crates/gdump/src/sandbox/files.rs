@@ -60,6 +60,9 @@ impl Needs {
                 let inputs = plan.input.iter().cloned().collect();
                 Needs { inputs, outputs: vec![plan.output.clone()], unpacks: false }
             }
+            Plan::Generate(plan) => {
+                Needs { inputs: of_vmlinux(&plan.vmlinux).into(), outputs: vec![plan.output.clone()], unpacks: false }
+            }
             Plan::Info(plan) => reads(plan.inputs.paths.clone()),
             Plan::Check(plan) => {
                 let checksums = plan.inputs.paths.iter().map(|path| checksum::path_of(path));
@@ -88,12 +91,15 @@ impl Needs {
     }
 }
 
-/// The dump, and files of its kernel: a vmlinux may have its debug information in a file beside it or of the system's.
+/// A dump, and files of its kernel.
 fn read_by(plan: &Conversion) -> Vec<PathBuf> {
-    let beside = plan.vmlinux.iter().map(|path| parent(&destination(path)).to_owned());
-    let debug = plan.vmlinux.iter().map(|_| PathBuf::from(DEBUG_FILES));
-    let files = plan.vmlinux.iter().chain(&plan.vmcoreinfo).cloned();
-    plan.inputs.paths.iter().cloned().chain(files).chain(beside).chain(debug).collect()
+    let vmlinux = plan.vmlinux.iter().flat_map(|path| of_vmlinux(path));
+    plan.inputs.paths.iter().chain(&plan.vmcoreinfo).cloned().chain(vmlinux).collect()
+}
+
+/// A vmlinux, which may have its debug information in a file beside it or of the system's.
+fn of_vmlinux(path: &Path) -> [PathBuf; 3] {
+    [path.to_owned(), parent(&destination(path)).to_owned(), DEBUG_FILES.into()]
 }
 
 /// Allows what is needed and nothing else from now on.
