@@ -17,12 +17,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-raw", &["dump-core"]),
     ("dump-sum", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
+    ("dump-debuginfo", &["dump-core"]),
     ("dump-filter", &["dump-core", "dump-kernel"]),
     ("dump-log", &["dump-core", "dump-kernel"]),
     (
         "dump",
         &[
             "dump-core",
+            "dump-debuginfo",
             "dump-elf",
             "dump-filter",
             "dump-flat",
@@ -42,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "dump",
             "dump-core",
+            "dump-debuginfo",
             "dump-deflate",
             "dump-elf",
             "dump-filter",

@@ -12,6 +12,7 @@ mod eras;
 mod essentials;
 mod identity;
 mod interrupt;
+mod kernel_files;
 mod layering;
 mod makedumpfile;
 mod matrix;

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The dump lacks something that was asked for (a vmcoreinfo key, say).
     MissingInfo,
+    /// A file that says something of a kernel is of another than the one in the dump.
+    OtherKernel,
     /// There is no memory at an address: the dumped kernel maps nothing there, or the machine has no RAM there.
     NoMemory,
     /// The output has no room left: the device is full, or a size limit was reached.

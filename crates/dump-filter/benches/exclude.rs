@@ -95,7 +95,7 @@ fn scan(bencher: Bencher<'_, '_>, mix: &str) {
     let info = Vmcoreinfo::parse(fake.vmcoreinfo().as_bytes());
     let kernel = Kernel::new(info, machine, PageSize::K4, &[]).unwrap();
     let end = Pfn(fake.max_pfn());
-    let (map, rules) = (kernel.mem_map(&memory, end).unwrap(), kernel.page_rules().unwrap());
+    let (map, rules) = (kernel.mem_map(&memory, end).unwrap(), kernel.page_rules(&memory).unwrap());
     let footprint = &Footprint::find(&kernel, &memory, &map, end);
     let level = DumpLevel::new(31).unwrap();
     let job = Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, footprint, level };

@@ -25,7 +25,7 @@ impl<'a> Subject<'a> {
     fn new(fake: &'a FakeKernel, machine: &Machine) -> Subject<'a> {
         let kernel = kernel(fake, machine);
         let map = kernel.mem_map(&Memory(fake.memory()), Pfn(fake.max_pfn())).unwrap();
-        let rules = kernel.page_rules().unwrap();
+        let rules = kernel.page_rules(&Memory(fake.memory())).unwrap();
         Subject { fake, kernel, map, rules }
     }
 

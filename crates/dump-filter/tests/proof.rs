@@ -24,7 +24,7 @@ struct Kept {
 fn filter(fake: &FakeKernel, memory: &FakeMemory, text: &str, level: u32) -> Result<Kept> {
     let (memory, end) = (Memory(memory), Pfn(fake.max_pfn()));
     let kernel = kernel_with(fake, &Machine::X86_64, text)?;
-    let (rules, map) = (kernel.page_rules()?, kernel.mem_map(&memory, end)?);
+    let (rules, map) = (kernel.page_rules(&memory)?, kernel.mem_map(&memory, end)?);
     let footprint = Footprint::find(&kernel, &memory, &map, end);
     let level = DumpLevel::new(level).unwrap();
     let unknown = level.unknown(&rules).map(|unknown| format!("{}: {}", unknown.class, unknown.key));

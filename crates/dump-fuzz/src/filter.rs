@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
     let kernel = fake.kernel(fake.info()).unwrap();
     let memory = fake.changed(&mut input);
     let Ok(map) = find(fake, &kernel, &memory) else { return };
-    let rules = kernel.page_rules().unwrap();
+    let rules = kernel.page_rules(&memory).unwrap();
     let footprint = Footprint::find(&kernel, &memory, &map, fake.end());
     let job = Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, footprint: &footprint, level };
     let (kept, tally) = left(fake, &job, u64::MAX);
@@ -39,7 +39,7 @@ pub fn kept(fake: &Fake, info: Vmcoreinfo) -> Vec<PfnRange> {
         all
     };
     let Ok(kernel) = fake.kernel(info) else { return all() };
-    let (Ok(map), Ok(rules)) = (find(fake, &kernel, &memory), kernel.page_rules()) else { return all() };
+    let (Ok(map), Ok(rules)) = (find(fake, &kernel, &memory), kernel.page_rules(&memory)) else { return all() };
     let footprint = Footprint::find(&kernel, &memory, &map, fake.end());
     let (kernel, memory, map, rules, footprint) = (&kernel, &memory, &map, &rules, &footprint);
     left(fake, &Exclusion { kernel, memory, map, rules, footprint, level: DumpLevel::all() }, u64::MAX).0

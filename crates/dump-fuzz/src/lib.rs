@@ -18,6 +18,7 @@
 //! | `page_tables` | a second walk, written here, comes to the same place |
 //! | `mem_map`, `free_lists`, `filter` | runs ascend; a struct page and its pfn name each other; counts add up; windows of any size keep the same pages |
 //! | `log` | what is given of a kernel log is bounded by its buffers; a part is no more than all |
+//! | `btf`, `kallsyms`, `vmlinux` | tables take no more work than they have bytes; what is asked twice is answered the same |
 //! | `deflate`, `zlib`, `lzo`, `snappy`, `zstd` | what comes back is the page; what was compressed before does not show |
 //! | `packed` | a file compressed in several members unpacks to all that was put in |
 //! | `whole` | what was converted holds the same pages and passes a check |
@@ -42,6 +43,7 @@ mod salvage;
 mod samples;
 mod split;
 mod sums;
+mod symbols;
 mod vmcoreinfo;
 mod whole;
 
@@ -84,6 +86,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "salvage", run: salvage::run, seeds: salvage::seeds },
     Target { name: "sums", run: sums::run, seeds: sums::seeds },
     Target { name: "packed", run: packed::run, seeds: packed::seeds },
+    Target { name: "btf", run: symbols::btf, seeds: symbols::btf_seeds },
+    Target { name: "kallsyms", run: symbols::kallsyms, seeds: symbols::kallsyms_seeds },
+    Target { name: "vmlinux", run: symbols::vmlinux, seeds: symbols::vmlinux_seeds },
     Target { name: "whole", run: whole::run, seeds: whole::seeds },
 ];
 

@@ -76,7 +76,7 @@ fn parse(text: &[u8]) {
 fn use_on(fake: &Fake, info: Vmcoreinfo) {
     let Ok(kernel) = fake.kernel(info) else { return };
     let memory = fake.changed(&mut Input::new(&[]));
-    let _ = (kernel.utsname(&memory), kernel.standing(&memory), kernel.landmarks(&memory), kernel.page_rules());
+    let _ = (kernel.utsname(&memory), kernel.standing(&memory), kernel.landmarks(&memory), kernel.page_rules(&memory));
     let Ok(map) = find(fake, &kernel, &memory) else { return };
     let Ok(lists) = kernel.free_lists(&memory) else { return };
     let mut found = 0;

@@ -23,7 +23,6 @@ use crate::arch::Arch;
 use crate::keys::{Keys, Shape, TYPES, UNACCEPTED_EXPORTED, flag_mask};
 use crate::page::PageFacts;
 use crate::symbols::KernelSymbols;
-use crate::vmcoreinfo::Vmcoreinfo;
 use crate::words::Words;
 use dump_core::{Error, Result, VirtAddr};
 
@@ -202,7 +201,7 @@ impl PageRules {
     /// # Errors
     /// `MissingInfo` if it lacks even the size of a struct page, or the place of its flags and mapping; `Corrupt` if
     /// what it says of them cannot all be so.
-    pub fn new(info: &Vmcoreinfo, words: Words) -> Result<PageRules> {
+    pub fn new(info: &dyn KernelSymbols, words: Words) -> Result<PageRules> {
         let size = info.size_of("page").filter(|n| (8..=MAX_STRUCT_PAGE).contains(n));
         let size = size.ok_or_else(|| Error::missing("vmcoreinfo lacks a usable SIZE(page)"))? as usize;
         let page = Shape { size, word: words.bytes() };
@@ -275,7 +274,7 @@ impl PageRules {
     ///
     /// # Errors
     /// As [`new`](PageRules::new).
-    pub fn for_arch(info: &Vmcoreinfo, words: Words, arch: &dyn Arch) -> Result<PageRules> {
+    pub fn for_arch(info: &dyn KernelSymbols, words: Words, arch: &dyn Arch) -> Result<PageRules> {
         let top = 1u64 << (8 * words.bytes() - 1);
         let below = VirtAddr(top - 1);
         let told = !arch.is_kernel(below) && arch.is_kernel(VirtAddr(words.wrap(u64::MAX)));
@@ -313,6 +312,11 @@ impl PageRules {
             || [self.offline, self.unaccepted, self.maybe_unaccepted].iter().any(|mark| *mark != TypeMark::NEVER)
     }
 
+    /// Whether all that there is to know of pages is known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.unknown.is_empty() && self.refcount.is_some() && self.buddy != BuddyMark::Lists
+    }
+
     /// Pages that cannot be identified because vmcoreinfo lacks a key.
     pub fn unknown(&self) -> &[Unknown] {
         &self.unknown
@@ -324,7 +328,7 @@ impl PageRules {
 const ALL_PRIVATE: u64 = u64::MAX;
 
 /// A row: the mark, where the dump's keys say that its kernel has it.
-type Row<T> = fn(&Vmcoreinfo, Shape) -> Option<T>;
+type Row<T> = fn(&dyn KernelSymbols, Shape) -> Option<T>;
 
 const COMPOUND_MARKS: &[Row<CompoundMark>] = &[
     // 6.9 (d99e3140a4d3), also in kernels that took it back
@@ -360,7 +364,13 @@ const COMPOUND_MARKS: &[Row<CompoundMark>] = &[
 ];
 
 /// Order and destructor as integers of `width` bytes; a byte where the width is not known.
-fn fields(info: &Vmcoreinfo, order: u64, dtor: Option<u64>, width: Option<usize>, page: Shape) -> Option<CompoundMark> {
+fn fields(
+    info: &dyn KernelSymbols,
+    order: u64,
+    dtor: Option<u64>,
+    width: Option<usize>,
+    page: Shape,
+) -> Option<CompoundMark> {
     let width = width.unwrap_or(1);
     let dtor = dtor.and_then(|offset| page.field(offset, width));
     let hugetlb = dtor.zip(info.number("HUGETLB_PAGE_DTOR").map(|id| id as u64));
@@ -370,6 +380,7 @@ fn fields(info: &Vmcoreinfo, order: u64, dtor: Option<u64>, width: Option<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vmcoreinfo::Vmcoreinfo;
     use crate::words::{Le32, Le64, WordLayout};
 
     fn rules(keys: &str) -> PageRules {

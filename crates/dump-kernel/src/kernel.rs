@@ -5,16 +5,21 @@ use crate::era::PageRules;
 use crate::free_list::FreeLists;
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
+use crate::own::{Own, OwnSymbols};
+use crate::sources::{Reach, Sources, Symbols};
 use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
 use crate::vmcoreinfo::Vmcoreinfo;
 use crate::words::Words;
 use crate::xlat::Translate;
-use dump_core::{Error, Machine, PageSize, Pfn, Result, Segment, UtsName, VirtAddr};
+use dump_core::{Error, ErrorKind, Machine, PageSize, Pfn, Result, Segment, UtsName, VirtAddr};
+use std::sync::Arc;
 
 /// A kernel whose memory can be read by virtual address.
 pub struct Kernel {
     info: Vmcoreinfo,
+    /// What there is beside it; none where vmcoreinfo is to be judged alone.
+    sources: Option<Arc<Sources>>,
     words: Words,
     page_size: PageSize,
     arch: &'static dyn Arch,
@@ -28,11 +33,21 @@ impl Kernel {
     /// `Unsupported` for an architecture whose page tables this version does not walk; `MissingInfo` if vmcoreinfo
     /// lacks a key that the walk needs.
     pub fn new(info: Vmcoreinfo, machine: Machine, page_size: PageSize, segments: &[Segment]) -> Result<Kernel> {
-        let arch = arch_of(machine).ok_or_else(|| {
-            let name = machine.elf_machine.map_or("an unknown machine".to_owned(), |n| format!("e_machine {n}"));
-            Error::unsupported(format!("page tables of {name} are not supported yet"))
-        })?;
-        Kernel::with_arch(arch, info, Words::of(machine), page_size, segments)
+        Kernel::made(walked(machine)?, info, None, Words::of(machine), page_size, segments)
+    }
+
+    /// The same, where what vmcoreinfo lacks is taken from `sources`, which are of the same dump.
+    ///
+    /// # Errors
+    /// As [`new`](Kernel::new).
+    pub fn with_sources(
+        info: Vmcoreinfo,
+        sources: Arc<Sources>,
+        machine: Machine,
+        page_size: PageSize,
+        segments: &[Segment],
+    ) -> Result<Kernel> {
+        Kernel::made(walked(machine)?, info, Some(sources), Words::of(machine), page_size, segments)
     }
 
     /// The same for an architecture of the caller's choice, which need not be one of [`ARCHES`](crate::arch::ARCHES).
@@ -46,8 +61,20 @@ impl Kernel {
         page_size: PageSize,
         segments: &[Segment],
     ) -> Result<Kernel> {
-        let xlat = arch.page_tables(MachineFacts { symbols: &info, words, page_size, segments })?;
-        Ok(Kernel { info, words, page_size, arch, xlat })
+        Kernel::made(arch, info, None, words, page_size, segments)
+    }
+
+    fn made(
+        arch: &'static dyn Arch,
+        info: Vmcoreinfo,
+        sources: Option<Arc<Sources>>,
+        words: Words,
+        page_size: PageSize,
+        segments: &[Segment],
+    ) -> Result<Kernel> {
+        let symbols = Symbols::new(&info, sources.as_deref(), Reach::Files);
+        let xlat = arch.page_tables(MachineFacts { symbols: &symbols, words, page_size, segments })?;
+        Ok(Kernel { info, sources, words, page_size, arch, xlat })
     }
 
     /// The vmcoreinfo that it was made from.
@@ -80,24 +107,54 @@ impl Kernel {
         KernelMemory::new(phys, self.xlat.as_ref(), self.words)
     }
 
+    /// All that is known of its symbols, to `use_them`: where vmcoreinfo lacks one, what there is beside it is asked,
+    /// and what the kernel has in its memory is read.
+    pub fn with_symbols<T>(&self, phys: &dyn PhysMemory, use_them: impl FnOnce(&dyn KernelSymbols) -> T) -> T {
+        let sources = self.sources.as_deref();
+        match sources {
+            None => use_them(&self.info),
+            Some(sources) => {
+                let own = OwnSymbols { own: sources.own.get_or_init(Own::default), kernel: self, phys };
+                use_them(&Symbols::new(&self.info, Some(sources), Reach::All(&own)))
+            }
+        }
+    }
+
+    /// What `make` makes of vmcoreinfo; where that lacks something, of all that is known.
+    fn ask<T>(&self, phys: &dyn PhysMemory, make: impl Fn(&dyn KernelSymbols) -> Result<T>) -> Result<T> {
+        let stated = make(&Symbols::new(&self.info, self.sources.as_deref(), Reach::Note));
+        match stated {
+            Err(e) if e.kind() == ErrorKind::MissingInfo && self.sources.is_some() => {
+                self.with_symbols(phys, |symbols| make(symbols)).map_err(|_| e)
+            }
+            stated => stated,
+        }
+    }
+
     /// The system's names, from `init_uts_ns`.
     ///
     /// # Errors
     /// If vmcoreinfo lacks their place, or they cannot be read.
     pub fn utsname(&self, phys: &dyn PhysMemory) -> Result<UtsName> {
-        let at = self.names_at()?;
+        let at = self.names_at(phys)?;
         let mut bytes = [0; UtsName::SIZE];
         self.memory(phys).read(at, &mut bytes).map_err(|e| e.within("init_uts_ns"))?;
         Ok(UtsName::from_bytes(&bytes))
     }
 
     /// Where `init_uts_ns` has the system's names.
-    pub(crate) fn names_at(&self) -> Result<VirtAddr> {
-        let symbol =
-            self.info.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_uts_ns)"))?;
+    pub(crate) fn names_at(&self, phys: &dyn PhysMemory) -> Result<VirtAddr> {
+        let symbol = self.ask(phys, |symbols| {
+            symbols.symbol("init_uts_ns").ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(init_uts_ns)"))
+        })?;
         // exported since 5.11, where the name became the first member (9a56493f6942); before, a kref of 4 bytes stood
         // there
-        let at = symbol.checked_add(self.info.offset_of("uts_namespace.name").unwrap_or(4));
+        let is_older = self.info.version().is_some_and(|version| version < (5, 11));
+        let offset = match self.info.offset_of("uts_namespace.name") {
+            None if !is_older => self.with_symbols(phys, |symbols| symbols.offset_of("uts_namespace.name")),
+            stated => stated,
+        };
+        let at = symbol.checked_add(offset.unwrap_or(4));
         at.ok_or_else(|| Error::corrupt("OFFSET(uts_namespace.name) exceeds 2^64"))
     }
 
@@ -106,15 +163,21 @@ impl Kernel {
     /// # Errors
     /// As [`MemMap::find`].
     pub fn mem_map(&self, phys: &dyn PhysMemory, end: Pfn) -> Result<MemMap> {
-        MemMap::find(self.arch, &self.info, &mut self.memory(phys), self.page_size, end)
+        self.ask(phys, |symbols| MemMap::find(self.arch, symbols, &mut self.memory(phys), self.page_size, end))
     }
 
     /// How it marks its pages.
     ///
     /// # Errors
     /// As [`PageRules::for_arch`].
-    pub fn page_rules(&self) -> Result<PageRules> {
-        PageRules::for_arch(&self.info, self.words, self.arch)
+    pub fn page_rules(&self, phys: &dyn PhysMemory) -> Result<PageRules> {
+        let rules = |symbols: &dyn KernelSymbols| PageRules::for_arch(symbols, self.words, self.arch);
+        let stated = self.ask(phys, rules)?;
+        if stated.is_complete() || self.sources.is_none() {
+            return Ok(stated);
+        }
+        // what contradicts vmcoreinfo is not believed
+        Ok(self.with_symbols(phys, rules).unwrap_or(stated))
     }
 
     /// Its lists of free pages.
@@ -122,6 +185,14 @@ impl Kernel {
     /// # Errors
     /// As [`FreeLists::new`].
     pub fn free_lists(&self, phys: &dyn PhysMemory) -> Result<FreeLists> {
-        FreeLists::new(&self.info, &mut self.memory(phys))
+        self.ask(phys, |symbols| FreeLists::new(symbols, &mut self.memory(phys)))
     }
+}
+
+/// The architecture of a machine, of those that are known.
+fn walked(machine: Machine) -> Result<&'static dyn Arch> {
+    arch_of(machine).ok_or_else(|| {
+        let name = machine.elf_machine.map_or("an unknown machine".to_owned(), |n| format!("e_machine {n}"));
+        Error::unsupported(format!("page tables of {name} are not supported yet"))
+    })
 }

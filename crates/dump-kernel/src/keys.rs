@@ -3,7 +3,6 @@
 use crate::era::{CompoundMark, Field, MAX_ORDERS, SlabMark, TailMark, TypeMark, Unknown};
 use crate::page::PageFacts;
 use crate::symbols::KernelSymbols;
-use crate::vmcoreinfo::Vmcoreinfo;
 use dump_core::{Error, Result};
 
 /// Page types that vmcoreinfo names.
@@ -34,7 +33,7 @@ pub(crate) fn flag_mask(bit: i64) -> Option<u64> {
 /// What vmcoreinfo says of struct pages. What it lacks is lacking in every kernel of an age, or was lost: nothing is
 /// concluded from its absence unless the release says that the kernel is as old.
 pub(crate) struct Keys<'a> {
-    pub(crate) info: &'a Vmcoreinfo,
+    pub(crate) info: &'a dyn KernelSymbols,
     pub(crate) page: Shape,
 }
 

@@ -7,6 +7,9 @@
 //!                                  └──> FreeLists: free pages of kernels that mark them no other way
 //! ```
 //!
+//! Where vmcoreinfo lacks something, [`Symbols`] asks further: a file of vmcoreinfo, the kernel's own [`Kallsyms`] and
+//! [`Btf`] in its memory, a vmlinux.
+//!
 //! Nothing here knows a container or a dump level. What differs between kernels is taken from the dump itself
 //! (vmcoreinfo), not from a table of versions (with one exception, which is commented); there is no newest supported
 //! version. What differs between architectures is in [`arch`], and words are read in the dumped machine's own size and
@@ -15,33 +18,42 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+mod btf;
 mod era;
 mod footprint;
 mod free_list;
+mod kallsyms;
 mod kernel;
 mod keys;
 mod mem_map;
 mod memory;
+mod own;
 mod page;
 mod search;
+mod sources;
 mod standing;
 mod symbols;
+mod types;
 mod virt;
 mod vmcoreinfo;
 mod words;
 mod xlat;
 
 pub use arch::Arch;
+pub use btf::Btf;
 pub use era::{BuddyMark, CompoundMark, PageRules, TailMark, TypeMark, Unknown};
 pub use footprint::Footprint;
 pub use free_list::FreeLists;
+pub use kallsyms::Kallsyms;
 pub use kernel::Kernel;
 pub use mem_map::{MemMap, MemMapRun, MemoryModel};
 pub use memory::{PhysMemory, PhysReader, SourceMemory};
 pub use page::{Block, BlockKind, PageFacts, PageScanner, PageState, PageVisitor, StructPages};
 pub use search::{note_order, vmcoreinfo_at};
+pub use sources::{Answer, Source, Sources, Symbols};
 pub use standing::{Standing, end_in_pages_of};
 pub use symbols::KernelSymbols;
+pub use types::{KernelTypes, member_of_array, number_by_types};
 pub use virt::KernelMemory;
 pub use vmcoreinfo::Vmcoreinfo;
 pub use words::{Be32, Be64, Le32, Le64, WordLayout, Words};

@@ -66,7 +66,7 @@ impl Kernel {
     /// # Errors
     /// As [`utsname`](Kernel::utsname).
     pub fn landmarks(&self, phys: &dyn PhysMemory) -> Result<Vec<PhysAddr>> {
-        let names = self.memory(phys).translate(self.names_at()?)?.phys;
+        let names = self.memory(phys).translate(self.names_at(phys)?)?.phys;
         Ok([Some(names), self.xlat().root()].into_iter().flatten().collect())
     }
 
@@ -74,7 +74,7 @@ impl Kernel {
     /// where the kernel's own do. `None` where they do not map them at all, as those of user mode do not, or the
     /// kernel's do not.
     pub fn runs_with(&self, phys: &dyn PhysMemory, root: PhysAddr) -> Option<bool> {
-        let at = self.names_at().ok()?;
+        let at = self.names_at(phys).ok()?;
         let own = self.memory(phys).translate(at).ok()?.phys;
         let tables = self.arch().page_tables_at(self.info(), root)?;
         let running = KernelMemory::new(phys, tables.as_ref(), self.words()).translate(at).ok()?.phys;
@@ -87,7 +87,7 @@ impl Kernel {
     /// # Errors
     /// If its struct pages cannot be located, or none of those asked for can be read.
     pub fn given_away(&self, phys: &dyn PhysMemory, end: Pfn, frames: &[Pfn]) -> Result<Vec<bool>> {
-        let (map, rules) = (self.mem_map(phys, end)?, self.page_rules()?);
+        let (map, rules) = (self.mem_map(phys, end)?, self.page_rules(phys)?);
         if rules.buddy() == BuddyMark::Lists {
             let mut given: Vec<bool> = self.marked(phys, &map, &rules, frames);
             let mut free = |block: Block| {

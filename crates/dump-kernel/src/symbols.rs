@@ -17,4 +17,6 @@ pub trait KernelSymbols: Send + Sync {
     fn length_of(&self, array: &str) -> Option<u64>;
     /// The value of an enumerator, a macro or a variable.
     fn number(&self, name: &str) -> Option<i64>;
+    /// Major and minor version of its release.
+    fn version(&self) -> Option<(u32, u32)>;
 }

@@ -54,12 +54,6 @@ impl Vmcoreinfo {
         self.get("OSRELEASE")
     }
 
-    /// Major and minor version, for the one rule that has no key (see `era.rs`).
-    pub fn version(&self) -> Option<(u32, u32)> {
-        let mut parts = self.release()?.split(|c: char| !c.is_ascii_digit());
-        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-    }
-
     /// The architecture as an ELF `e_machine`, by keys that one alone has; for containers that do not say (QEMU's kdump
     /// files call every machine "Unknown" since 8.2).
     pub fn elf_machine(&self) -> Option<u16> {
@@ -116,6 +110,11 @@ impl KernelSymbols for Vmcoreinfo {
     fn number(&self, name: &str) -> Option<i64> {
         let value = self.number_of("NUMBER", name)?;
         i64::try_from(value).ok().or_else(|| u64::try_from(value).ok().map(|v| v as i64))
+    }
+
+    fn version(&self) -> Option<(u32, u32)> {
+        let mut parts = self.release()?.split(|c: char| !c.is_ascii_digit());
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
     }
 }
 

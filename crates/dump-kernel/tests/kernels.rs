@@ -100,7 +100,7 @@ fn facts_of(class: Class) -> Vec<PageFacts> {
 }
 
 fn check_states(fake: &FakeKernel, kernel: &Kernel, what: &str) {
-    let rules = kernel.page_rules().unwrap();
+    let rules = kernel.page_rules(&Memory(fake.memory())).unwrap();
     let (mut settled, mut heads) = (0, 0);
     for (pfn, state) in states(fake, kernel, &rules) {
         let class = fake.class(pfn);
@@ -122,7 +122,8 @@ fn facts_of_every_era_on_every_machine() {
     for (era, machine, model) in every_era_and_machine() {
         let fake = builder(era, machine, model).build();
         let kernel = kernel(&fake, machine);
-        assert_eq!(kernel.page_rules().unwrap().buddy() == BuddyMark::Lists, era == Era::V3_8, "{era}");
+        let rules = kernel.page_rules(&Memory(fake.memory())).unwrap();
+        assert_eq!(rules.buddy() == BuddyMark::Lists, era == Era::V3_8, "{era}");
         check_states(&fake, &kernel, &format!("{era} {} {model:?}", machine.name));
     }
 }
@@ -175,7 +176,7 @@ fn without_the_number_of_pg_private_all_page_cache_may_have_private_data() {
     let fake =
         KernelBuilder::new(Era::V6_12).omit("NUMBER(PG_private)").recipe("cache 0x10\ncache-private 0x11").build();
     let kernel = kernel(&fake, &Machine::X86_64);
-    let rules = kernel.page_rules().unwrap();
+    let rules = kernel.page_rules(&Memory(fake.memory())).unwrap();
     assert_eq!(rules.unknown().len(), 1);
     assert_eq!(rules.unknown()[0].class, "page cache pages without private data");
     let states = states(&fake, &kernel, &rules);

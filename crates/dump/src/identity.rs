@@ -12,6 +12,7 @@
 //! | the release in a kdump header | written by who knew the running kernel |
 //! | struct pages | no kernel runs in pages that another has free or gave to a process |
 
+use crate::kernel_files::KernelFiles;
 use crate::memory_search::{self, Candidate, Finds, Judgement, MAX_HOLDING};
 use dump_core::{Error, ErrorKind, Notes, PageSource, Pfn, PhysAddr, Result, Watch};
 use dump_elf::QemuCpu;
@@ -33,11 +34,11 @@ pub(crate) struct Identity {
 const MAX_CPUS: usize = 64;
 
 impl Identity {
-    /// Judges the notes of `source` and, where none holds, all of its memory.
+    /// Judges the notes of `source`; where none holds, what files say; where neither does, all of its memory.
     ///
     /// # Errors
-    /// If its pages cannot be read at all.
-    pub(crate) fn of(source: &dyn PageSource, watch: &dyn Watch) -> Result<Identity> {
+    /// If its pages cannot be read at all; `OtherKernel` if files are of none that it has.
+    pub(crate) fn of(source: &dyn PageSource, files: &KernelFiles, watch: &dyn Watch) -> Result<Identity> {
         let meta = source.meta();
         if let Some(text) = windows_guest(&meta.notes) {
             return Ok(Identity { doubt: Some(Error::unsupported(text)), ..Identity::default() });
@@ -63,10 +64,24 @@ impl Identity {
                 Standing::Fails(e) => identity.pass_over(&note, e),
             }
         }
+        let mut stranger = None;
+        if holding.is_empty() && open.is_empty() {
+            for (path, text) in files.texts()? {
+                let candidate = file_candidate(source, text);
+                match evidence.standing(&candidate) {
+                    Standing::Holds => holding.push(candidate),
+                    Standing::Open(e) => open.push((candidate, e)),
+                    Standing::Fails(e) => stranger = Some(e.within(path.display())),
+                }
+            }
+        }
         if holding.is_empty() && open.is_empty() {
             let finds = memory_search::search(source, &|found| evidence.judge(found), watch)?;
             identity.choose_found(finds, &evidence);
-            return Ok(identity);
+            return match (&identity.chosen, stranger) {
+                (None, Some(e)) => Err(Error::new(ErrorKind::OtherKernel, e.to_string())),
+                _ => Ok(identity),
+            };
         }
         if holding.is_empty() {
             identity.chosen = Some(open.remove(0).0);
@@ -118,6 +133,13 @@ fn is_xen_host(notes: &Notes) -> bool {
     notes.iter().any(|note| {
         note.name == b"VMCOREINFO_XEN" || (note.name == b"Xen" && (0x100_0001..=0x100_0002).contains(&note.kind))
     })
+}
+
+/// The text of a file, of the machine that the dump states.
+fn file_candidate(source: &dyn PageSource, text: Vec<u8>) -> Candidate {
+    let machine = source.meta().machine;
+    let elf_machine = machine.elf_machine.or_else(|| Vmcoreinfo::parse(&text).elf_machine());
+    Candidate { places: Vec::new(), machine: dump_core::Machine { elf_machine, ..machine }, says_order: false, text }
 }
 
 /// The texts of the notes, each once.

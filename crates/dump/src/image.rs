@@ -2,6 +2,7 @@
 //! memory, which corrects what QEMU omits or gets wrong.
 
 use crate::identity::Identity;
+use crate::kernel_files::KernelFiles;
 use crate::open::Dump;
 use crate::view::KernelView;
 use dump_core::{
@@ -9,13 +10,15 @@ use dump_core::{
     UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
-use dump_kernel::{Kernel, PhysMemory, SourceMemory, Vmcoreinfo, Words};
+use dump_kernel::{Answer, Kernel, PhysMemory, SourceMemory, Sources, Vmcoreinfo, Words};
+use std::sync::Arc;
 
 /// The memory of a dumped machine and what is known about it.
 pub struct Image {
     source: Box<dyn PageSource>,
     meta: DumpMeta,
     info: Option<Vmcoreinfo>,
+    sources: Arc<Sources>,
     found_at: Option<Pfn>,
     remarks: Vec<Error>,
     doubt: Option<Error>,
@@ -27,14 +30,15 @@ pub struct Image {
 }
 
 impl Image {
-    pub(crate) fn new(dump: Dump, watch: &dyn Watch) -> Result<Image> {
+    pub(crate) fn new(dump: Dump, files: &KernelFiles, watch: &dyn Watch) -> Result<Image> {
         let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
         let doubts = dump.doubts();
         let labels = if dump.container().doubts_pages() { Vec::new() } else { dump.header_faults().to_vec() };
         let mut container = dump.into_container();
-        let Identity { chosen, passed_over, doubt } = Identity::of(&container, watch)?;
+        let Identity { chosen, passed_over, doubt } = Identity::of(&container, files, watch)?;
         let remarks = passed_over.into_iter().chain(labels).collect();
         let info = chosen.as_ref().map(|chosen| Vmcoreinfo::parse(&chosen.text));
+        info.as_ref().map_or(Ok(()), |info| files.check(info))?;
         set_page_size(container.as_mut(), info.as_ref());
         let source: Box<dyn PageSource> = Box::new(container);
         let mut meta = source.meta().clone();
@@ -55,7 +59,9 @@ impl Image {
         let (codec, part) = (description.codec, description.part);
         // what comes of it must say so, for nobody will see it otherwise; a part lacks the pages of the others
         meta.incomplete |= damage.is_some() || !doubts.is_empty() || part.is_some();
-        let mut image = Image { source, meta, info, found_at, remarks, doubt, damage, doubts, codec, part, name };
+        let sources = Arc::new(files.sources(info.as_ref()));
+        let mut image =
+            Image { source, meta, info, sources, found_at, remarks, doubt, damage, doubts, codec, part, name };
         image.complete();
         Ok(image)
     }
@@ -73,6 +79,17 @@ impl Image {
     /// Its vmcoreinfo.
     pub fn vmcoreinfo(&self) -> Option<&Vmcoreinfo> {
         self.info.as_ref()
+    }
+
+    /// What was asked of the kernel's symbols and answered so far, and by what: its vmcoreinfo, its own kallsyms and BTF
+    /// in memory, files that were given.
+    pub fn answers(&self) -> Vec<Answer> {
+        self.sources.answers()
+    }
+
+    /// Why the kernel's own kallsyms or BTF cannot be read, where they were needed.
+    pub fn own_symbol_failures(&self) -> Vec<Error> {
+        self.sources.own_failures()
     }
 
     /// The page frame in which vmcoreinfo was found, if memory had to be searched for it.
@@ -166,7 +183,8 @@ impl Image {
             return Err(doubt.clone());
         }
         let info = self.info.as_ref().ok_or_else(|| Error::missing("the dump has no VMCOREINFO"))?;
-        Kernel::new(info.clone(), self.meta.machine, self.meta.page_size, &self.meta.segments)
+        let DumpMeta { machine, page_size, segments, .. } = &self.meta;
+        Kernel::with_sources(info.clone(), Arc::clone(&self.sources), *machine, *page_size, segments)
     }
 
     /// Its kernel with all struct pages located, for filtering.

@@ -103,6 +103,7 @@ mod formats;
 mod identity;
 mod image;
 mod incomplete;
+mod kernel_files;
 mod layers;
 mod log;
 mod losses;
@@ -115,6 +116,8 @@ mod salvage;
 mod spool;
 mod unpack;
 mod view;
+mod vmcoreinfo_text;
+mod vmlinux_symbols;
 
 pub use bitmaps::bitmaps;
 pub use budget::{Budget, peak};
@@ -125,12 +128,14 @@ pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use image::Image;
 pub use incomplete::{EarlyFlag, flag_incomplete};
+pub use kernel_files::KernelFiles;
 pub use losses::Losses;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
 pub use spool::directory as unpack_directory;
 pub use unpack::{UnpackedStream, unpacked};
 pub use view::KernelView;
+pub use vmcoreinfo_text::generate_vmcoreinfo;
 
 pub use dump_core::{
     Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
@@ -143,7 +148,8 @@ pub use dump_core::{
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_kernel::{
-    Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, SourceMemory, Vmcoreinfo,
+    Answer, Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, Source, SourceMemory,
+    Vmcoreinfo,
 };
 pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};

@@ -3,6 +3,7 @@
 use crate::claims;
 use crate::formats::{Recognised, is_text, probe, recognised};
 use crate::image::Image;
+use crate::kernel_files::KernelFiles;
 use crate::layers::{self, Layers};
 use crate::salvage::{self, SharedBytes};
 use dump_core::{
@@ -136,11 +137,19 @@ impl Dump {
     /// If its pages cannot be read at all; `Corrupt` if headers claim pages of which the file has next to none,
     /// or if pages have the bytes of others.
     pub fn into_image(self, watch: &dyn Watch) -> Result<Image> {
+        self.into_image_with(&KernelFiles::default(), watch)
+    }
+
+    /// The same, where files say what the dump's own vmcoreinfo lacks, or all of it.
+    ///
+    /// # Errors
+    /// As [`into_image`](Dump::into_image); `OtherKernel` if a file is not of the kernel in the dump.
+    pub fn into_image_with(self, files: &KernelFiles, watch: &dyn Watch) -> Result<Image> {
         claims::check(self.source())?;
         if let Some(damage) = self.damage().filter(|_| self.container.mixes_pages_up()) {
             return Err(damage.clone().hint("gdump repair saves what is certain of it"));
         }
-        Image::new(self, watch)
+        Image::new(self, files, watch)
     }
 
     /// The container, taken.

@@ -19,7 +19,7 @@ impl KernelView {
     /// # Errors
     /// If vmcoreinfo lacks what is needed, or the dump cannot be read there.
     pub fn new(kernel: Kernel, end: Pfn, memory: &dyn PhysMemory) -> Result<KernelView> {
-        let rules = kernel.page_rules()?;
+        let rules = kernel.page_rules(memory)?;
         let map = kernel.mem_map(memory, end).map_err(|e| e.within("cannot locate mem_map"))?;
         Ok(KernelView { kernel, map, rules })
     }

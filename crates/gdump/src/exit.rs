@@ -1,5 +1,6 @@
 //! Exit statuses, makedumpfile's.
 
+use dump::{Error, ErrorKind};
 use std::process::ExitCode;
 
 /// How the program ends.
@@ -9,6 +10,14 @@ pub enum Exit {
     Completed,
     /// 1: it is not; a dump that was begun is flagged incomplete, and readable as far as it goes.
     Failed,
+    /// 2: a file that was given is not of the kernel in the dump.
+    OtherKernel,
+}
+
+impl From<&Error> for Exit {
+    fn from(e: &Error) -> Exit {
+        if e.kind() == ErrorKind::OtherKernel { Exit::OtherKernel } else { Exit::Failed }
+    }
 }
 
 impl From<Exit> for ExitCode {
@@ -16,6 +25,7 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Completed => ExitCode::SUCCESS,
             Exit::Failed => ExitCode::from(1),
+            Exit::OtherKernel => ExitCode::from(2),
         }
     }
 }

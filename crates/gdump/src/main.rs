@@ -97,12 +97,16 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Plan::Convert(plan) => cmd::convert::run(plan),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),
         Plan::Dmesg(plan) => cmd::dmesg::run(plan),
+        Plan::Generate(plan) => cmd::generate::run(plan),
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),
         Plan::Repair(plan) => cmd::repair::run(plan),
     };
-    done.unwrap_or_else(|e| fail(plan.messages(), &e.to_string()))
+    done.unwrap_or_else(|e| {
+        fail(plan.messages(), &e.to_string());
+        Exit::from(&e)
+    })
 }
 
 fn fail(messages: Messages, message: &str) -> Exit {

@@ -3,7 +3,10 @@
 use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, DmesgArgs, InfoArgs, RepairArgs, Threads, Verb};
 use crate::messages::{MessageLevel, Messages, Voice};
 use crate::stdout;
-use dump::{Abilities, CodecId, DumpLevel, Format, LogOptions, OpenOptions, Opening, PfnRange, PhysAddr, VirtAddr};
+use dump::{
+    Abilities, CodecId, DumpLevel, Error, Format, KernelFiles, LogOptions, OpenOptions, Opening, PfnRange, PhysAddr,
+    VirtAddr,
+};
 use std::path::{Path, PathBuf};
 
 /// What is to be done.
@@ -15,6 +18,8 @@ pub enum Plan {
     Rearrange(Rearrangement),
     /// Write the log of the dumped kernel.
     Dmesg(DmesgPlan),
+    /// To write a text of vmcoreinfo.
+    Generate(GeneratePlan),
     /// Show what a dump is.
     Info(InfoPlan),
     /// Look for damage.
@@ -36,11 +41,42 @@ pub struct Inputs {
     pub mapped: bool,
     /// How long a compressed file may be when it is unpacked (bytes); `None` for as long as there is room.
     pub max_unpacked: Option<u64>,
+    /// Files of its kernel.
+    pub kernel: KernelPaths,
+}
+
+/// Files of the dumped kernel, which say what the dump does not.
+#[derive(Clone, Debug, Default)]
+pub struct KernelPaths {
+    /// Its ELF file.
+    pub vmlinux: Option<PathBuf>,
+    /// A text of its vmcoreinfo.
+    pub vmcoreinfo: Option<PathBuf>,
+}
+
+impl KernelPaths {
+    fn of(args: &ConvertArgs) -> KernelPaths {
+        KernelPaths { vmlinux: args.vmlinux.clone(), vmcoreinfo: args.vmcoreinfo.clone() }
+    }
+
+    /// Opens them.
+    ///
+    /// # Errors
+    /// If one cannot be read, or is none.
+    pub fn open(&self) -> Result<KernelFiles, Error> {
+        KernelFiles::open(self.vmlinux.as_deref(), self.vmcoreinfo.as_deref())
+    }
 }
 
 impl Inputs {
     fn to_look_at(paths: Vec<PathBuf>, raw_base: Option<PhysAddr>, max_unpacked: Option<u64>) -> Inputs {
-        Inputs { paths, raw_base, mapped: true, max_unpacked }
+        Inputs { paths, raw_base, mapped: true, max_unpacked, kernel: KernelPaths::default() }
+    }
+
+    /// All files to read.
+    fn files(&self) -> Vec<PathBuf> {
+        let KernelPaths { vmlinux, vmcoreinfo } = &self.kernel;
+        self.paths.iter().chain(vmlinux).chain(vmcoreinfo).cloned().collect()
     }
 
     /// How they are opened.
@@ -161,6 +197,17 @@ pub struct DmesgPlan {
     pub messages: Messages,
 }
 
+/// A text of vmcoreinfo from a kernel's ELF file.
+#[derive(Debug)]
+pub struct GeneratePlan {
+    /// The kernel's ELF file.
+    pub vmlinux: PathBuf,
+    /// The file to write.
+    pub output: PathBuf,
+    /// Which messages are printed, and where.
+    pub messages: Messages,
+}
+
 /// Where a log goes.
 #[derive(Debug)]
 pub enum LogTarget {
@@ -232,6 +279,7 @@ impl Plan {
             return Err(reason.to_owned());
         }
         match args {
+            ConvertArgs { generate: Some(output), .. } => generation(args, output, voice).map(Plan::Generate),
             _ if args.rearrange => rearrangement(args, voice).map(Plan::Rearrange),
             _ if args.dump_dmesg => dmesg(args, voice).map(Plan::Dmesg),
             _ if args.partial_dmesg => Err("--partial-dmesg goes with --dump-dmesg".to_owned()),
@@ -242,13 +290,24 @@ impl Plan {
     /// The dumps to read.
     pub fn inputs(&self) -> Vec<PathBuf> {
         match self {
-            Plan::Convert(plan) => plan.inputs.paths.clone(),
+            Plan::Convert(plan) => plan.inputs.files(),
             Plan::Rearrange(plan) => vec![plan.input.clone().unwrap_or(PathBuf::from(STDIO))],
-            Plan::Dmesg(plan) => plan.inputs.paths.clone(),
+            Plan::Dmesg(plan) => plan.inputs.files(),
+            Plan::Generate(plan) => vec![plan.vmlinux.clone()],
             Plan::Info(plan) => plan.inputs.paths.clone(),
             Plan::Check(plan) => plan.inputs.paths.clone(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
+        }
+    }
+
+    /// The kernel's ELF file to read.
+    pub fn vmlinux(&self) -> Option<&Path> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.kernel.vmlinux.as_deref(),
+            Plan::Dmesg(plan) => plan.inputs.kernel.vmlinux.as_deref(),
+            Plan::Generate(plan) => Some(&plan.vmlinux),
+            _ => None,
         }
     }
 
@@ -260,6 +319,7 @@ impl Plan {
             Plan::Rearrange(plan) => vec![plan.output.clone()],
             Plan::Repair(plan) => vec![plan.output.clone()],
             Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
+            Plan::Generate(plan) => vec![plan.output.clone()],
             Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
         }
     }
@@ -279,6 +339,7 @@ impl Plan {
             Plan::Convert(plan) => plan.messages,
             Plan::Rearrange(plan) => plan.messages,
             Plan::Dmesg(plan) => plan.messages,
+            Plan::Generate(plan) => plan.messages,
             Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
@@ -335,7 +396,7 @@ impl From<DmesgArgs> for DmesgPlan {
 impl From<RepairArgs> for RepairPlan {
     fn from(args: RepairArgs) -> RepairPlan {
         let threads = threads_of_verb(args.num_threads);
-        let inputs = Inputs { paths: args.inputs, raw_base: None, mapped: false, max_unpacked: args.max_unpacked };
+        let inputs = Inputs { mapped: false, ..Inputs::to_look_at(args.inputs, None, args.max_unpacked) };
         RepairPlan { inputs, output: args.output, force: args.force, threads }
     }
 }
@@ -400,6 +461,7 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
             raw_base: args.raw_base,
             mapped: !args.non_mmap,
             max_unpacked: args.max_unpacked,
+            kernel: KernelPaths::of(args),
         },
         outputs,
         format: format(args)?,
@@ -455,6 +517,19 @@ fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
     }
 }
 
+fn generation(args: &ConvertArgs, output: &Path, voice: Voice) -> Result<GeneratePlan, String> {
+    let vmlinux = args.vmlinux.clone().ok_or("-g needs a VMLINUX, given with -x")?;
+    let refused = args.rearrange || args.flattened || args.reassemble || args.split || args.vmcoreinfo.is_some();
+    if refused || args.codec().is_some() || args.elf || args.levels.0 != [DumpLevel::default()] || args.dry_run {
+        return Err("-g makes no dump and cannot be combined with options of dumps".to_owned());
+    }
+    if !args.files.is_empty() {
+        return Err(format!("-g: expected no other file names, found {}", args.files.len()));
+    }
+    let messages = Messages::new(args.messages(), false).with(voice);
+    Ok(GeneratePlan { vmlinux, output: output.to_owned(), messages })
+}
+
 fn rearrangement(args: &ConvertArgs, voice: Voice) -> Result<Rearrangement, String> {
     let (input, output) = match args.files.as_slice() {
         [output] => (None, output),
@@ -492,7 +567,13 @@ fn dmesg(args: &ConvertArgs, voice: Voice) -> Result<DmesgPlan, String> {
     }
     let streams = args.flattened || stdout::is_one_of(&outputs);
     Ok(DmesgPlan {
-        inputs: Inputs { paths, raw_base: args.raw_base, mapped: !args.non_mmap, max_unpacked: args.max_unpacked },
+        inputs: Inputs {
+            paths,
+            raw_base: args.raw_base,
+            mapped: !args.non_mmap,
+            max_unpacked: args.max_unpacked,
+            kernel: KernelPaths::of(args),
+        },
         target: outputs.into_iter().next().map_or(LogTarget::Stream, LogTarget::File),
         // makedumpfile names callers wherever vmcoreinfo says where they are
         log: LogOptions { partial: args.partial_dmesg, callers: true },

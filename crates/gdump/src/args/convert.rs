@@ -56,6 +56,21 @@ pub struct ConvertArgs {
         allow_negative_numbers = true
     )]
     pub levels: DumpLevels,
+    /// Take what the dump's vmcoreinfo lacks from VMLINUX, its kernel's ELF file
+    ///
+    /// VMLINUX has the kernel's symbols, and its types as DWARF or BTF, which may be in a separate debug file that
+    /// .gnu_debuglink or the build ID names. It is asked after the dump's own vmcoreinfo, kallsyms and BTF, which are
+    /// enough for most dumps. The VMLINUX of another kernel is refused, with exit status 2.
+    #[arg(short = 'x', value_name = "VMLINUX")]
+    pub vmlinux: Option<PathBuf>,
+    /// Take what the dump's vmcoreinfo lacks from VMCOREINFO, a text file
+    ///
+    /// That of another kernel is refused, with exit status 2.
+    #[arg(short = 'i', value_name = "VMCOREINFO")]
+    pub vmcoreinfo: Option<PathBuf>,
+    /// Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump
+    #[arg(short = 'g', value_name = "FILE")]
+    pub generate: Option<PathBuf>,
     /// Write an ELF core; the same as --format elf
     #[arg(short = 'E')]
     pub elf: bool,
@@ -99,7 +114,7 @@ pub struct ConvertArgs {
     /// written, and the exit status is 1. With -F, it goes to stdout as it is.
     #[arg(long)]
     pub dump_dmesg: bool,
-    /// With --dump-dmesg, write only what was logged after the log was last cleared (dmesg -c)
+    /// With --dump-dmesg, write only what was logged after the last dmesg -c
     #[arg(long)]
     pub partial_dmesg: bool,
     /// Read a VMCORE without headers as raw memory starting at physical address ADDR

@@ -86,6 +86,7 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump --split [OPTIONS] VMCORE DUMPFILE DUMPFILE...
        gdump --reassemble [OPTIONS] PART... DUMPFILE
        gdump --dump-dmesg [--partial-dmesg] VMCORE LOGFILE
+       gdump -g FILE -x VMLINUX
        gdump info [--json] FILE...
        gdump check [--json] FILE...
        gdump diff [--strict] FILE1 FILE2
@@ -105,7 +106,8 @@ A verb must be the first word (./info is a file); gdump VERB --help prints its o
 
 LZO support:\n  enabled\nsnappy support:\n  enabled\nzstd support:\n  enabled
 
-Exit status: 0 success; 1 failure, and a DUMPFILE that was begun is flagged incomplete.";
+Exit status: 0 success; 1 failure, and a DUMPFILE that was begun is flagged incomplete; 2 a file
+given with -x or -i is of another kernel.";
 
 /// What the command line asks for.
 pub enum Parsed {
@@ -354,7 +356,7 @@ mod tests {
     fn refusals_name_what_was_found_and_what_was_expected() {
         let cases = [
             ("--nonsense a b", "--nonsense: unknown option (see gdump --help)"),
-            ("-x a b", "-x: unknown option"),
+            ("-y a b", "-y: unknown option"),
             ("--m 1 a b", "--m is ambiguous: --max-unpacked, --max-memory, --message-level"),
             ("a b -d", "-d needs a value"),
             ("-d x a b", "-d x: dump level x is not a number from 0 to 31"),

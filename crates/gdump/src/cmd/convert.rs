@@ -12,7 +12,7 @@ use crate::report::Report;
 use crate::target::{self, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, PhysAddr, Result, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
+    Outcome, PageSize, PhysAddr, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -32,7 +32,8 @@ pub fn run(plan: &Plan) -> Result<Exit> {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
         let name = dump.name().to_owned();
-        let image = dump.into_image(&progress).map_err(|e| e.within(name))?;
+        let files = plan.inputs.kernel.open()?;
+        let image = dump.into_image_with(&files, &progress).map_err(|e| e.within(name))?;
         convert_image(plan, &image, budget, &interrupt)
     })
 }
@@ -351,6 +352,12 @@ pub(super) fn print_debug(messages: Messages, view: Option<&KernelView>, image: 
         meta.phys_base.unwrap_or(0),
         meta.end_pfn,
     ));
+    for answer in image.answers().iter().filter(|answer| answer.source != Source::Vmcoreinfo) {
+        messages.debug(&format!("  {}={} ({})\n", answer.key, answer.value, answer.source));
+    }
+    for failure in image.own_symbol_failures() {
+        messages.debug(&format!("symbols          : {failure}\n"));
+    }
     let Some(KernelView { map, rules, .. }) = view else { return };
     messages.debug(&format!(
         "memory model     : {:?}, {} runs of struct pages of {} bytes\ntail pages       : {:?}\n\

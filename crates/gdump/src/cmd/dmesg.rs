@@ -23,7 +23,8 @@ pub fn run(plan: &DmesgPlan) -> Result<Exit> {
     }
     let dump = super::open(&plan.inputs)?;
     let name = dump.name().to_owned();
-    let image = dump.into_image(&dump::NoWatch).map_err(|e| e.within(name))?;
+    let files = plan.inputs.kernel.open()?;
+    let image = dump.into_image_with(&files, &dump::NoWatch).map_err(|e| e.within(name))?;
     say_what_is_odd(plan.messages, &image);
     print_debug(plan.messages, None, &image);
     match &plan.target {

@@ -4,6 +4,7 @@ pub mod check;
 pub mod convert;
 pub mod diff;
 pub mod dmesg;
+pub mod generate;
 pub mod info;
 pub mod rearrange;
 pub mod repair;

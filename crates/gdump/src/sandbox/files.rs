@@ -27,6 +27,9 @@ const MAKE: BitFlags<AccessFs> = make_bitflags!(
 /// What says how much memory and how many CPUs there are to use, to gdump and to the C library's malloc.
 const SYSTEM: [&str; 4] = ["/proc/self", "/proc/meminfo", "/proc/sys/vm/overcommit_memory", "/sys/fs/cgroup"];
 
+/// Where distributions put debug files.
+const DEBUG_FILES: &str = "/usr/lib/debug";
+
 /// Of as many descriptors, one may be kept for a rule.
 const SHARE: u64 = 8;
 
@@ -47,6 +50,7 @@ impl Needs {
     pub fn of(plan: &Plan) -> Needs {
         let (mut inputs, mut outputs) = (plan.inputs(), plan.outputs());
         inputs.retain(|path| !is_stdin(path));
+        inputs.extend(plan.vmlinux().into_iter().flat_map(of_vmlinux));
         // beside each
         let checksums = |paths: &[PathBuf]| paths.iter().map(|path| checksum::path_of(path)).collect::<Vec<_>>();
         match plan {
@@ -73,6 +77,11 @@ impl Needs {
         rules.dedup();
         rules
     }
+}
+
+/// A vmlinux, which may have its debug information in a file beside it or of the system's.
+fn of_vmlinux(path: &Path) -> [PathBuf; 3] {
+    [path.to_owned(), parent(&destination(path)).to_owned(), DEBUG_FILES.into()]
 }
 
 /// Allows what is needed and nothing else from now on.

@@ -1,0 +1,145 @@
+//! What a kernel says of itself in its own memory: kallsyms and BTF.
+
+use crate::btf::{self, Btf};
+use crate::kallsyms::Kallsyms;
+use crate::kernel::Kernel;
+use crate::memory::PhysMemory;
+use crate::symbols::KernelSymbols;
+use crate::types::{KernelTypes, member_of_array, number_by_types};
+use dump_core::{Error, Result, VirtAddr};
+use std::sync::OnceLock;
+
+/// No kernel before has BTF in its memory (341dfcf8d78e, of 5.4, which distributions took back to 4.18).
+const BTF_SINCE: (u32, u32) = (4, 18);
+
+/// Where BTF is looked for: as far from `_stext` as a kernel's read-only data may be, and in how large steps (bytes).
+const MAX_IMAGE: u64 = 256 << 20;
+const STEP: usize = 1 << 16;
+
+/// Where the linker may put BTF: at a multiple of this.
+const ALIGNMENT: usize = 4;
+
+/// Beginnings of BTF that are tried.
+const MAX_TRIED: u32 = 16;
+
+/// What was read, once it was asked for; why it could not be.
+#[derive(Default)]
+pub(crate) struct Own {
+    kallsyms: OnceLock<Result<Kallsyms>>,
+    btf: OnceLock<Result<Btf>>,
+}
+
+impl Own {
+    pub(crate) fn failures(&self) -> Vec<Error> {
+        let kallsyms = self.kallsyms.get().and_then(|read| read.as_ref().err());
+        let btf = self.btf.get().and_then(|read| read.as_ref().err());
+        kallsyms.into_iter().chain(btf).cloned().collect()
+    }
+}
+
+/// The same for a kernel, whose memory `phys` is.
+pub(crate) struct OwnSymbols<'a> {
+    pub(crate) own: &'a Own,
+    pub(crate) kernel: &'a Kernel,
+    pub(crate) phys: &'a dyn PhysMemory,
+}
+
+impl OwnSymbols<'_> {
+    fn kallsyms(&self) -> Option<&Kallsyms> {
+        let read = || Kallsyms::read(self.kernel.info(), &mut self.kernel.memory(self.phys));
+        self.own.kallsyms.get_or_init(read).as_ref().ok()
+    }
+
+    fn btf(&self) -> Option<&Btf> {
+        self.own.btf.get_or_init(|| self.read_btf()).as_ref().ok()
+    }
+
+    /// By the symbols that the linker puts around it; where they are not known, by its first bytes.
+    fn read_btf(&self) -> Result<Btf> {
+        if self.kernel.info().version().is_some_and(|version| version < BTF_SINCE) {
+            return Err(Error::missing("a kernel as old has no BTF"));
+        }
+        let Some(from) = self.symbol("__start_BTF") else {
+            return self.find_btf();
+        };
+        let end = self.symbol("__stop_BTF").filter(|end| *end > from);
+        let end = end.ok_or_else(|| Error::missing("BTF: kallsyms has its start and not its end"))?;
+        self.btf_at(from, Some(end.0 - from.0))
+    }
+
+    /// The BTF that begins at `at`, of at most `most` bytes.
+    fn btf_at(&self, at: VirtAddr, most: Option<u64>) -> Result<Btf> {
+        let mut memory = self.kernel.memory(self.phys);
+        let mut bytes = vec![0; btf::HEADER];
+        memory.read(at, &mut bytes).map_err(|e| e.within("BTF"))?;
+        let length = btf::length(&bytes, self.kernel.words().order);
+        let length = length.filter(|length| most.is_none_or(|most| *length <= most));
+        let length = length.ok_or_else(|| Error::corrupt(format!("BTF: none begins at {at}")))? as usize;
+        while bytes.len() < length {
+            // grows as it is read: the length is the dump's
+            let here = at.checked_add(bytes.len() as u64);
+            let here = here.ok_or_else(|| Error::corrupt(format!("BTF: the one at {at} exceeds 2^64")))?;
+            let from = bytes.len();
+            bytes.resize(length.min(from + STEP), 0);
+            memory.read(here, &mut bytes[from..]).map_err(|e| e.within("BTF"))?;
+        }
+        Btf::parse(bytes, self.kernel.words())
+    }
+
+    /// The first in the kernel's image that has struct page.
+    fn find_btf(&self) -> Result<Btf> {
+        let none = || Error::missing("the kernel's image has no BTF, or it is not in the dump");
+        let start = self.kernel.info().symbol("_stext").ok_or_else(none)?;
+        let order = self.kernel.words().order;
+        let (mut memory, mut bytes) = (self.kernel.memory(self.phys), vec![0; STEP]);
+        let (mut into, mut tried) = (0, 0);
+        while into < MAX_IMAGE {
+            let at = start.0.checked_add(into).ok_or_else(none)?;
+            into += (STEP - btf::HEADER) as u64;
+            // the image has gaps, where text ends and data begins
+            if memory.read(VirtAddr(at), &mut bytes).is_err() {
+                continue;
+            }
+            for place in (0..=STEP - btf::HEADER).step_by(ALIGNMENT) {
+                if btf::length(&bytes[place..place + btf::HEADER], order).is_none() {
+                    continue;
+                }
+                tried += 1;
+                let found = self.btf_at(VirtAddr(at + place as u64), None);
+                if let Some(found) = found.ok().filter(|found| found.size_of("page").is_some()) {
+                    return Ok(found);
+                }
+                if tried == MAX_TRIED {
+                    return Err(none());
+                }
+            }
+        }
+        Err(none())
+    }
+}
+
+impl KernelSymbols for OwnSymbols<'_> {
+    fn symbol(&self, name: &str) -> Option<VirtAddr> {
+        self.kallsyms()?.symbol(&mut self.kernel.memory(self.phys), name)
+    }
+
+    fn size_of(&self, ty: &str) -> Option<u64> {
+        self.btf()?.size_of(ty)
+    }
+
+    fn offset_of(&self, member: &str) -> Option<u64> {
+        self.btf()?.offset_of(member)
+    }
+
+    fn length_of(&self, array: &str) -> Option<u64> {
+        self.btf()?.length_of(member_of_array(array))
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        number_by_types(self.btf()?, self.version(), name)
+    }
+
+    fn version(&self) -> Option<(u32, u32)> {
+        self.kernel.info().version()
+    }
+}
