@@ -98,7 +98,7 @@ pub struct ConvertArgs {
     /// written, and the exit status is 1. With -F, it goes to stdout as it is.
     #[arg(long)]
     pub dump_dmesg: bool,
-    /// With --dump-dmesg, write only what was logged after the log was last cleared (dmesg -c)
+    /// With --dump-dmesg, write only what was logged after dmesg -c
     #[arg(long)]
     pub partial_dmesg: bool,
     /// Read a VMCORE without headers as raw memory starting at physical address ADDR
