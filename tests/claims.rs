@@ -111,6 +111,45 @@ fn memory_claimed_twice_is_said() {
     assert!(e.contains("4 PT_LOADs, all at p_paddr 0 and with different content"), "{e}");
 }
 
+/// A part that would hold nothing, and say so nowhere.
+#[test]
+fn a_part_beyond_memory_is_refused() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let (vmcore, out_text) = (text(&tiny().vmcore), text(&out));
+    let info: serde_json::Value = serde_json::from_str(&gdump_ok(&["info", "--json", vmcore])).unwrap();
+    let end = info["end_pfn"].as_u64().unwrap();
+    for start in [end.next_multiple_of(64), 1 << 40] {
+        for range in [format!("{start}.."), format!("{start}..{}", start + 64)] {
+            let e = gdump_refuses(&["-c", "--pfn-range", &range, vmcore, out_text]);
+            assert!(e.contains(&format!("{start:#x}")) && e.contains(&format!("{end:#x}")), "{range}: {e}");
+            assert!(!out.exists(), "{range}");
+        }
+    }
+    gdump_ok(&["-c", "--pfn-range", &format!("{}..", (end - 1) / 64 * 64), vmcore, out_text]);
+}
+
+/// A dump level that is none says nothing of what was left out, and no dump says it again.
+#[test]
+fn a_dump_level_that_is_none_is_not_passed_on() {
+    let dir = scratch();
+    let [dump, out] = ["dump", "out"].map(|name| dir.path().join(name));
+    gdump_ok(&["-c", "-d", "31", text(&tiny().vmcore), text(&dump)]);
+    let at = 4096 + 8; // of the sub header
+    for level in [32, 99, i32::MAX, -1] {
+        let mut bytes = std::fs::read(&dump).unwrap();
+        bytes[at..at + 4].copy_from_slice(&level.to_le_bytes());
+        std::fs::write(&dump, bytes).unwrap();
+        let check = gdump(&["check", text(&dump)]);
+        assert!(said(&check).contains(&format!("dump_level {level} is not from 0 to 31")), "{}", said(&check));
+        for (options, expected) in [(&["-d", "0"][..], 0), (&["-c", "-d", "1"], 1), (&["-l", "-d", "0"], 0)] {
+            gdump(&[options, &["-f", text(&dump), text(&out)]].concat());
+            let written = std::fs::read(&out).unwrap()[at..at + 4].to_vec();
+            assert_eq!(i32::from_le_bytes(written.try_into().unwrap()), expected, "{level} {options:?}");
+        }
+    }
+}
+
 /// One part of a split dump lacks the others' pages, and so does what comes of it; a flag is not lost on the way.
 #[test]
 fn a_part_makes_an_incomplete_dump() {
@@ -216,5 +255,47 @@ fn loads_in_each_other_are_no_work() {
         &["-f", "-E", "-d", "1", file, out],
     ] {
         assert!(soon(args).status.success(), "{args:?}");
+    }
+}
+
+/// Notes take the memory of what is looked into, however much there is; all of them reach what a core is converted to.
+#[test]
+fn large_notes_are_copied_and_not_kept() {
+    let dir = scratch();
+    let [file, packed, out] = ["core", "core.zst", "out"].map(|name| dir.path().join(name));
+    let device = |byte: u8, len: usize| {
+        let mut desc = vec![byte; len];
+        desc[..4].copy_from_slice(b"nic\0");
+        Notes::new(Endian::Little).note("LINUX", 0x700, &desc).into_bytes()
+    };
+    let small = Notes::new(Endian::Little).prstatus_x86_64(7, &[3; 27]).vmcoreinfo("OSRELEASE=6.1.0\nPAGESIZE=4096\n");
+    let small = small.into_bytes();
+    for (count, len) in [(1, 96 << 20), (192, 1 << 19), (1 << 15, 1 << 11)] {
+        let devices: Vec<u8> = (0..count).flat_map(|n| device(n as u8, len)).collect();
+        let notes = [&devices[..], &small].concat();
+        let core = ElfCore::x86_64().note(notes.clone()).load(Load::new(0x1000, DIRECT, vec![1; 0x4000]));
+        std::fs::write(&file, core.to_bytes()).unwrap();
+        std::fs::write(&packed, zstd::encode_all(std::fs::File::open(&file).unwrap(), 1).unwrap()).unwrap();
+        let info = gdump_ok(&["info", text(&packed)]);
+        assert!(info.contains("6.1.0") && info.contains("NT_VMCOREDD"), "{count}: {}", &info[..info.len().min(1000)]);
+        // where the stream of notes is: a PT_NOTE's p_offset, and the sub header's offset_note
+        for (option, field) in [("-c", 4096 + 48), ("-E", 64 + 8)] {
+            let args = [option, "-f", "-d", "0", "-D", text(&packed), text(&out)];
+            let run = gdump(&args);
+            let said = said(&run);
+            let peak = said.lines().find_map(|line| line.trim().strip_prefix("peak memory")).unwrap();
+            let peak: u64 = peak.trim_start_matches([' ', ':']).split(' ').next().unwrap().parse().unwrap();
+            assert!(peak < 72 << 10, "{count} {option}: {peak} KiB");
+            let bytes = std::fs::read(&out).unwrap();
+            let at = u64::from_le_bytes(bytes[field..field + 8].try_into().unwrap()) as usize;
+            let (copied, last) = bytes[at..at + notes.len()].split_at(devices.len());
+            let sorted = |notes: &[u8]| {
+                let mut notes: Vec<_> = notes.chunks(devices.len() / count).map(<[u8]>::to_vec).collect();
+                notes.sort();
+                notes
+            };
+            assert!(last == small && sorted(copied) == sorted(&devices), "{count} {option}");
+            gdump_ok(&["diff", "--strict", text(&file), text(&out)]);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of output files: whatever happens to a run, nothing that is there passes for a whole dump, and nothing
 //! that was there is lost for nothing.
 
-use crate::support::{gdump, gdump_ok, gdump_refuses, has, scratch, skipped, text, tiny};
+use crate::support::{gdump, gdump_ok, gdump_refuses, has, scratch, skipped, text, tiny, without_progress};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -16,7 +16,7 @@ const GDUMP: &str = env!("CARGO_BIN_EXE_gdump");
 fn with_room(kib: u64, args: &[&str]) -> Output {
     // in units of 512 bytes
     let script = format!("ulimit -f {}; exec \"$@\"", 2 * kib);
-    Command::new("sh").args(["-c", &script, "sh", GDUMP]).args(args).output().unwrap()
+    without_progress(Command::new("sh").args(["-c", &script, "sh", GDUMP]).args(args).output().unwrap())
 }
 
 fn stderr(run: &Output) -> String {
@@ -59,7 +59,8 @@ pub fn finish(mut child: Child, rest: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn signal(child: &Child, name: &str) {
+/// Sends a run a signal.
+pub fn signal(child: &Child, name: &str) {
     assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
 }
 
@@ -310,6 +311,65 @@ fn a_pipe_takes_a_stream() {
     assert!(run.stdout == stream());
 }
 
+/// The files that a run makes beside its outputs have names too.
+#[test]
+fn names_that_are_made_up_are_nobody_elses() {
+    let dir = scratch();
+    let [m, sum, own] = ["m", "m.sum", "m.incomplete"].map(|name| dir.path().join(name));
+    let vmcore = text(&tiny().vmcore);
+    for args in [
+        &["--checksum", "--split", vmcore, text(&sum), text(&m)][..],
+        &["-f", "--checksum", "--split", vmcore, text(&m), text(&sum)],
+        &["--atomic", "--split", vmcore, text(&own), text(&m)],
+        &["--atomic", "--split", vmcore, text(&m), &format!("{}/./m.incomplete", text(dir.path()))],
+    ] {
+        let said = gdump_refuses(args);
+        assert!(said.contains("given as output twice"), "{args:?}: {said}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
+    }
+    // an input of such a name
+    for (input, options) in [(&own, &["--format", "lime"][..]), (&own, &["--format", "raw"]), (&sum, &["--checksum"])] {
+        fs::copy(vmcore, input).unwrap();
+        let said = gdump_refuses(&[options, &["-f", text(input), text(&m)]].concat());
+        assert!(said.contains("input and output are the same file"), "{options:?}: {said}");
+        assert!(fs::read(input).unwrap() == fs::read(vmcore).unwrap() && !m.exists());
+        fs::remove_file(input).unwrap();
+    }
+}
+
+/// What another user may have left, to read what is written there.
+#[test]
+fn a_left_over_file_is_not_written_to() {
+    let dir = scratch();
+    let [out, own, link] = ["out", "out.incomplete", "link"].map(|name| dir.path().join(name));
+    let vmcore = text(&tiny().vmcore);
+    let flat = dir.path().join("flat");
+    fs::write(&flat, stream()).unwrap();
+    for args in [
+        ["--atomic", "-f", "-c", vmcore, text(&out)],
+        ["--format", "lime", "-f", vmcore, text(&out)],
+        ["--atomic", "-f", "-R", text(&flat), text(&out)],
+    ] {
+        fs::write(&own, b"old").unwrap();
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o666)).unwrap();
+        fs::hard_link(&own, &link).unwrap();
+        // flock keeps it locked as long as gdump runs
+        if has("flock", "--version") {
+            let locked = Command::new("flock").arg(&own).arg(GDUMP).args(args).output().unwrap();
+            assert!(stderr(&locked).contains("another process is writing it"), "{}", stderr(&locked));
+            assert!(!out.exists() && fs::read(&own).unwrap() == b"old");
+        }
+        gdump_ok(&args);
+        assert_eq!(fs::read(&link).unwrap(), b"old", "{args:?}");
+        assert!(!own.exists() && fs::metadata(&out).unwrap().mode() & 0o777 == 0o600, "{args:?}");
+        fs::remove_file(&link).unwrap();
+        fs::remove_file(&out).unwrap();
+    }
+    assert!(Command::new("mkfifo").arg(&own).status().unwrap().success());
+    let said = gdump_refuses(&["--atomic", "-f", "-c", vmcore, text(&out)]);
+    assert!(said.contains("out.incomplete"), "{said}");
+}
+
 /// No room even for the first byte.
 #[test]
 fn no_room_at_all_is_said() {
@@ -317,7 +377,11 @@ fn no_room_at_all_is_said() {
     let out = dir.path().join("out");
     let run = with_room(0, &["-c", text(&tiny().vmcore), text(&out)]);
     assert_eq!(run.status.code(), Some(1));
-    assert!(stderr(&run).contains("not even the headers fit") && !out.exists(), "{}", stderr(&run));
+    assert!(stderr(&run).contains("headers fit, so the file was removed") && !out.exists(), "{}", stderr(&run));
+    fs::write(&out, b"old").unwrap();
+    let run = with_room(0, &["-f", "-c", text(&tiny().vmcore), text(&out)]);
+    assert!(stderr(&run).contains("headers fit, so the file was emptied"), "{}", stderr(&run));
+    assert_eq!(fs::metadata(&out).unwrap().len(), 0);
 }
 
 /// Runs gdump with the system calls `names` failing with EIO when strace's `when` says; `None` without strace.
@@ -328,7 +392,7 @@ fn with_failing(names: &str, when: &str, args: &[&str]) -> Option<Output> {
     }
     let (trace, inject) = (format!("trace={names}"), format!("inject={names}:error=EIO:when={when}"));
     let words = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &inject, GDUMP];
-    Some(Command::new("strace").args(words).args(args).output().unwrap())
+    Some(without_progress(Command::new("strace").args(words).args(args).output().unwrap()))
 }
 
 /// The directory cannot be synced: the dump is whole all the same, and not called anything else.

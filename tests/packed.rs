@@ -1,7 +1,7 @@
 //! Memory images, flattened files and files that are compressed as a whole: all that is there is read, what is wrong is
 //! said and reaches whatever is made of them, and no more is done than there is reason for.
 
-use crate::support::{gdump, gdump_ok, gdump_refuses, limited, open, root, scratch, text, tiny};
+use crate::support::{gdump, gdump_ok, gdump_refuses, limited, open, root, scratch, text, tiny, without_progress};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -259,8 +259,9 @@ fn temporary_directories_that_are_of_no_use() {
     let (packed, out) = (dir.path().join("packed"), dir.path().join("out"));
     fs::write(&packed, zstd::encode_all(&lime()[..], 1).unwrap()).unwrap();
     for tmpdir in [dir.path().join("missing"), packed.clone()] {
-        let run =
-            Command::new(env!("CARGO_BIN_EXE_gdump")).args([&packed, &out]).env("TMPDIR", &tmpdir).output().unwrap();
+        let run = without_progress(
+            Command::new(env!("CARGO_BIN_EXE_gdump")).args([&packed, &out]).env("TMPDIR", &tmpdir).output().unwrap(),
+        );
         let said = stderr(&run);
         assert!(run.status.code() == Some(1) && said.lines().count() == 1 && !out.exists(), "{said}");
         assert!(said.contains(&format!("temporary file in {}", tmpdir.display())) && said.contains("TMPDIR"), "{said}");

@@ -1,6 +1,6 @@
 //! `gdump -R`: refusals in no time, no half-made dump that looks complete; and `gdump check`, which distinguishes them.
 
-use crate::support::{gdump, gdump_ok, gdump_refuses, open, scratch, text, tiny};
+use crate::support::{gdump, gdump_ok, gdump_refuses, open, scratch, text, tiny, without_progress};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -16,7 +16,7 @@ fn rearrange(input: &Path, out: &Path) -> Output {
         .unwrap();
     // generous for a busy machine; makedumpfile takes ten minutes for some of these
     assert!(begun.elapsed() < Duration::from_secs(20), "{}", input.display());
-    run
+    without_progress(run)
 }
 
 fn flattened() -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! `gdump repair` brings back the pages that are certain, and never a wrong one.
 
 use crate::support::{Case, corpus, elf, gdump, gdump_ok, open, page, scratch, skipped, text, tiny};
+use dump_synth::elf::{ElfCore, Load};
+use dump_synth::{Endian, Era, KernelBuilder, Notes};
 use dump_witness::{Elf, Page};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -293,4 +295,180 @@ fn an_elf_core_with_damaged_program_headers_gives_the_rest() {
         assert!(came == all || (at >= 64 && run.status.code() == Some(1)), "{at}: {came} of {all}: {stderr}");
         std::fs::remove_file(&out).unwrap();
     }
+}
+
+/// A sound core comes back as it is: each page, no other, and not a word of loss.
+fn comes_back(core: &Path) {
+    let out = core.with_extension("out");
+    let run = gdump(&["repair", "-f", text(core), text(&out)]);
+    let (stdout, stderr) = (String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap());
+    assert!(run.status.success() && stderr.is_empty() && !stdout.contains("lost"), "{}: {stdout}{stderr}", text(core));
+    let (before, after) = (elf(core), elf(&out));
+    for pfn in 0..before.end_pfn(4096).max(after.end_pfn(4096)) {
+        assert!(before.page(pfn, 4096) == after.page(pfn, 4096), "{}: pfn {pfn:#x}", text(core));
+    }
+    gdump_ok(&["diff", "--strict", text(core), text(&out)]);
+}
+
+#[test]
+fn our_own_elf_output_is_sound() {
+    let dir = scratch();
+    let core = dir.path().join("core");
+    comes_back(&tiny().vmcore);
+    for level in ["0", "1", "31"] {
+        gdump_ok(&["-f", "-E", "-d", level, text(&tiny().vmcore), text(&core)]);
+        comes_back(&core);
+    }
+}
+
+/// The kernel's image has a segment of its own at another distance from its physical addresses, over RAM.
+#[test]
+fn a_core_with_the_image_over_ram_is_sound() {
+    let dir = scratch();
+    let (vmcore, core) = (dir.path().join("vmcore"), dir.path().join("core"));
+    let eras = [Era::V5_10, Era::V6_1, Era::V6_6, Era::V6_12, Era::V7_2];
+    for era in eras {
+        let kernel = KernelBuilder::new(era).recipe("ram 0..0x400\nanon 0x100..0x180\ncache 0x200..0x210").build();
+        std::fs::write(&vmcore, kernel.vmcore()).unwrap();
+        comes_back(&vmcore);
+        std::fs::write(&vmcore, ElfCore { ..kernel.elf().like_qemu() }.to_bytes()).unwrap();
+        comes_back(&vmcore);
+        gdump_ok(&["-f", "-E", "-d", "31", text(&vmcore), text(&core)]);
+        comes_back(&core);
+    }
+}
+
+fn pages_of(from: u8, count: u8) -> Vec<u8> {
+    (from..from + count).flat_map(|n| [n; 4096]).collect()
+}
+
+/// Segments that have bytes of the file in common: as QEMU writes a guest with paging, each mapping of the same memory
+/// has one; in part; and with a part that was left out of memory only.
+#[test]
+fn a_core_whose_segments_share_bytes_is_sound() {
+    let dir = scratch();
+    let path = dir.path().join("core");
+    let direct = 0xffff_8880_0000_0000;
+    let ram = || Load::new(0x10_0000, direct + 0x10_0000, pages_of(1, 16));
+    let whole = ElfCore::x86_64().load(ram());
+    // where the first of three segments comes to lie
+    let at = ElfCore { loads: vec![ram(); 3], ..whole.clone() }.layout().loads[0];
+    let part = |paddr: u64, vaddr: u64, pages: u8| {
+        Load::new(paddr, vaddr, vec![0; usize::from(pages) * 4096]).at(at + paddr - 0x10_0000)
+    };
+    for (one, other) in [
+        (part(0x10_2000, 0xffff_ffff_8100_0000, 4), part(0x10_2000, 0xffff_c900_0000_0000, 3)),
+        (part(0x10_0000, 0, 16), part(0x10_f000, 0x7fff_0000_0000, 1)),
+        (part(0x10_4000, 0xffff_ffff_8100_0000, 2).memsz(0x5000), part(0x10_6000, 0xffff_ffff_8100_2000, 0)),
+    ] {
+        std::fs::write(&path, whole.clone().load(one).load(other).to_bytes()).unwrap();
+        comes_back(&path);
+    }
+    // segments in each other, all with the same bytes, which are the ELF header's
+    let nested = (0..80u64).map(|n| Load::new(0x80_0000 - (n << 12), 0, vec![0; 4096]).memsz((2 * n + 1) << 12).at(0));
+    std::fs::write(&path, ElfCore { loads: nested.collect(), ..ElfCore::x86_64() }.to_bytes()).unwrap();
+    comes_back(&path);
+    // one page in two places, as a writer has it that stores what is alike once
+    let twice = whole.load(Load::new(0x20_0000, direct + 0x20_0000, vec![0; 16 * 4096]).at(at));
+    let twice = twice.load(Load::new(0x30_0000, direct + 0x30_0000, pages_of(40, 2)));
+    std::fs::write(&path, twice.to_bytes()).unwrap();
+    comes_back(&path);
+}
+
+/// The RAM of a running kernel, with the notes of /proc/kcore.
+#[test]
+fn a_core_that_dumpit_made_is_sound() {
+    let dir = scratch();
+    let (path, core) = (dir.path().join("dumpit"), dir.path().join("core"));
+    let kernel = KernelBuilder::new(Era::V6_1).recipe("ram 0..0x400\nanon 0x100..0x180").build();
+    let mut process = vec![0; 136];
+    process[40..47].copy_from_slice(b"vmlinux");
+    let notes = Notes::new(Endian::Little).note("CORE", 3, &process).vmcoreinfo(kernel.vmcoreinfo());
+    let dumpit = ElfCore { notes: vec![notes.into_bytes()], ..kernel.elf() };
+    std::fs::write(&path, dumpit.to_bytes()).unwrap();
+    comes_back(&path);
+    for level in ["0", "1", "31"] {
+        gdump_ok(&["-f", "-E", "-d", level, text(&path), text(&core)]);
+        comes_back(&core);
+    }
+}
+
+/// A core of two pieces of RAM and the image, with one 8-byte field of a program header changed: the other pieces come
+/// back, and a wrong page never does.
+#[test]
+fn one_wrong_field_costs_its_own_segment() {
+    let dir = scratch();
+    let (path, out) = (dir.path().join("core"), dir.path().join("out"));
+    let direct = 0xffff_8880_0000_0000;
+    let core = ElfCore::x86_64()
+        .note(Notes::new(Endian::Little).vmcoreinfo("OSRELEASE=6.1\n").into_bytes())
+        .load(Load::new(0x10_2000, 0xffff_ffff_8100_0000, pages_of(3, 4)))
+        .load(Load::new(0x10_0000, direct + 0x10_0000, pages_of(1, 16)))
+        .load(Load::new(0x20_0000, direct + 0x20_0000, pages_of(20, 8)))
+        .load(Load::new(0x1_0000_0000, direct + 0x1_0000_0000, pages_of(40, 32)));
+    let bytes = core.to_bytes();
+    std::fs::write(&path, &bytes).unwrap();
+    comes_back(&path);
+    let (before, at) = (elf(&path), core.layout().loads);
+    // the header, the field, what it becomes, the pages that are lost
+    for (header, field, value, lost) in [
+        (2, 8, at[3], 12),        // bytes of another; the image has four pages
+        (2, 8, at[1] + 4096, 12), // and its own
+        (3, 8, 1 << 40, 8),       // past the end
+        (3, 8, 64, 8),            // in the headers
+        (3, 24, 0x10_0000, 8),    // memory of another
+        (3, 24, 0x40_0000, 8),    // memory of none
+        (4, 24, 1 << 60, 32),     // no memory
+        (4, 32, 1 << 30, 32),     // more in the file than in memory
+        (1, 24, 1 << 60, 0),      // the image is in RAM
+        (1, 8, 1 << 40, 0),
+        (3, 0, 0x7_1234_5678, 8), // no type
+    ] {
+        let mut wrong = bytes.clone();
+        wrong[64 + 56 * header + field..][..8].copy_from_slice(&value.to_le_bytes());
+        std::fs::write(&path, &wrong).unwrap();
+        let run = gdump(&["repair", "-f", text(&path), text(&out)]);
+        let said = format!("{header}, {field}, {value:#x}: {}", String::from_utf8_lossy(&run.stderr));
+        let after = elf(&out);
+        let mut gone = 0;
+        for pfn in 0..before.end_pfn(4096).max(after.end_pfn(4096)) {
+            match (before.page(pfn, 4096), after.page(pfn, 4096)) {
+                (Some(before), Some(after)) => assert!(before == after, "{said}: pfn {pfn:#x}"),
+                (Some(_), None) => gone += 1,
+                (None, Some(_)) => panic!("{said}: pfn {pfn:#x} is none"),
+                (None, None) => {}
+            }
+        }
+        // where the image lay is not known where its address is no memory
+        let fails = lost != 0 || value == 1 << 60;
+        assert_eq!((gone, run.status.code()), (lost, Some(i32::from(fails))), "{said}");
+        std::fs::remove_file(&out).unwrap();
+    }
+}
+
+/// What is behind the end of a file that was cut is lost, and listed; its headers are in order.
+#[test]
+fn a_core_cut_short_lists_the_pages_that_it_lacks() {
+    let dir = scratch();
+    let (path, out) = (dir.path().join("core"), dir.path().join("out"));
+    let bytes = std::fs::read(&tiny().vmcore).unwrap();
+    // within the second piece of RAM, and before it begins
+    for len in [0x4d2_3800, 0x200_0000] {
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        let run = gdump(&["repair", "-f", text(&path), text(&out)]);
+        let stdout = String::from_utf8(run.stdout).unwrap();
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1));
+        assert!(stdout.contains("lost: pfns") && !stderr.contains("make no sense"), "{stdout}{stderr}");
+        std::fs::remove_file(&out).unwrap();
+    }
+}
+
+#[test]
+fn an_empty_file_is_said_to_be_empty() {
+    let dir = scratch();
+    let path = dir.path().join("empty");
+    std::fs::write(&path, "").unwrap();
+    let said = crate::support::gdump_refuses(&["repair", text(&path), text(&dir.path().join("out"))]);
+    assert!(said.contains("an empty file, not a dump") && said.lines().count() == 1, "{said}");
 }

@@ -223,3 +223,11 @@ fn what_is_made_only_its_owner_can_read() {
         }
     }
 }
+
+/// An empty TMPDIR is none, to what restricts the run as to what makes the files.
+#[test]
+fn temporary_files_go_where_they_may() {
+    let packed = crate::support::root().join("fixtures/tiny/vmcore.zst");
+    let run = Command::new(GDUMP).args(["info", text(&packed)]).env("TMPDIR", "").output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+}

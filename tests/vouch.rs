@@ -182,6 +182,61 @@ fn checksums_name_damaged_pages() {
     assert!(crate::support::gdump_refuses(&["-F", "--checksum", vmcore]).contains("--checksum"));
 }
 
+/// Whatever overwrites a dump, the checksums that it had are not those of the new one.
+#[test]
+fn checksums_do_not_outlive_their_dump() {
+    let dir = scratch();
+    let [out, flat, sums] = ["out", "flat", "out.sum"].map(|name| dir.path().join(name));
+    let (vmcore, out) = (text(&tiny().vmcore), text(&out));
+    std::fs::write(&flat, gdump(&["-F", "-l", "-d", "1", "--message-level", "0", vmcore]).stdout).unwrap();
+    for args in [
+        &["-f", "-R", text(&flat), out][..],
+        &["-f", "--atomic", "-R", text(&flat), out],
+        &["-f", "--atomic", "-d", "31", vmcore, out],
+        &["-f", "--format", "lime", vmcore, out],
+        &["repair", "-f", vmcore, out],
+    ] {
+        gdump_ok(&["-f", "--checksum", "-c", "-d", "31", vmcore, out]);
+        assert!(sums.exists());
+        gdump_ok(args);
+        assert!(!sums.exists(), "{args:?}");
+        gdump_ok(&["check", out]);
+    }
+}
+
+/// What stands where checksums would be.
+#[test]
+fn what_is_no_file_of_checksums_costs_nothing() {
+    let dir = scratch();
+    let [out, sums] = ["out", "out.sum"].map(|name| dir.path().join(name));
+    let (vmcore, out) = (text(&tiny().vmcore), text(&out));
+    gdump_ok(&["--checksum", "-c", "-d", "31", vmcore, out]);
+    let text = std::fs::read(&sums).unwrap();
+    // what is left of checksums vouches for nothing, and that is said
+    for len in [0, 10, 100, text.len() - 1] {
+        std::fs::write(&sums, &text[..len]).unwrap();
+        let run = gdump(&["check", out]);
+        let said = String::from_utf8(run.stdout).unwrap();
+        assert!(run.status.code() == Some(1) && said.contains("out.sum: checksums: "), "{len}: {said}");
+        assert!(said.contains("carry a checksum"), "the rest is looked at: {said}");
+    }
+    // somebody else's: 64 GiB of nothing
+    std::fs::write(&sums, b"d41d8cd98f00b204e9800998ecf8427e  out\n").unwrap();
+    std::fs::File::options().write(true).open(&sums).unwrap().set_len(64 << 30).unwrap();
+    gdump_ok(&["check", out]);
+    gdump_ok(&["-f", "-c", "-d", "31", vmcore, out]);
+    assert!(sums.exists());
+    // nobody writes to it
+    std::fs::remove_file(&sums).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&sums).status().unwrap().success());
+    for args in [&["check", out][..], &["-f", "-c", "-d", "31", vmcore, out]] {
+        let run = std::process::Command::new("timeout").args(["60", env!("CARGO_BIN_EXE_gdump")]).args(args).output();
+        assert!(run.unwrap().status.success(), "{args:?}");
+    }
+    let said = crate::support::gdump_refuses(&["-f", "--checksum", vmcore, "/dev/null"]);
+    assert!(said.contains("/dev/null.sum") && !Path::new("/dev/null.sum").exists(), "{said}");
+}
+
 /// What `check` finds wrong in what says where pages are is no whole dump's, and what comes of it is none either.
 #[test]
 fn contradictions_reach_what_comes_of_a_dump() {

@@ -28,7 +28,15 @@ pub fn page(kdump: &Kdump, pfn: u64) -> Page {
 
 /// gdump with `args`, run to its end.
 pub fn gdump(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_gdump")).args(args).output().expect("gdump starts")
+    without_progress(Command::new(env!("CARGO_BIN_EXE_gdump")).args(args).output().expect("gdump starts"))
+}
+
+/// What a run printed, without the lines of its progress.
+pub fn without_progress(run: Output) -> Output {
+    let is_progress = |line: &&[u8]| line.windows(3).any(|bytes| bytes == b" %]");
+    let stderr =
+        run.stderr.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_progress(line)).collect::<Vec<_>>();
+    Output { stderr: stderr.concat(), ..run }
 }
 
 /// gdump with `args`, which must succeed and say nothing on stderr.
@@ -54,6 +62,7 @@ pub fn gdump_refuses(args: &[&str]) -> String {
 pub fn limited(kib: u64, args: &[&str]) -> (ExitStatus, String, String) {
     let script = format!("trap '' XFSZ; ulimit -f {kib}; exec \"$0\" \"$@\"");
     let run = Command::new("bash").args(["-c", &script, env!("CARGO_BIN_EXE_gdump")]).args(args).output().unwrap();
+    let run = without_progress(run);
     (run.status, String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap())
 }
 

@@ -172,6 +172,24 @@ impl<R: ReadAt + ?Sized> ReadAt for Box<R> {
     }
 }
 
+impl<R: ReadAt + ?Sized> ReadAt for std::sync::Arc<R> {
+    fn len(&self) -> Result<u64> {
+        (**self).len()
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        (**self).read_exact_at(offset, buf)
+    }
+
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        (**self).stretch_at(offset)
+    }
+
+    fn reader(&self) -> Box<dyn ByteReader + '_> {
+        (**self).reader()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

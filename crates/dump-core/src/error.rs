@@ -115,8 +115,18 @@ impl From<io::Error> for Error {
             io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
             _ => ErrorKind::Io,
         };
-        Error::new(kind, e.to_string())
+        Error::new(kind, system_text(&e))
     }
+}
+
+/// What `e` says, without the numbers that [`io::Error`] adds to the words of the operating system: they tell people
+/// nothing that the words do not.
+pub fn system_text(e: &(impl fmt::Display + ?Sized)) -> String {
+    const NUMBER: &str = " (os error ";
+    let text = e.to_string();
+    let mut parts = text.split(NUMBER);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
 #[cfg(test)]
@@ -134,8 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_system_errors_are_left_out() {
+        let e = io::Error::from_raw_os_error(2);
+        assert_eq!(system_text(&e), "No such file or directory");
+        let nested = io::Error::other(format!("{e} at path \"/tmp/x\""));
+        assert_eq!(Error::from(nested).to_string(), "No such file or directory at path \"/tmp/x\"");
+        assert_eq!(system_text("frame (of 2) is damaged"), "frame (of 2) is damaged");
+    }
+
+    #[test]
     fn a_full_device_is_no_space() {
         let e = Error::from(io::Error::from_raw_os_error(28));
-        assert_eq!(e.kind(), ErrorKind::NoSpace);
+        assert_eq!((e.kind(), e.to_string().as_str()), (ErrorKind::NoSpace, "No space left on device"));
     }
 }

@@ -1,6 +1,6 @@
 //! Notes by name: what owners and types are called, for people.
 
-use crate::notes::{Note, Notes};
+use crate::notes::Notes;
 
 /// A note, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,22 +83,32 @@ const NT_VMCOREDD: u32 = 0x700;
 /// Bytes of a device dump's name, with which its descriptor begins (struct vmcoredd_header).
 const VMCOREDD_NAME: usize = 44;
 
+/// Notes that are described at most: more than the CPUs of any machine leave.
+const MAX_DESCRIBED: usize = 1 << 16;
+
 impl Notes {
-    /// The notes for people, in their order; none where the stream does not begin with an owner's name (QNX).
+    /// The notes for people, large ones first, then the others in their order; none where the stream does not begin with
+    /// an owner's name (QNX).
     pub fn describe(&self) -> Vec<NoteInfo> {
-        if !self.is_stream() {
+        if !self.is_stream() && !self.as_bytes().is_empty() {
             return Vec::new();
         }
-        self.iter().map(|note| describe(&note, self)).collect()
+        let heads = self.large().heads(self.order(), MAX_DESCRIBED);
+        let large = heads.iter().map(|head| describe(&head.name, head.kind, head.size, &head.start));
+        let stream = self.iter().map(|note| {
+            let desc = self.desc(&note).unwrap_or_default();
+            describe(note.name, note.kind, desc.len(), desc)
+        });
+        large.chain(stream).take(MAX_DESCRIBED).collect()
     }
 }
 
-fn describe(note: &Note<'_>, notes: &Notes) -> NoteInfo {
-    let owner = String::from_utf8_lossy(note.name).into_owned();
-    let name = KNOWN.iter().find(|known| (known.0, known.1) == (owner.as_str(), note.kind)).map(|known| known.2);
-    let desc = notes.desc(note).unwrap_or_default();
-    let label = (owner == "LINUX" && note.kind == NT_VMCOREDD).then(|| label(desc));
-    NoteInfo { owner, kind: note.kind, size: desc.len(), name, label }
+/// A note by its owner, its type, the length of its descriptor, and what that begins with.
+fn describe(owner: &[u8], kind: u32, size: usize, start: &[u8]) -> NoteInfo {
+    let owner = String::from_utf8_lossy(owner).into_owned();
+    let name = KNOWN.iter().find(|known| (known.0, known.1) == (owner.as_str(), kind)).map(|known| known.2);
+    let label = (owner == "LINUX" && kind == NT_VMCOREDD).then(|| label(start));
+    NoteInfo { owner, kind, size, name, label }
 }
 
 fn label(desc: &[u8]) -> String {

@@ -23,7 +23,8 @@ const CORE: &[(u32, Integers)] = &[
 
 impl Notes {
     /// The same notes with all integers in `order`: their headers, and the registers of 64-bit machines. Descriptors that
-    /// nothing is known of stay as they are, and so does what follows the last note.
+    /// nothing is known of stay as they are, and so does what follows the last note. Large ones, which QEMU never writes,
+    /// are left out.
     #[must_use]
     pub fn in_order(&self, order: ByteOrder) -> Notes {
         if order == self.order() {

@@ -4,6 +4,7 @@
 //! same stream of notes in their headers.
 
 use crate::error::{Error, Result};
+use crate::large_notes::LargeNotes;
 use crate::machine::{ByteOrder, WordSize};
 use crate::wire::{Fields, FieldsMut};
 use crate::zero::is_zero;
@@ -21,11 +22,12 @@ pub struct Note<'a> {
     pub desc: Range<usize>,
 }
 
-/// A stream of notes, kept byte for byte. Copies share the bytes.
+/// A stream of notes, kept byte for byte, but for [large](LargeNotes) ones, which come before. Copies share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notes {
     bytes: Arc<Vec<u8>>,
     order: ByteOrder,
+    large: LargeNotes,
     /// Where the text of VMCOREINFO lies (bytes), of the one note that is believed. A note that was appended counts though
     /// a walk from the start may not come to it, past what is no note.
     vmcoreinfo: Option<Range<usize>>,
@@ -43,7 +45,12 @@ impl Notes {
     /// The notes of `bytes`, whose integers are of `order`. The first note VMCOREINFO that holds text is believed, until
     /// somebody knows better.
     pub fn new(bytes: Vec<u8>, order: ByteOrder) -> Notes {
-        let mut notes = Notes { bytes: Arc::new(bytes), order, vmcoreinfo: None };
+        Notes::with_large(bytes, order, LargeNotes::default())
+    }
+
+    /// The notes of `bytes`, and others that stay where they are.
+    pub fn with_large(bytes: Vec<u8>, order: ByteOrder, large: LargeNotes) -> Notes {
+        let mut notes = Notes { bytes: Arc::new(bytes), order, large, vmcoreinfo: None };
         let believed = notes.named_vmcoreinfo().find(|at| notes.is_text(at));
         notes.vmcoreinfo = believed;
         notes
@@ -54,7 +61,12 @@ impl Notes {
         Notes::new(Vec::new(), order)
     }
 
-    /// The stream.
+    /// Those that are not part of the stream, to be copied ahead of it.
+    pub fn large(&self) -> &LargeNotes {
+        &self.large
+    }
+
+    /// The stream, without large notes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -146,7 +158,7 @@ impl Notes {
             out.extend(encode(VMCOREINFO, text, self.order)?);
         }
         out.extend_from_slice(rest);
-        let mut notes = Notes::new(out, self.order);
+        let mut notes = Notes::with_large(out, self.order, self.large.clone());
         if !held && !replaces {
             notes.push(VMCOREINFO, text)?;
         }
@@ -231,12 +243,12 @@ impl Notes {
         if !is_zero(rest) {
             out.extend_from_slice(rest);
         }
-        let mut notes = Notes::new(out, self.order);
+        let mut notes = Notes::with_large(out, self.order, self.large.clone());
         notes.push(ERASE_INFO, text)?;
         if is_zero(rest) {
             Arc::make_mut(&mut notes.bytes).extend_from_slice(rest);
         }
-        Ok(Notes::new(Arc::unwrap_or_clone(notes.bytes), self.order))
+        Ok(Notes::with_large(Arc::unwrap_or_clone(notes.bytes), self.order, notes.large))
     }
 }
 
@@ -260,6 +272,16 @@ const ERASE_INFO: &[u8] = b"ERASEINFO";
 
 /// Bytes of a note before its name.
 const NAME_AT: usize = 12;
+
+/// The length of a note (bytes) that begins with `header`, with its padding and without it; `None` where it is none, or
+/// zeros, which end a stream.
+pub fn note_len(header: &[u8], order: ByteOrder) -> Option<(u64, u64)> {
+    let mut f = Fields::new(header, order, WordSize::Bits32);
+    let (name, desc) = (f.u32("n_namesz").ok()?, f.u32("n_descsz").ok()?);
+    let kind = f.u32("n_type").ok()?;
+    let bare = NAME_AT as u64 + u64::from(name).next_multiple_of(4) + u64::from(desc);
+    ((name, desc, kind) != (0, 0, 0)).then_some((bare.next_multiple_of(4), bare))
+}
 
 fn parse(stream: &[u8], at: usize, order: ByteOrder) -> Option<(Note<'_>, usize)> {
     let mut f = Fields::new(stream, order, WordSize::Bits32).at(at);

@@ -5,6 +5,8 @@
 pub enum Phase {
     /// A compressed input, or one from a pipe, is copied to a temporary file; counts bytes of the input.
     Spool,
+    /// A flattened stream becomes the file that it describes; counts bytes of the stream.
+    Rearrange,
     /// Struct pages are read and classified; counts pages.
     Exclude,
     /// Pages are read to find those that are zero; counts pages.

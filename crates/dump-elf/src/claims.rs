@@ -71,7 +71,7 @@ impl Claims {
 }
 
 /// Whether the two have different bytes; what cannot be read is passed over.
-fn differs(
+pub(crate) fn differs(
     overlap: &Overlap,
     look: Look,
     left: &mut u64,

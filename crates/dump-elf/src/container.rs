@@ -13,16 +13,17 @@ use crate::qnx::QnxNote;
 use crate::section;
 use crate::table::ProgramTable;
 use dump_core::{
-    Claim, Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, Notes, PageBitmap, PageReader,
-    PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
+    Claim, Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, LargeNotes, Notes, PageBitmap,
+    PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
 };
+use std::sync::Arc;
 
 /// An opened ELF core.
 ///
 /// ELF does not state the page size of the dumped machine. A core opens with pages of 4 KiB; its VMCOREINFO may have
 /// another size, and whoever reads it there [sets](Container::set_page_size) it.
 pub struct ElfCore<R> {
-    pages: ExtentPages<PlainMemory<R>>,
+    pages: ExtentPages<PlainMemory<Arc<R>>>,
     header: FileHeader,
     flavor: Flavor,
     filtered: bool,
@@ -36,7 +37,7 @@ pub struct ElfCore<R> {
     faults: Vec<Error>,
 }
 
-impl<R: ReadAt> ElfCore<R> {
+impl<R: ReadAt + 'static> ElfCore<R> {
     /// Reads the headers and the notes.
     ///
     /// # Errors
@@ -48,8 +49,10 @@ impl<R: ReadAt> ElfCore<R> {
         let header = FileHeader::read(&input)?;
         let mut table = ProgramTable::read(&input, &header)?;
         let len = input.len()?;
-        let NoteBytes { bytes, last, fault } = NoteBytes::read(&input, &table.notes, len)?;
-        let notes = Notes::new(bytes, header.machine.order);
+        let input = Arc::new(input);
+        let order = header.machine.order;
+        let NoteBytes { bytes, last, large, fault } = NoteBytes::read(&input, &table.notes, len, order)?;
+        let notes = Notes::with_large(bytes, order, LargeNotes::new(input.clone(), large));
         let sections = section::names(&input, &header);
         let last_notes = notes.as_bytes().get(last).unwrap_or_default();
         let evidence = Evidence { header: &header, table: &table, notes: &notes, last_notes, sections: &sections };

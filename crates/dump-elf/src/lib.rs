@@ -22,6 +22,7 @@ mod container;
 mod flavor;
 mod format;
 mod header;
+mod judgement;
 mod layout;
 mod notes;
 mod qemu;

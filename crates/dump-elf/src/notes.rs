@@ -1,29 +1,53 @@
-//! The bytes of all PT_NOTEs.
+//! The notes of all PT_NOTEs: what is looked into is read, the rest stays where it is.
 
-use dump_core::{Error, ReadAt, Result};
+use dump_core::{ByteOrder, Error, FieldsMut, ReadAt, Result, WordSize, note_len};
 use std::ops::Range;
 
 /// More bytes of notes than any dump has; device dumps (NT_VMCOREDD) take tens of MiB.
 const MAX_NOTES: u64 = 256 << 20;
 
+/// The longest note that is read whole (bytes): registers take some KiB, and a text of VMCOREINFO that has more than 1 MiB
+/// is not believed.
+const MAX_READ: u64 = (1 << 20) + (64 << 10);
+
+/// Up to how many bytes of notes more are read (bytes), by their owner. The kernel's text is wanted whatever comes before
+/// it, devices' dumps, say; registers of a CPU take less than 4 KiB.
+const MAX_ALL_READ: [(u64, &[&[u8]]); 2] = [
+    (20 << 20, &[VMCOREINFO]),
+    (16 << 20, &[b"CORE", b"QEMU", b"Xen", b"VMCOREINFO_XEN", b"ERASEINFO", b"VBCORE", b"VBCPU", b"QNX", b"SNAP"]),
+];
+
+const VMCOREINFO: &[u8] = b"VMCOREINFO";
+
+/// The same for all other owners.
+const MAX_OTHERS_READ: u64 = 8 << 20;
+
+/// Bytes of a note's header.
+const HEADER: usize = 12;
+
+/// Bytes of a note's header and of the longest of those names.
+const START: u64 = HEADER as u64 + 16;
+
 /// Notes of a core.
 #[derive(Default)]
 pub(crate) struct NoteBytes {
-    /// All of them, one PT_NOTE behind the other.
+    /// Those that were read, one PT_NOTE behind the other, with what follows the last note of each.
     pub bytes: Vec<u8>,
     /// Which of them are the last PT_NOTE's.
     pub last: Range<usize>,
+    /// Where those lie that were not: offset and length (bytes).
+    pub large: Vec<(u64, u64)>,
     /// What was left out, and why.
     pub fault: Option<Error>,
 }
 
 impl NoteBytes {
-    /// Reads the PT_NOTEs at `places` (offset and length), as far as the file of `len` bytes has them. No more is read
-    /// than the file is long: PT_NOTEs that lie over one another are no reason to hold a file many times.
+    /// Reads the PT_NOTEs at `places` (offset and length), as far as the file of `len` bytes has them. No more is taken
+    /// than the file is long: PT_NOTEs that lie over one another are no reason to have a file many times.
     ///
     /// # Errors
     /// `Io`.
-    pub fn read(input: &dyn ReadAt, places: &[(u64, u64)], len: u64) -> Result<NoteBytes> {
+    pub fn read(input: &dyn ReadAt, places: &[(u64, u64)], len: u64, order: ByteOrder) -> Result<NoteBytes> {
         let mut notes = NoteBytes::default();
         let mut room = len.min(MAX_NOTES);
         for (i, (offset, size)) in places.iter().enumerate() {
@@ -39,11 +63,125 @@ impl NoteBytes {
             }
             room -= size;
             let from = notes.bytes.len().next_multiple_of(4);
-            notes.bytes.resize(from + size as usize, 0);
-            let to = notes.bytes.get_mut(from..).unwrap_or_default();
-            input.read_exact_at(*offset, to).map_err(|e| e.within("notes"))?;
+            notes.bytes.resize(from, 0);
+            notes.read_one(input, *offset, size, order).map_err(|e| e.within("notes"))?;
             notes.last = from..notes.bytes.len();
         }
         Ok(notes)
+    }
+
+    /// Reads a PT_NOTE by windows, each of which begins with a note.
+    fn read_one(&mut self, input: &dyn ReadAt, offset: u64, size: u64, order: ByteOrder) -> Result<()> {
+        let (mut reader, mut at) = (input.reader(), 0);
+        while at < size {
+            let window = reader.view(offset + at, MAX_READ.min(size - at) as usize)?;
+            let (mut done, ends) = (0, window.len() as u64 == size - at);
+            let rest = loop {
+                let rest = window.get(done as usize..).unwrap_or_default();
+                if !ends && (rest.len() as u64) < START {
+                    break None; // what it is shows in the next window
+                }
+                let note = note_len(rest, order).filter(|(_, bare)| *bare <= size - at - done);
+                let Some((padded, _)) = note else { break Some(rest) };
+                let len = padded.min(size - at - done);
+                if len > MAX_READ && owner(rest) == VMCOREINFO {
+                    let Some(start) = rest.get(..MAX_READ as usize) else { break None };
+                    self.shorten(start, order);
+                } else if len > MAX_READ || self.bytes.len() as u64 + len > most(rest) {
+                    self.leave(offset + at + done, len);
+                } else if let Some(note) = rest.get(..len as usize) {
+                    self.bytes.extend_from_slice(note);
+                } else {
+                    break None;
+                }
+                done += len;
+            };
+            if let Some(rest) = rest {
+                // zeros, or what is no note: as much of it as anybody looks at
+                self.bytes.extend_from_slice(rest);
+                return Ok(());
+            }
+            at += done;
+        }
+        Ok(())
+    }
+
+    /// Takes the start of a note that is too long to be a kernel's text, which is enough to see that. It is not copied
+    /// whole: a reader may take it for the text.
+    fn shorten(&mut self, start: &[u8], order: ByteOrder) {
+        if self.bytes.len() as u64 + MAX_READ > most(start) {
+            self.fault = Some(Error::corrupt("notes VMCOREINFO of more than 16 MiB, some are left out"));
+            return;
+        }
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(start);
+        let name = (VMCOREINFO.len() + 1).next_multiple_of(4);
+        let mut size = FieldsMut::new(order, WordSize::Bits32);
+        size.u32((start.len() - HEADER - name) as u32); // MAX_READ at most
+        self.bytes.splice(from + 4..from + 8, size.into_bytes());
+    }
+
+    fn leave(&mut self, offset: u64, len: u64) {
+        match self.large.last_mut() {
+            Some((at, before)) if *at + *before == offset && *before % 4 == 0 => *before += len,
+            _ => self.large.push((offset, len)),
+        }
+    }
+}
+
+/// Up to how many bytes of notes one is read that begins `bytes`.
+fn most(bytes: &[u8]) -> u64 {
+    let known = MAX_ALL_READ.iter().find(|(_, owners)| owners.contains(&owner(bytes)));
+    known.map_or(MAX_OTHERS_READ, |(most, _)| *most)
+}
+
+/// Whose the note is that begins `bytes`.
+fn owner(bytes: &[u8]) -> &[u8] {
+    bytes.get(HEADER..).unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dump_synth::{Endian, Notes};
+
+    fn read(file: &[u8], places: &[(u64, u64)]) -> NoteBytes {
+        NoteBytes::read(&file.to_vec(), places, file.len() as u64, ByteOrder::Little).unwrap()
+    }
+
+    #[test]
+    fn small_streams_are_read_byte_for_byte() {
+        let notes = Notes::new(Endian::Little).prstatus_x86_64(1, &[7; 27]).vmcoreinfo("OSRELEASE=6.1\n").into_bytes();
+        let (zeros, noise) = ([&notes[..], &[0; 400]].concat(), [&notes[..], &[0xff; 40]].concat());
+        for stream in [&notes[..], &zeros, &noise, &notes[..notes.len() - 1], &notes[..notes.len() - 30], &[1, 2, 3]] {
+            let found = read(stream, &[(0, stream.len() as u64)]);
+            assert!(found.bytes == stream && found.large.is_empty() && found.last == (0..stream.len()));
+        }
+    }
+
+    #[test]
+    fn large_notes_stay_where_they_are() {
+        let text = |notes: Notes| notes.vmcoreinfo("OSRELEASE=6.1\n");
+        let new = || Notes::new(Endian::Little);
+        let small = text(new().prstatus_x86_64(1, &[7; 27])).into_bytes();
+        let big = new().note("LINUX", 0x700, &vec![5; 3 << 20]).into_bytes();
+        let many: Vec<u8> = (0..40).flat_map(|n| new().note("X", n, &vec![6; 1 << 19]).into_bytes()).collect();
+        let file = [&big[..], &small, &big, &big, &many, &small].concat();
+        let found = read(&file, &[(0, file.len() as u64)]);
+        let len = big.len() as u64;
+        assert_eq!(found.large[..2], [(0, len), (len + small.len() as u64, 2 * len)]);
+        assert!(found.bytes.starts_with(&small) && found.bytes.ends_with(&small));
+        assert!(found.bytes.len() as u64 <= MAX_OTHERS_READ + MAX_READ);
+        let left: u64 = found.large.iter().map(|(_, len)| len).sum();
+        assert_eq!(found.bytes.len() as u64 + left, file.len() as u64);
+        // no text of a kernel's, however long it says it is
+        let long = text(new().vmcoreinfo(&"A=1\n".repeat(1 << 20))).into_bytes();
+        let found = read(&long, &[(0, long.len() as u64)]);
+        let notes = dump_core::Notes::new(found.bytes, ByteOrder::Little);
+        assert_eq!((notes.iter().count(), notes.vmcoreinfo()), (2, Some(&b"OSRELEASE=6.1\n"[..])));
+        // zeros without end, and a note without its padding
+        let endless = [&small[..], &vec![0; 9 << 20]].concat();
+        assert!(read(&endless, &[(0, endless.len() as u64)]).bytes.len() < 2 << 20);
+        assert_eq!(read(&big[..big.len() - 8], &[(0, len)]).large, []);
     }
 }

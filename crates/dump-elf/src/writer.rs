@@ -12,8 +12,8 @@
 use crate::header::{FileHeader, INCOMPLETE, PN_XNUM, ProgramHeader, SectionHeader, Sizes};
 use crate::layout::{Layout, Load};
 use dump_core::{
-    BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, FieldsMut, Machine, PageSet, PageSize,
-    PageWriter, PfnRange, Placer, PlainEncoder, Result, SpanData,
+    BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, FieldsMut, Machine, Notes, PageSet,
+    PageSize, PageWriter, PfnRange, Placer, PlainEncoder, Result, SpanData,
 };
 use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE};
 use std::ops::Range;
@@ -48,9 +48,9 @@ impl DumpWriter for ElfWriter {
         out: &mut dyn Placer,
     ) -> Result<Box<dyn PageWriter>> {
         let notes = meta.notes.with_erase_info(&meta.erase_info)?;
-        let notes = notes.as_bytes();
-        let mut file = ElfFile::new(meta, notes.len() as u64, ram, dumpable, self.exact)?;
-        file.place_head(notes, out)?;
+        let len = notes.large().stream_len() + notes.as_bytes().len() as u64;
+        let mut file = ElfFile::new(meta, len, ram, dumpable, self.exact)?;
+        file.place_head(&notes, out)?;
         Ok(Box::new(file))
     }
 }
@@ -97,12 +97,13 @@ impl ElfFile {
         })
     }
 
-    fn place_head(&mut self, notes: &[u8], out: &mut dyn Placer) -> Result<()> {
+    fn place_head(&mut self, notes: &Notes, out: &mut dyn Placer) -> Result<()> {
         self.flagged = self.incomplete || out.can_rewrite();
         let layout = &self.layout;
         out.index(0, 0, &self.headers())?;
-        if !notes.is_empty() {
-            out.index(0, layout.notes_at, notes)?;
+        notes.large().copy(&mut |at, bytes| out.index(0, layout.notes_at + at, bytes))?;
+        if !notes.as_bytes().is_empty() {
+            out.index(0, layout.notes_at + notes.large().stream_len(), notes.as_bytes())?;
         }
         let end = layout.notes_at + self.notes;
         if end < layout.data_at {

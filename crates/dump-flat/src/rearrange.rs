@@ -37,7 +37,7 @@ pub struct Rearranged {
 /// hold, it is refused at its first bytes. The stream ends at its marker; what follows is not looked at (a device goes
 /// on). An input that ends is at its end: there is no waiting for more, for which makedumpfile takes ten minutes.
 ///
-/// `max_len` bounds the image (bytes): an offset is a number in the input, and a sparse file of 2^62 bytes helps
+/// `len` is how long the input is (bytes), where that is known, for `watch`. `max_len` bounds the image (bytes): an offset is a number in the input, and a sparse file of 2^62 bytes helps
 /// nobody.
 ///
 /// # Errors
@@ -45,9 +45,15 @@ pub struct Rearranged {
 /// it ends before its end marker, `Corrupt` if a record makes no sense, `NoSpace` if the output is full or the
 /// image would pass `max_len`, `Interrupted` if `watch` asks to stop, `Io` otherwise. All but the first two may come
 /// after output was written, which is then incomplete. Messages name the offset of the stream.
-pub fn rearrange(input: &mut dyn Read, output: &dyn WriteAt, max_len: u64, watch: &dyn Watch) -> Result<Rearranged> {
+pub fn rearrange(
+    input: &mut dyn Read,
+    len: Option<u64>,
+    output: &dyn WriteAt,
+    max_len: u64,
+    watch: &dyn Watch,
+) -> Result<Rearranged> {
     let mut stream = Stream { input, at: 0, watch };
-    watch.begin(Phase::Spool, 0);
+    watch.begin(Phase::Rearrange, len.unwrap_or(0));
     let done = stream.header().and_then(|()| copy(&mut stream, output, max_len));
     watch.end();
     done

@@ -25,7 +25,7 @@ fn headers() -> Vec<usize> {
 
 fn run(bytes: &[u8]) -> (Result<Rearranged>, Image) {
     let image = Image::default();
-    let done = rearrange(&mut Pipe::new(bytes), &image, 1 << 20, &NoWatch);
+    let done = rearrange(&mut Pipe::new(bytes), None, &image, 1 << 20, &NoWatch);
     (done, image)
 }
 
@@ -165,7 +165,7 @@ fn what_is_not_flattened_is_refused_untouched() {
     }
     // Refused at its first bytes: a pipe that brings something else is not read to its end.
     let mut pipe = Pipe::new(&[7; 100_000]);
-    rearrange(&mut pipe, &Image::default(), 1 << 20, &NoWatch).unwrap_err();
+    rearrange(&mut pipe, None, &Image::default(), 1 << 20, &NoWatch).unwrap_err();
     assert!(pipe.rest() >= 100_000 - 32);
 }
 
@@ -201,7 +201,7 @@ fn a_full_output_ends_it() {
             Ok(())
         }
     }
-    let e = rearrange(&mut Pipe::new(&stream(&records(), true)), &Full, 1 << 20, &NoWatch).unwrap_err();
+    let e = rearrange(&mut Pipe::new(&stream(&records(), true)), None, &Full, 1 << 20, &NoWatch).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::NoSpace);
 }
 
@@ -210,7 +210,7 @@ struct Stopping(AtomicU64, u64);
 
 impl Watch for Stopping {
     fn begin(&self, phase: Phase, _: u64) {
-        assert_eq!(phase, Phase::Spool);
+        assert_eq!(phase, Phase::Rearrange);
     }
     fn advance(&self, amount: u64) {
         self.0.fetch_add(amount, Ordering::Relaxed);
@@ -225,10 +225,10 @@ impl Watch for Stopping {
 fn the_watch_is_told_and_obeyed() {
     let bytes = stream(&[(0, noise(1, 100_000))], true);
     let watch = Stopping(AtomicU64::new(0), u64::MAX);
-    rearrange(&mut Pipe::new(&bytes), &Image::default(), 1 << 20, &watch).unwrap();
+    rearrange(&mut Pipe::new(&bytes), None, &Image::default(), 1 << 20, &watch).unwrap();
     assert_eq!(watch.0.load(Ordering::Relaxed), bytes.len() as u64);
     let watch = Stopping(AtomicU64::new(0), 50_000);
-    let e = rearrange(&mut Pipe::new(&bytes), &Image::default(), 1 << 20, &watch).unwrap_err();
+    let e = rearrange(&mut Pipe::new(&bytes), None, &Image::default(), 1 << 20, &watch).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Interrupted);
 }
 

@@ -28,13 +28,13 @@ fn check(writes: &[Write], len: u64) {
 
     let image = Image::default();
     let mut pipe = Pipe::new(&stream);
-    let done = rearrange(&mut pipe, &image, 1 << 40, &NoWatch).unwrap();
+    let done = rearrange(&mut pipe, None, &image, 1 << 40, &NoWatch).unwrap();
     assert!(image.bytes() == want);
     assert_eq!((done.len, done.stream_len), (want.len() as u64, stream_len));
     assert_eq!(pipe.rest(), 35, "nothing behind the end marker is taken");
 
     let device = Image::device(want.len() + 100);
-    rearrange(&mut Pipe::new(&stream), &device, 1 << 40, &NoWatch).unwrap();
+    rearrange(&mut Pipe::new(&stream), None, &device, 1 << 40, &NoWatch).unwrap();
     assert!(device.bytes()[..want.len()] == want, "gaps are zeros on a device too");
 
     let index = FlatIndex::read(stream).unwrap();

@@ -28,7 +28,7 @@ impl WriteAt for Image {
 
 pub fn read(data: &[u8]) {
     let image = Image::default();
-    let written = rearrange(&mut &data[..], &image, MOST, &NoWatch);
+    let written = rearrange(&mut &data[..], None, &image, MOST, &NoWatch);
     let index = FlatIndex::read_watched(data.to_vec(), &NoWatch);
     if let (Ok(written), Ok(index)) = (written, index) {
         assert_eq!(index.len().unwrap(), written.len);

@@ -223,7 +223,8 @@ fn meta(file: &dyn ReadAt, file_len: u64, header: &Header, faults: &mut Vec<Erro
         utsname: Some(main.utsname).filter(|names| *names != UtsName::default()),
         crash_time: Some(main.tv_sec).filter(|time| *time != 0),
         phys_base: Some(sub.phys_base),
-        dump_level: sub.dump_level as u32,
+        // what is none says nothing of what was left out, and is not passed on
+        dump_level: sub.level().unwrap_or(0),
         // makedumpfile puts it at the end of the file, which is what a file that was cut off lacks first
         erase_info: read_range(file, file_len, sub.erase_info, MAX_TEXT, "eraseinfo").unwrap_or_default(),
         incomplete: main.status & STATUS_INCOMPLETE != 0,

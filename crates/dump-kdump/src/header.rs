@@ -288,6 +288,9 @@ impl FileRange {
     }
 }
 
+/// The dump level that leaves out all classes of pages.
+const ALL_CLASSES: u32 = 31;
+
 /// `kdump_sub_header`: block 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubHeader {
@@ -361,6 +364,11 @@ impl SubHeader {
         }
         f.u64(self.start_pfn).u64(self.end_pfn).u64(self.max_mapnr);
         f.into_bytes()
+    }
+
+    /// The dump level; `None` where what the header has is none, so that nobody knows what was left out.
+    pub fn level(&self) -> Option<u32> {
+        u32::try_from(self.dump_level).ok().filter(|level| *level <= ALL_CLASSES)
     }
 
     /// What a file of `version` says: fields that came later are 0, and the 64-bit page frames are filled from the old
@@ -452,7 +460,7 @@ impl Header {
         let (main, sub) = (&self.main, &self.sub);
         let notes_at = self.page_size.bytes() as u64 + self.abi.sub_len() as u64;
         let notes = main.version < 4 || sub.notes == FileRange::default() || sub.notes.offset == notes_at;
-        let level = (0..=31).contains(&sub.dump_level);
+        let level = sub.level().is_some();
         notes && level && u64::from(main.max_mapnr) == sub.max_mapnr.min(u64::from(u32::MAX))
     }
 

@@ -64,7 +64,7 @@ fn stated(header: &Header, named: Machine) -> Machine {
 fn sub_labels(header: &Header, file: &dyn ReadAt) -> Vec<String> {
     let sub = &header.sub;
     let mut wrong = Vec::new();
-    if !(0..=31).contains(&sub.dump_level) {
+    if sub.level().is_none() {
         wrong.push(format!("dump_level {} is not from 0 to 31", sub.dump_level));
     }
     let file_len = file.len().unwrap_or(u64::MAX);

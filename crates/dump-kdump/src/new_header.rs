@@ -20,7 +20,8 @@ impl Header {
     ) -> Result<(Header, Layout)> {
         let (word, order) = (meta.machine.word, meta.machine.order);
         let abi = Abi { order, word, timestamp: Timestamp::Words, padded: meta.machine.aligns_to_8() };
-        let head = (abi.sub_len() + meta.notes.as_bytes().len() + meta.erase_info.len()) as u64;
+        let notes = meta.notes.large().stream_len() + meta.notes.as_bytes().len() as u64;
+        let head = (abi.sub_len() + meta.erase_info.len()) as u64 + notes;
         let layout = Layout::for_new(meta.page_size, head, end);
         let main = main_header(codec, meta, &layout, end)?;
         let phys_base = phys_base.unwrap_or(0);
@@ -56,17 +57,18 @@ fn main_header(codec: Option<&Codec>, meta: &DumpMeta, layout: &Layout, end: Pfn
 /// The sub header of a dump that is not split, but for phys_base and max_mapnr. crash finds VMCOREINFO by its offset, libkdumpfile in the notes.
 fn sub_header(meta: &DumpMeta, abi: Abi) -> SubHeader {
     let notes_at = (meta.page_size.bytes() + abi.sub_len()) as u64;
-    let range = |offset: u64, size: usize| match size {
+    let range = |offset: u64, size: u64| match size {
         0 => FileRange::default(),
-        size => FileRange { offset, size: size as u64 },
+        size => FileRange { offset, size },
     };
     let text = meta.notes.vmcoreinfo_range().unwrap_or(0..0);
-    let notes = meta.notes.as_bytes().len();
+    let large = meta.notes.large().stream_len();
+    let notes = large + meta.notes.as_bytes().len() as u64;
     SubHeader {
         dump_level: meta.dump_level as i32,
-        vmcoreinfo: range(notes_at + text.start as u64, text.len()),
+        vmcoreinfo: range(notes_at + large + text.start as u64, text.len() as u64),
         notes: range(notes_at, notes),
-        erase_info: range(notes_at + notes as u64, meta.erase_info.len()),
+        erase_info: range(notes_at + notes, meta.erase_info.len() as u64),
         ..SubHeader::default()
     }
 }

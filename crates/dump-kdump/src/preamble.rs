@@ -80,10 +80,18 @@ impl Preamble {
         for part in 0..self.parts.len() {
             out.zeros(part, 0, self.layout.descriptors())?; // bitmaps have holes
             self.place_main(part, out)?;
-            let mut head = self.sub_of(part).encode(self.header.abi);
+            let (mut head, mut at) = (self.sub_of(part).encode(self.header.abi), self.layout.sub_header());
+            let large = meta.notes.large();
+            if !large.is_empty() {
+                out.index(part, at, &head)?;
+                at += head.len() as u64;
+                large.copy(&mut |offset, bytes| out.index(part, at + offset, bytes))?;
+                at += large.stream_len();
+                head.clear();
+            }
             head.extend_from_slice(meta.notes.as_bytes());
             head.extend_from_slice(&meta.erase_info);
-            out.index(part, self.layout.sub_header(), &head)?;
+            out.index(part, at, &head)?;
         }
         Ok(())
     }

@@ -85,7 +85,7 @@ fn sub_header(file: &Bytes, len: u64, size: PageSize, abi: Abi) -> Option<(Abi, 
         && inside(sub.notes)
         && inside(sub.vmcoreinfo)
         && (1..=MOST_PAGES).contains(&sub.max_mapnr)
-        && (0..=31).contains(&sub.dump_level)
+        && sub.level().is_some()
         && sub.start_pfn <= sub.end_pfn
         && sub.end_pfn <= sub.max_mapnr;
     right.then_some((abi, size, sub))

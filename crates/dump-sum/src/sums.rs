@@ -4,9 +4,19 @@ use blake3::{Hash, Hasher};
 use dump_core::{ByteReader, Error, ErrorKind, ReadAt, Result};
 use std::fmt::Write;
 use std::ops::Range;
+use std::str::Lines;
 
 /// First line of a file of checksums.
 const TITLE: &str = "gdump checksums, version 1";
+
+/// What the first line begins with in every version.
+const ANY_TITLE: &str = "gdump checksums, version ";
+
+/// The lines before those of the blocks are shorter (bytes).
+const HEAD: u64 = 512;
+
+/// A block's line: 64 digits and the end of the line (bytes).
+const LINE: u64 = 65;
 
 /// Bytes of a block: few enough to name damage closely, and of a TiB the checksums are 65 MiB.
 pub(crate) const BLOCK: u64 = 1 << 20;
@@ -40,35 +50,36 @@ impl Sums {
         format!("{TITLE}\nhash blake3\n{facts}whole {whole}\n{hashes}")
     }
 
+    /// Whether a file that begins with `head` has checksums of any version, or is what is left of one: nothing, say.
+    pub fn are_begun(head: &[u8]) -> bool {
+        head.starts_with(ANY_TITLE.as_bytes()) || ANY_TITLE.as_bytes().starts_with(head)
+    }
+
+    /// Reads the checksums in `file`. Of a file that has none, or is not as long as its first lines say, no more than
+    /// those are read.
+    ///
+    /// # Errors
+    /// As [`parse`](Sums::parse); if it cannot be read.
+    pub fn read(file: &dyn ReadAt) -> Result<Sums> {
+        let len = file.len()?;
+        let mut head = vec![0; len.min(HEAD) as usize];
+        file.read_exact_at(0, &mut head)?;
+        let expected = Facts::parse(&mut String::from_utf8_lossy(&head).lines())?.text_len();
+        if expected != len {
+            return Err(Error::corrupt(format!("checksums: a file of {len} bytes, expected {expected}")));
+        }
+        let mut text = vec![0; len as usize];
+        file.read_exact_at(0, &mut text)?;
+        Sums::parse(&String::from_utf8_lossy(&text))
+    }
+
     /// Reads such a text.
     ///
     /// # Errors
     /// `BadMagic` if it is none, `Unsupported` if it is of another version, `Corrupt` if it is damaged itself.
     pub fn parse(text: &str) -> Result<Sums> {
         let mut lines = text.lines();
-        match lines.next() {
-            Some(TITLE) => {}
-            Some(other) if other.starts_with("gdump checksums, version ") => {
-                return Err(Error::unsupported(format!("{other:?}, expected {TITLE:?}")));
-            }
-            _ => return Err(Error::new(ErrorKind::BadMagic, "not a file of checksums")),
-        }
-        let mut value = |key: &str| {
-            let line = lines.next().and_then(|line| line.strip_prefix(key)?.strip_prefix(' '));
-            line.ok_or_else(|| Error::corrupt(format!("checksums: no line \"{key}\"")))
-        };
-        let number = |text: &str| text.parse().map_err(|_| Error::corrupt(format!("checksums: {text:?} is no number")));
-        let hash =
-            |text: &str| Hash::from_hex(text).map_err(|_| Error::corrupt(format!("checksums: {text:?} is no hash")));
-        let kind = value("hash")?;
-        if kind != "blake3" {
-            return Err(Error::unsupported(format!("checksums of kind {kind:?}, expected \"blake3\"")));
-        }
-        let (block, len): (u64, u64) = (number(value("block")?)?, number(value("length")?)?);
-        let whole = hash(value("whole")?)?;
-        if !BLOCKS.contains(&block) {
-            return Err(Error::corrupt(format!("checksums: blocks of {block} bytes")));
-        }
+        let Facts { block, len, whole } = Facts::parse(&mut lines)?;
         let hashes: Vec<Hash> = lines.map(hash).collect::<Result<_>>()?;
         let sums = Sums { block, len, hashes };
         if sums.hashes.len() as u64 != len.div_ceil(block) || blake3::hash(sums.body().as_bytes()) != whole {
@@ -130,6 +141,58 @@ impl Sums {
     }
 }
 
+/// What stands before the blocks' lines.
+struct Facts {
+    block: u64,
+    len: u64,
+    whole: Hash,
+}
+
+impl Facts {
+    fn parse(lines: &mut Lines<'_>) -> Result<Facts> {
+        let title = lines.next().ok_or_else(|| Error::corrupt("checksums: an empty file, expected their title"))?;
+        let is_all = lines.clone().next().is_none();
+        match title {
+            TITLE => {}
+            begun if is_all && !begun.is_empty() && TITLE.starts_with(begun) => {
+                return Err(Error::corrupt("checksums: their title is cut off"));
+            }
+            other if other.starts_with(ANY_TITLE) => {
+                return Err(Error::unsupported(format!("{other:?}, expected {TITLE:?}")));
+            }
+            _ => return Err(Error::new(ErrorKind::BadMagic, "not a file of checksums")),
+        }
+        let mut value = |key: &str| {
+            let line = lines.next().and_then(|line| line.strip_prefix(key)?.strip_prefix(' '));
+            line.ok_or_else(|| Error::corrupt(format!("checksums: no line \"{key}\"")))
+        };
+        let kind = value("hash")?;
+        if kind != "blake3" {
+            return Err(Error::unsupported(format!("checksums of kind {kind:?}, expected \"blake3\"")));
+        }
+        let (block, len) = (number(value("block")?)?, number(value("length")?)?);
+        let whole = hash(value("whole")?)?;
+        if !BLOCKS.contains(&block) {
+            return Err(Error::corrupt(format!("checksums: blocks of {block} bytes")));
+        }
+        Ok(Facts { block, len, whole })
+    }
+
+    /// How long the whole text is (bytes).
+    fn text_len(&self) -> u64 {
+        let none = Sums { block: self.block, len: self.len, hashes: Vec::new() };
+        none.to_text().len() as u64 + self.len.div_ceil(self.block).saturating_mul(LINE)
+    }
+}
+
+fn number(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| Error::corrupt(format!("checksums: {text:?} is no number")))
+}
+
+fn hash(text: &str) -> Result<Hash> {
+    Hash::from_hex(text).map_err(|_| Error::corrupt(format!("checksums: {text:?} is no hash")))
+}
+
 /// Hashes a block a piece at a time.
 pub(crate) type BlockHasher = Hasher;
 
@@ -158,5 +221,20 @@ mod tests {
             }
         }
         assert!(Sums::parse(&text[..text.len() - 65]).is_err());
+    }
+
+    /// What is there of a file that is cut off at any byte is known for what it is.
+    #[test]
+    fn cut_off_checksums_are_known() {
+        let text = sums().to_text().into_bytes();
+        assert_eq!(Sums::read(&text).unwrap(), sums());
+        for len in 0..text.len() {
+            let cut = text[..len].to_vec();
+            assert!(Sums::are_begun(&cut), "{len}");
+            assert_ne!(Sums::read(&cut).unwrap_err().kind(), ErrorKind::BadMagic, "{len}: nobody else's");
+        }
+        let other = b"d41d8cd98f00b204e9800998ecf8427e  vmcore\n".to_vec();
+        assert!(!Sums::are_begun(&other));
+        assert_eq!(Sums::read(&other).unwrap_err().kind(), ErrorKind::BadMagic);
     }
 }

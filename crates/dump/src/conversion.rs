@@ -13,7 +13,8 @@ use crate::open::Dump;
 use crate::ram::Ram;
 use crate::view::KernelView;
 use dump_core::{
-    Abilities, CodecId, DumpMeta, DumpWriter, Error, Format, PageSet, PfnRange, Result, Watch, WriteAt, WriteOptions,
+    Abilities, CodecId, DumpMeta, DumpWriter, Error, ErrorKind, Format, PageSet, PfnRange, Result, Watch, WriteAt,
+    WriteOptions,
 };
 use dump_filter::DumpLevel;
 use dump_kernel::SourceMemory;
@@ -115,7 +116,7 @@ impl<'a> Conversion<'a> {
     /// for page classes that cannot be identified.
     ///
     /// # Errors
-    /// `Corrupt` if headers claim more than is possible; `Interrupted` if the watcher asked to stop; what `unknown`
+    /// `Corrupt` if headers claim more than is possible; `NoMemory` if a part is wholly beyond memory; `Interrupted` if the watcher asked to stop; what `unknown`
     /// returns; if the format cannot be written with these options.
     pub fn new(
         image: &'a Image,
@@ -205,6 +206,11 @@ fn parts(
     watch: &dyn Watch,
 ) -> Result<Vec<PfnRange>> {
     if let Some(range) = options.part {
+        if range.start >= meta.end_pfn {
+            let (start, end) = (range.start, meta.end_pfn);
+            let text = format!("a part from page frame {start} on: memory ends at {end}, expected a start below it");
+            return Err(Error::new(ErrorKind::NoMemory, text));
+        }
         return Ok(vec![range]);
     }
     if options.files < 2 {

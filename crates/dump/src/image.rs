@@ -145,6 +145,17 @@ impl Image {
         self.kernel()?.memory(&self.memory()).read(at, buf)
     }
 
+    /// The physical address that virtual address `at` of the kernel stands for.
+    ///
+    /// # Errors
+    /// As [`kernel`](Image::kernel); if it is not mapped.
+    pub fn translate(&self, at: VirtAddr) -> Result<PhysAddr> {
+        let kernel = self.kernel()?;
+        let memory = self.memory();
+        let mapping = kernel.memory(&memory).translate(at)?;
+        Ok(mapping.phys)
+    }
+
     /// Its kernel, through whose page tables virtual addresses are read.
     ///
     /// # Errors

@@ -141,7 +141,8 @@ pub use incomplete::{EarlyFlag, flag_incomplete};
 pub use losses::Losses;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
-pub use unpack::unpacked;
+pub use spool::directory as unpack_directory;
+pub use unpack::{UnpackedStream, unpacked};
 pub use view::KernelView;
 
 pub use dump_core::{
@@ -150,7 +151,7 @@ pub use dump_core::{
     InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader,
     PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt,
     Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions,
-    read_pages,
+    read_pages, system_text,
 };
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};

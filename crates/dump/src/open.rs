@@ -174,6 +174,9 @@ fn salvaged(paths: &[PathBuf], names: &[String], opening: &Opening, watch: &dyn 
     let (mut files, mut layers, mut damage, mut format) = (Vec::new(), Vec::new(), None, None);
     for (path, name) in paths.iter().zip(names) {
         let opened = Layers::open(path, opening, watch).map_err(|e| e.within(name))?;
+        if opened.prefix.is_empty() {
+            return Err(unknown(&opened).within(name));
+        }
         let (mut bytes, mut prefix, mut cut) = (SharedBytes::new(opened.bytes), opened.prefix, opened.damage);
         layers = opened.names;
         if let Some(stream) =

@@ -158,8 +158,8 @@ fn fill(stream: &mut dyn Read, piece: &mut [u8]) -> (usize, Option<io::Error>) {
     (n, None)
 }
 
-/// Where temporary files go.
-fn directory() -> PathBuf {
+/// The directory of temporary files, to which dumps are unpacked: `TMPDIR`, or `/tmp` where that is not set or empty.
+pub fn directory() -> PathBuf {
     let dir = std::env::temp_dir();
     if dir.as_os_str().is_empty() { PathBuf::from("/tmp") } else { dir }
 }

@@ -2,7 +2,7 @@
 
 use crate::compression::{Compression, skippable};
 use crate::decoder::{Decoder, Goes};
-use dump_core::{Error, PROBE_BYTES, Result};
+use dump_core::{Error, PROBE_BYTES, Result, system_text};
 use std::io::{self, Read};
 
 /// Bytes read at a time.
@@ -18,11 +18,30 @@ const PADDING_LOOKED_AT: u64 = 1 << 30;
 ///
 /// # Errors
 /// If the start cannot be read, or a decoder cannot be set up.
-pub fn unpacked<'a>(stream: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
+pub fn unpacked<'a>(stream: impl Read + 'a) -> Result<UnpackedStream<'a>> {
     let mut input = Input::new(stream);
     match Compression::probe(input.peek(PROBE_BYTES)?) {
-        Some(row) => Ok(Box::new(Unpacked::new(input, row))),
-        None => Ok(Box::new(Plain(input))),
+        Some(row) => Ok(UnpackedStream { inner: Box::new(Unpacked::new(input, row)), was_packed: true }),
+        None => Ok(UnpackedStream { inner: Box::new(Plain(input)), was_packed: false }),
+    }
+}
+
+/// A stream that may have been compressed; see [`unpacked`].
+pub struct UnpackedStream<'a> {
+    inner: Box<dyn Read + 'a>,
+    was_packed: bool,
+}
+
+impl UnpackedStream<'_> {
+    /// Whether it was compressed, so that it is longer than what it is made of.
+    pub fn was_packed(&self) -> bool {
+        self.was_packed
+    }
+}
+
+impl Read for UnpackedStream<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(out)
     }
 }
 
@@ -211,7 +230,8 @@ impl<'a> Unpacked<'a> {
 
     /// Says where something is wrong.
     fn located(&self, e: &io::Error) -> io::Error {
-        io::Error::new(e.kind(), format!("{}: frame at offset {:#x}: {e}", self.row.name, self.frame_at))
+        let (name, at, text) = (self.row.name, self.frame_at, system_text(e));
+        io::Error::new(e.kind(), format!("{name}: frame at offset {at:#x}: {text}"))
     }
 }
 

@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the work may take to end by itself, with a report of what was done. A second signal ends it at once.
 const GRACE: Duration = Duration::from_secs(1);
@@ -54,7 +54,13 @@ impl Interrupt {
 fn end_after(mut signals: Signals) {
     if signals.forever().next().is_some() {
         std::thread::sleep(GRACE);
-        Messages::default().error("interrupted");
+        // who reads stderr may be what the work waits for
+        if let Ok(said) = std::thread::Builder::new().spawn(|| Messages::default().error("interrupted")) {
+            let since = Instant::now();
+            while !said.is_finished() && since.elapsed() < GRACE {
+                std::thread::sleep(GRACE / 100);
+            }
+        }
         std::process::exit(FAILED);
     }
 }

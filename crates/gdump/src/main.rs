@@ -1,47 +1,97 @@
 //! gdump: reads, filters and converts kernel crash dumps.
 //!
-//! `args` is the command line, `plan` what it asks for, `cmd` does it. The rest is what they need of the outside:
-//! `target` for outputs, `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the
-//! rights that a run keeps. All knowledge of formats and kernels is in the library `dump`; terminals, paths and exit
-//! statuses are here.
+//! `args` is the command line, `makedumpfile` the one that its callers know, `called` which of them it is; `plan` is
+//! what it asks for, `cmd` does it. The rest is what they need of the outside: `target` and `stdout` for outputs,
+//! `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the rights that a run keeps.
+//! All knowledge of formats and kernels is in the library `dump`; terminals, paths and exit statuses are here.
 
 #![deny(unsafe_code)]
 
 mod args;
+mod called;
 mod checksum;
 mod cmd;
 mod escape;
 mod exit;
 mod interrupt;
+mod limited;
+mod makedumpfile;
 mod messages;
 mod output_path;
 mod plan;
 mod progress;
 mod report;
 mod sandbox;
+mod stdout;
 mod target;
 
 use args::Parsed;
+use called::Called;
 use exit::Exit;
-use messages::Messages;
+use makedumpfile::Asked;
+use messages::{Messages, Voice};
 use plan::Plan;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = match args::parse(std::env::args_os()) {
-        Err(refusal) => fail(Messages::default(), &refusal),
-        Ok(Parsed::Help(text)) => messages::print(&text),
-        Ok(Parsed::Version) => messages::print(&args::version()),
-        Ok(Parsed::Verb { verb, sandboxed }) => run(&Plan::from(verb), sandboxed),
-        Ok(Parsed::Convert { args, sandboxed }) => match Plan::new(&args) {
-            Ok(plan) => run(&plan, sandboxed),
-            Err(refusal) => fail(Messages::default(), &args::see_help(&refusal)),
-        },
+    let exit = match Called::by(std::env::args_os()) {
+        Called::Gdump(words) => gdump(words),
+        Called::Makedumpfile(words) => makedumpfile(words),
+        Called::Rearrange(words) => rearrange(words),
     };
     exit.into()
 }
 
+fn gdump(words: Vec<OsString>) -> Exit {
+    match args::parse(words.into_iter()) {
+        Err(refusal) => fail(Messages::default(), &refusal),
+        Ok(Parsed::Help(text)) => messages::print(&text),
+        Ok(Parsed::Version) => messages::print(&args::version("gdump")),
+        Ok(Parsed::Verb { verb, sandboxed }) => run(&Plan::from(verb), sandboxed),
+        Ok(Parsed::Convert { args, sandboxed }) => match Plan::new(&args, Voice::Gdump) {
+            Ok(_) if args.check_params => Exit::Completed,
+            Ok(plan) => run(&plan, sandboxed),
+            Err(refusal) => fail(Messages::default(), &args::see_help(&refusal)),
+        },
+    }
+}
+
+fn makedumpfile(words: Vec<OsString>) -> Exit {
+    match makedumpfile::parse(words) {
+        Err(refusal) => {
+            refusal.print();
+            Exit::Failed
+        }
+        Ok(Asked::Text(text)) => messages::print(&text),
+        Ok(Asked::Nothing) => Exit::Completed,
+        Ok(Asked::Plan { plan, sandboxed }) => {
+            let exit = run(&plan, sandboxed);
+            let last = if exit == Exit::Completed { makedumpfile::COMPLETED } else { makedumpfile::FAILED };
+            // there is none where the answer is a table
+            if exit != Exit::Completed || !matches!(&*plan, Plan::Convert(plan) if plan.mem_usage) {
+                plan.messages().outcome(last);
+            }
+            exit
+        }
+    }
+}
+
+/// makedumpfile-R.pl: `-R` of stdin over whatever DUMPFILE is, and nothing else.
+fn rearrange(words: Vec<OsString>) -> Exit {
+    match <[OsString; 1]>::try_from(words) {
+        Ok([output]) => makedumpfile(vec!["-R".into(), "-f".into(), "--".into(), output]),
+        Err(words) => {
+            let text = format!("expected the file name DUMPFILE, found {}", words.len());
+            fail(Messages::default(), &text)
+        }
+    }
+}
+
 fn run(plan: &Plan, sandboxed: bool) -> Exit {
+    if let Err(e) = stdout::check(plan) {
+        return fail(plan.messages(), &e.to_string());
+    }
     let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
         Plan::Convert(plan) => cmd::convert::run(plan),

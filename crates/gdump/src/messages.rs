@@ -1,8 +1,9 @@
-//! What is printed, and where: makedumpfile's message levels. All that is printed comes through here, so that nothing
-//! that a dump says of itself is obeyed by a terminal.
+//! What is printed, and where: makedumpfile's message levels, and its words where it is called by that name. All that
+//! is printed comes through here, so that nothing that a dump says of itself is obeyed by a terminal.
 
 use crate::escape::{escaped, escaped_line};
 use crate::exit::Exit;
+use dump::Error;
 use std::io::{ErrorKind, Write};
 
 bitflags::bitflags! {
@@ -29,10 +30,31 @@ impl Default for MessageLevel {
     }
 }
 
+/// Whose words are used where callers read them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voice {
+    /// Ours.
+    #[default]
+    Gdump,
+    /// makedumpfile's.
+    Makedumpfile,
+}
+
+impl Voice {
+    /// The name that messages begin with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Voice::Gdump => "gdump",
+            Voice::Makedumpfile => "makedumpfile",
+        }
+    }
+}
+
 /// Prints the messages of a message level.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Messages {
     level: MessageLevel,
+    voice: Voice,
     /// Whether stdout carries a dump, so that every message goes to stderr.
     dump_on_stdout: bool,
 }
@@ -40,7 +62,17 @@ pub struct Messages {
 impl Messages {
     /// Messages of `level` to stdout and stderr, or all to stderr if there is a dump on stdout.
     pub fn new(level: MessageLevel, dump_on_stdout: bool) -> Messages {
-        Messages { level, dump_on_stdout }
+        Messages { level, dump_on_stdout, voice: Voice::default() }
+    }
+
+    /// The same in the words of `voice`.
+    pub fn with(self, voice: Voice) -> Messages {
+        Messages { voice, ..self }
+    }
+
+    /// Whose words are used.
+    pub fn voice(self) -> Voice {
+        self.voice
     }
 
     /// Whether a kind is printed.
@@ -50,17 +82,25 @@ impl Messages {
 
     /// Prints an error.
     pub fn error(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("gdump: {}\n", escaped_line(text)));
+        self.stderr(MessageLevel::ERROR, &format!("{}: {}\n", self.voice.name(), escaped_line(text)));
     }
 
     /// Prints what deserves attention although the work goes on.
     pub fn warning(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("gdump: warning: {}\n", escaped_line(text)));
+        self.stderr(MessageLevel::ERROR, &format!("{}: warning: {}\n", self.voice.name(), escaped_line(text)));
     }
 
     /// Prints what was done.
     pub fn common(self, text: &str) {
         self.stdout(MessageLevel::COMMON, text);
+    }
+
+    /// Prints a line that callers of makedumpfile look for, set off as it does.
+    pub fn outcome(self, text: &str) {
+        match self.voice {
+            Voice::Gdump => self.common(&format!("{text}\n")),
+            Voice::Makedumpfile => self.common(&format!("\n{text}\n")),
+        }
     }
 
     /// Prints vmcoreinfo and what follows from it.
@@ -84,16 +124,25 @@ impl Messages {
         if self.dump_on_stdout {
             self.stderr(kind, text);
         } else if self.has(kind) {
-            print(text);
+            // the dump is what was asked for, not what is said of it
+            let _ = try_print(text);
         }
     }
 }
 
-/// Prints to stdout, control characters [escaped]. A reader that went away is no failure; anything else is.
+/// Prints to stdout, control characters [escaped]. A reader that went away is no failure; anything else is, and is said.
 pub fn print(text: &str) -> Exit {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(escaped(text).as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Exit::Failed,
+    match try_print(text) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Messages::default().error(&Error::from(e).within("stdout").to_string());
+            Exit::Failed
+        }
         _ => Exit::Completed,
     }
+}
+
+fn try_print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(escaped(text).as_bytes())?;
+    out.flush()
 }

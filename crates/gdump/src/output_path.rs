@@ -1,5 +1,6 @@
 //! A file or a device to be written, by its path.
 
+use crate::checksum;
 use dump::{Error, ErrorKind, OutputFile, Result, WriteAt};
 use rustix::fs::{FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use std::ffi::OsString;
@@ -38,6 +39,17 @@ impl Identity {
     }
 }
 
+/// What is left of an output that holds nothing that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Left {
+    /// What was written: of a device or a pipe, nothing can be taken back.
+    AsIs,
+    /// An empty file, which was there before.
+    Empty,
+    /// Nothing.
+    Nothing,
+}
+
 /// An output, open; nothing in it is changed before [`begin`](OutputPath::begin).
 pub struct OutputPath {
     /// Where it is to be.
@@ -58,14 +70,14 @@ impl OutputPath {
     /// # Errors
     /// If it cannot be opened, exists although it must not, or another process is writing it.
     pub fn open(path: &Path, options: OutputOptions) -> Result<OutputPath> {
-        let own_name = options.own_name && fs::metadata(path).map_or(true, |meta| meta.is_file());
+        let own_name = options.own_name && can_be_renamed(path);
         let options = OutputOptions { own_name, ..options };
         if own_name && !options.force && path.symlink_metadata().is_ok() {
             return Err(exists().within(path.display()));
         }
         // the file that a link leads to is replaced, not the link
+        let current = until_whole(path, options);
         let path = if own_name { destination(path) } else { path.to_owned() };
-        let current = if own_name { with_suffix(&path) } else { path.clone() };
         OutputPath::open_at(path, current, options)
     }
 
@@ -78,7 +90,7 @@ impl OutputPath {
             }
             named(e.into())
         })?;
-        let output = if options.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
+        let output = output_file(file, options);
         Ok(OutputPath { path, current, output, meta, options, created })
     }
 
@@ -90,12 +102,15 @@ impl OutputPath {
         if !self.meta.is_file() {
             return Ok(());
         }
-        let locked = match flock(self.output.file(), FlockOperation::NonBlockingLockExclusive) {
+        self.lock_file().map_err(|e| e.within(self.current.display()))
+    }
+
+    fn lock_file(&self) -> Result<()> {
+        match flock(self.output.file(), FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Io, "another process is writing it")),
             // file systems without locks can be written all the same
             _ => check_place(&self.current, &self.meta).inspect_err(|_| self.discard_if_made()),
-        };
-        locked.map_err(|e| e.within(self.current.display()))
+        }
     }
 
     /// The file itself.
@@ -123,18 +138,34 @@ impl OutputPath {
         &self.output
     }
 
-    /// Empties a file. Where that is impossible, one that this run made is removed.
+    /// Empties a file; checksums of what it held go too. Where that is impossible, one that this run made is removed.
     ///
     /// # Errors
     /// If that is impossible.
-    pub fn begin(&self) -> Result<()> {
+    pub fn begin(&mut self) -> Result<()> {
         if !self.meta.is_file() {
             return Ok(());
         }
-        self.output.file().set_len(0).map_err(|e| {
+        let is_left_over = self.options.own_name && !self.created;
+        let begun = if is_left_over { self.make_anew() } else { self.output.file().set_len(0).map_err(Error::from) };
+        begun.map_err(|e| {
             self.discard_if_made();
-            Error::from(e).within(self.current.display())
-        })
+            e.within(self.current.display())
+        })?;
+        checksum::forget(&self.current);
+        Ok(())
+    }
+
+    /// Puts a new file in the place of one that another run left under a name of its own: that one may be another
+    /// user's, who could read what is written to it.
+    fn make_anew(&mut self) -> Result<()> {
+        check_place(&self.current, &self.meta)?;
+        fs::remove_file(&self.current)?;
+        let file = to_create().open(&self.current)?;
+        self.created = true;
+        self.meta = file.metadata()?;
+        self.output = output_file(file, self.options);
+        self.lock_file()
     }
 
     /// Gives a whole file its name, and waits until the name is stored too.
@@ -152,6 +183,7 @@ impl OutputPath {
         check_place(&self.current, &self.meta)?;
         if self.options.own_name {
             self.rename().map_err(|e| e.hint("it is whole, and keeps this name"))?;
+            checksum::forget(&self.path);
         }
         if self.options.unsynced {
             return Ok(());
@@ -188,33 +220,51 @@ impl OutputPath {
     }
 
     /// Removes a file of which nothing can be read, if this run made it; empties one that was there before.
-    pub fn discard(&self) {
+    pub fn discard(&self) -> Left {
         if !self.meta.is_file() || check_place(&self.current, &self.meta).is_err() {
-            return;
+            return Left::AsIs;
         }
-        // if this fails, the message that follows names the file all the same
-        let _ = match self.created {
-            true => fs::remove_file(&self.current),
-            false => self.output.file().set_len(0),
+        let (discarded, left) = match self.created {
+            true => (fs::remove_file(&self.current), Left::Nothing),
+            false => (self.output.file().set_len(0), Left::Empty),
         };
+        discarded.map_or(Left::AsIs, |()| left)
     }
+}
+
+fn output_file(file: File, options: OutputOptions) -> OutputFile {
+    if options.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) }
+}
+
+/// How a file is made that is not there yet.
+fn to_create() -> OpenOptions {
+    let mut open = File::options();
+    open.read(true).write(true).create_new(true).mode(0o600);
+    open
 }
 
 /// Opens what is there, if that is allowed, or makes it; and whether it was made.
 fn open_or_create(path: &Path, options: OutputOptions) -> Result<(File, bool)> {
     let mut open = File::options();
-    // what an attacker may have put where a name is made up is not followed
-    let flags = if options.own_name { OFlags::NOFOLLOW } else { OFlags::empty() };
-    open.write(true).mode(0o600).custom_flags(flags.bits() as i32);
-    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+    open.write(true);
+    if options.own_name {
+        // what an attacker may have put where a name is made up is neither followed nor waited for
+        open.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+        if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+            return Err(Error::new(ErrorKind::Io, "is in the way, and no regular file"));
+        }
+    } else if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
         return Ok((open.open(path)?, false));
     }
-    open.read(true);
-    let create = |open: &mut OpenOptions| open.create_new(true).open(path);
-    match create(&mut open.clone()) {
+    match to_create().open(path) {
         Ok(file) => Ok((file, true)),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && options.force => {
-            Ok((open.create(true).truncate(false).open(path)?, false))
+            let mut open = open.read(true).clone();
+            if !options.own_name {
+                // a link may lead to nothing yet
+                open.create(true).truncate(false).mode(0o600);
+            }
+            Ok((open.open(path)?, false))
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(exists()),
         Err(e) => Err(e.into()),
@@ -232,8 +282,17 @@ fn check_place(path: &Path, meta: &Metadata) -> Result<()> {
     }
 }
 
-fn with_suffix(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
+/// Whether what is at `path` can be replaced by another file; a device cannot.
+fn can_be_renamed(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |meta| meta.is_file())
+}
+
+/// Where an output is until it is whole.
+pub fn until_whole(path: &Path, options: OutputOptions) -> PathBuf {
+    if !options.own_name || !can_be_renamed(path) {
+        return path.to_owned();
+    }
+    let mut name = OsString::from(destination(path));
     name.push(SUFFIX);
     name.into()
 }

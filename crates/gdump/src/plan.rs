@@ -1,9 +1,10 @@
 //! What the command line asks for, checked as a whole.
 
 use crate::args::{CheckArgs, Codec, ConvertArgs, DiffArgs, DmesgArgs, InfoArgs, RepairArgs, Threads, Verb};
-use crate::messages::{MessageLevel, Messages};
-use dump::{Abilities, CodecId, DumpLevel, Format, LogOptions, OpenOptions, Opening, PfnRange, PhysAddr};
-use std::path::PathBuf;
+use crate::messages::{MessageLevel, Messages, Voice};
+use crate::stdout;
+use dump::{Abilities, CodecId, DumpLevel, Format, LogOptions, OpenOptions, Opening, PfnRange, PhysAddr, VirtAddr};
+use std::path::{Path, PathBuf};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -80,6 +81,12 @@ pub struct Conversion {
     pub unsynced: bool,
     /// Whether nothing is written.
     pub dry_run: bool,
+    /// Whether pages are only counted.
+    pub mem_usage: bool,
+    /// Bytes to write to each output at most.
+    pub limit: Option<u64>,
+    /// The kernel virtual address to translate first.
+    pub vtop: Option<VirtAddr>,
     /// Whether checksums are written beside the outputs.
     pub checksum: bool,
     /// Whether a class of pages that cannot be identified is an error.
@@ -90,6 +97,8 @@ pub struct Conversion {
     pub max_memory: Option<u64>,
     /// Bitmap to hold at most (bytes).
     pub bitmap_bytes: Option<u64>,
+    /// What is to be said of the options.
+    pub remarks: Vec<String>,
     /// Which messages are printed, and where.
     pub messages: Messages,
 }
@@ -217,13 +226,50 @@ impl Plan {
     ///
     /// # Errors
     /// One line, if they contradict each other or file names are missing.
-    pub fn new(args: &ConvertArgs) -> Result<Plan, String> {
+    pub fn new(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         check_modes(args)?;
+        if let Some(reason) = args.refused() {
+            return Err(reason.to_owned());
+        }
         match args {
-            _ if args.rearrange => rearrangement(args).map(Plan::Rearrange),
-            _ if args.dump_dmesg => dmesg(args).map(Plan::Dmesg),
+            _ if args.rearrange => rearrangement(args, voice).map(Plan::Rearrange),
+            _ if args.dump_dmesg => dmesg(args, voice).map(Plan::Dmesg),
             _ if args.partial_dmesg => Err("--partial-dmesg goes with --dump-dmesg".to_owned()),
-            _ => conversion(args),
+            _ => conversion(args, voice),
+        }
+    }
+
+    /// The dumps to read.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.paths.clone(),
+            Plan::Rearrange(plan) => vec![plan.input.clone().unwrap_or(PathBuf::from(STDIO))],
+            Plan::Dmesg(plan) => plan.inputs.paths.clone(),
+            Plan::Info(plan) => plan.inputs.paths.clone(),
+            Plan::Check(plan) => plan.inputs.paths.clone(),
+            Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
+            Plan::Repair(plan) => plan.inputs.paths.clone(),
+        }
+    }
+
+    /// The files to write.
+    pub fn outputs(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) if plan.dry_run => Vec::new(),
+            Plan::Convert(plan) => plan.outputs.clone(),
+            Plan::Rearrange(plan) => vec![plan.output.clone()],
+            Plan::Repair(plan) => vec![plan.output.clone()],
+            Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
+            Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a dump, or a whole log, goes to stdout.
+    pub fn streams(&self) -> bool {
+        match self {
+            Plan::Convert(plan) => plan.to_stdout() && !plan.dry_run,
+            Plan::Dmesg(plan) => matches!(plan.target, LogTarget::Stream) && !plan.dry_run,
+            _ => false,
         }
     }
 
@@ -258,7 +304,7 @@ impl From<InfoArgs> for InfoPlan {
 
 impl From<CheckArgs> for CheckPlan {
     fn from(args: CheckArgs) -> CheckPlan {
-        let threads = threads(args.num_threads, Messages::default());
+        let threads = threads_of_verb(args.num_threads);
         let inputs = Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked);
         CheckPlan { inputs, json: args.json, threads }
     }
@@ -267,7 +313,7 @@ impl From<CheckArgs> for CheckPlan {
 impl From<DiffArgs> for DiffPlan {
     fn from(args: DiffArgs) -> DiffPlan {
         let inputs = |path| Inputs::to_look_at(vec![path], args.raw_base, args.max_unpacked);
-        let threads = threads(args.num_threads, Messages::default());
+        let threads = threads_of_verb(args.num_threads);
         DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
     }
 }
@@ -288,7 +334,7 @@ impl From<DmesgArgs> for DmesgPlan {
 
 impl From<RepairArgs> for RepairPlan {
     fn from(args: RepairArgs) -> RepairPlan {
-        let threads = threads(args.num_threads, Messages::default());
+        let threads = threads_of_verb(args.num_threads);
         let inputs = Inputs { paths: args.inputs, raw_base: None, mapped: false, max_unpacked: args.max_unpacked };
         RepairPlan { inputs, output: args.output, force: args.force, threads }
     }
@@ -316,6 +362,9 @@ impl Conversion {
         if self.checksum && self.to_stdout() {
             return Err("--checksum writes a file beside the output and cannot be combined with -F".to_owned());
         }
+        if self.atomic && self.to_stdout() {
+            return Err("--atomic names a file when it is whole and cannot be combined with -F".to_owned());
+        }
         if self.pfn_range.is_some() && self.outputs.len() > 1 {
             return Err("--pfn-range writes one part and cannot be combined with --split".to_owned());
         }
@@ -331,6 +380,7 @@ fn check_modes(args: &ConvertArgs) -> Result<(), String> {
         (args.split, "--split"),
         (args.dump_dmesg, "--dump-dmesg"),
         (args.flattened, "-F"),
+        (args.mem_usage, "--mem-usage"),
     ];
     let given: Vec<&str> = modes.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
     match given.as_slice() {
@@ -339,9 +389,11 @@ fn check_modes(args: &ConvertArgs) -> Result<(), String> {
     }
 }
 
-fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
+fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
     let (inputs, outputs) = files(args)?;
-    let messages = Messages::new(args.messages(), args.flattened);
+    let messages = Messages::new(args.messages(), args.flattened || stdout::is_one_of(&outputs)).with(voice);
+    let (threads, lowered) = threads(args.num_threads);
+    let effectless = args.without_effect().map(|name| format!("{name}: no effect on a dump without Xen"));
     let conversion = Conversion {
         inputs: Inputs {
             paths: inputs,
@@ -353,21 +405,25 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
         format: format(args)?,
         compression: compression(args),
         reassemble: args.reassemble,
-        levels: args.levels.0.clone(),
-        split_block: args.splitblock_size.unwrap_or(SPLIT_BLOCK),
+        levels: if args.mem_usage { vec![DumpLevel::all()] } else { args.levels.0.clone() },
+        split_block: args.splitblock_size.filter(|bytes| *bytes > 0).unwrap_or(SPLIT_BLOCK),
         pfn_range: args.pfn_range,
         force: args.force,
         atomic: args.atomic,
         unsynced: args.no_sync,
-        dry_run: args.dry_run,
+        dry_run: args.dry_run || args.mem_usage,
+        mem_usage: args.mem_usage,
+        limit: args.limit,
+        vtop: args.vtop,
         checksum: args.checksum,
         strict: args.strict,
-        threads: threads(args.num_threads, messages),
+        threads,
+        remarks: effectless.chain(lowered).collect(),
         max_memory: args.max_memory,
-        bitmap_bytes: args.cyclic_buffer,
+        bitmap_bytes: args.cyclic_buffer.filter(|bytes| *bytes > 0),
         messages,
     };
-    if is_stdio(&conversion.outputs) {
+    if conversion.outputs.iter().any(|path| is_stdin(path)) {
         return Err("-F writes a dump to stdout".to_owned());
     }
     conversion.check().map(|()| Plan::Convert(Box::new(conversion)))
@@ -376,8 +432,9 @@ fn conversion(args: &ConvertArgs) -> Result<Plan, String> {
 /// What stands for stdin or stdout.
 const STDIO: &str = "-";
 
-fn is_stdio(outputs: &[PathBuf]) -> bool {
-    outputs.iter().any(|path| path.as_os_str() == STDIO)
+/// Whether `path` stands for stdin.
+pub fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIO
 }
 
 /// Inputs and outputs.
@@ -390,13 +447,15 @@ fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
             Ok((inputs.to_vec(), Vec::new()))
         }
         inputs @ [_, ..] if args.flattened => Ok((inputs.to_vec(), Vec::new())),
+        inputs @ [_, ..] if args.mem_usage => Ok((inputs.to_vec(), Vec::new())),
+        _ if args.mem_usage => Err("--mem-usage: expected file name VMCORE, found none".to_owned()),
         _ if args.flattened => Err("-F: expected file name VMCORE, found none".to_owned()),
         [inputs @ .., output] if !inputs.is_empty() => Ok((inputs.to_vec(), vec![output.clone()])),
         _ => Err(format!("expected file names VMCORE and DUMPFILE, found {found}")),
     }
 }
 
-fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
+fn rearrangement(args: &ConvertArgs, voice: Voice) -> Result<Rearrangement, String> {
     let (input, output) = match args.files.as_slice() {
         [output] => (None, output),
         [input, output] => (Some(input.clone()), output),
@@ -406,17 +465,32 @@ fn rearrangement(args: &ConvertArgs) -> Result<Rearrangement, String> {
         let others = "-c, -l, -p, -z, --codec, -E, --format or -d";
         return Err(format!("-R changes no page of a dump and cannot be combined with {others}"));
     }
-    let input = input.filter(|path| path.as_os_str() != STDIO);
-    let messages = Messages::new(args.messages(), false);
+    // what it would leave undone or do otherwise than asked; the rest (threads, memory) is about how, not what
+    let unheeded = [
+        (args.dry_run, "--dry-run"),
+        (args.checksum, "--checksum"),
+        (args.pfn_range.is_some(), "--pfn-range"),
+        (args.raw_base.is_some(), "--raw-base"),
+        (args.max_unpacked.is_some(), "--max-unpacked"),
+        (args.strict, "--strict"),
+        (args.limit.is_some(), "-L"),
+        (args.vtop.is_some(), "--vtop"),
+    ];
+    if let Some((_, name)) = unheeded.into_iter().find(|(given, _)| *given) {
+        return Err(format!("-R and {name} cannot be combined"));
+    }
+    let input = input.filter(|path| !is_stdin(path));
+    let messages = Messages::new(args.messages(), stdout::is_one_of(std::slice::from_ref(output))).with(voice);
     let (force, atomic, unsynced) = (args.force, args.atomic, args.no_sync);
     Ok(Rearrangement { input, output: output.clone(), force, atomic, unsynced, messages })
 }
 
-fn dmesg(args: &ConvertArgs) -> Result<DmesgPlan, String> {
+fn dmesg(args: &ConvertArgs, voice: Voice) -> Result<DmesgPlan, String> {
     let (paths, outputs) = files(args)?;
-    if is_stdio(&outputs) {
+    if outputs.iter().any(|path| is_stdin(path)) {
         return Err("-F writes the log to stdout".to_owned());
     }
+    let streams = args.flattened || stdout::is_one_of(&outputs);
     Ok(DmesgPlan {
         inputs: Inputs { paths, raw_base: args.raw_base, mapped: !args.non_mmap, max_unpacked: args.max_unpacked },
         target: outputs.into_iter().next().map_or(LogTarget::Stream, LogTarget::File),
@@ -425,7 +499,7 @@ fn dmesg(args: &ConvertArgs) -> Result<DmesgPlan, String> {
         force: args.force,
         unsynced: args.no_sync,
         dry_run: args.dry_run,
-        messages: Messages::new(args.messages(), args.flattened),
+        messages: Messages::new(args.messages(), streams).with(voice),
     })
 }
 
@@ -450,13 +524,20 @@ fn compression(args: &ConvertArgs) -> Compression {
     }
 }
 
-/// Worker threads: as asked for, or as many as there are CPUs that this process may use.
-fn threads(asked: Option<Threads>, messages: Messages) -> usize {
+/// Worker threads: as asked for, or as many as there are CPUs that this process may use; and that they are fewer than
+/// asked for, if they are.
+fn threads(asked: Option<Threads>) -> (usize, Option<String>) {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = asked.map_or(cpus, |asked| asked.on(cpus));
-    if let Some(asked) = asked.filter(|asked| asked.exceed(threads)) {
-        messages.warning(&format!("--num-threads {asked}: too many for {cpus} CPUs, using {threads}"));
-    }
+    let exceeding = asked.filter(|asked| asked.exceed(threads));
+    let lowered = |asked| format!("--num-threads {asked}: too many for {cpus} CPUs, using {threads}");
+    (threads, exceeding.map(lowered))
+}
+
+/// The same for a verb, said at once.
+fn threads_of_verb(asked: Option<Threads>) -> usize {
+    let (threads, lowered) = threads(asked);
+    lowered.iter().for_each(|text| Messages::default().warning(text));
     threads
 }
 
@@ -471,7 +552,7 @@ mod tests {
 
     fn plan(line: &str) -> Result<Plan, String> {
         match parse(format!("gdump {line}").split(' ').map(std::ffi::OsString::from))? {
-            Parsed::Convert { args, .. } => Plan::new(&args),
+            Parsed::Convert { args, .. } => Plan::new(&args, Voice::Gdump),
             Parsed::Verb { verb, .. } => Ok(Plan::from(verb)),
             _ => Err("help".to_owned()),
         }
@@ -553,6 +634,13 @@ mod tests {
             "-R -d 1 a",
             "-F --split a b c",
             "-R -F a",
+            "-R --dry-run a",
+            "-R -f --checksum a",
+            "-R --pfn-range 0..64 a",
+            "-R --raw-base 0 a",
+            "-R --max-unpacked 1G a",
+            "-R --strict a",
+            "-F --atomic a",
             "-E -c a b",
             "-E --codec lzo a b",
             "--format raw -l a b",
@@ -563,8 +651,8 @@ mod tests {
             "--pfn-range 0..64 -E a b",
             "--pfn-range 1..64 a b",
             "--pfn-range 64..64 a b",
-            "--splitblock-size 0 a b",
-            "--cyclic-buffer 0 a b",
+            "--splitblock-size -1 a b",
+            "--cyclic-buffer 1x a b",
             "--max-memory 64 a b",
             "--raw-base x a b",
             "diff a",

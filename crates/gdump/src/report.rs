@@ -134,6 +134,30 @@ impl<'a> Report<'a> {
         let _ = writeln!(out, "Write bytes     : {}", self.written);
         out
     }
+
+    /// makedumpfile's table of what memory is used for, whose rows scripts read.
+    pub fn usage(&self) -> String {
+        let count = |reason| self.tally.count(reason);
+        let kernel = self.ram.saturating_sub(self.excluded());
+        let rows = [
+            ("ZERO\t", self.zero(), "yes", "Pages filled with zero"),
+            ("NON_PRI_CACHE", count(Reason::Cache), "yes", "Cache pages without private flag"),
+            ("PRI_CACHE", count(Reason::CachePrivate), "yes", "Cache pages with private flag"),
+            ("USER\t", count(Reason::User), "yes", "User process pages"),
+            ("FREE\t", count(Reason::Free) + count(Reason::Unaccepted), "yes", "Free pages"),
+            ("KERN_DATA", kernel, "no", "Dumpable kernel data "),
+        ];
+        let mut out = String::from("\nTYPE\t\tPAGES\t\t\tEXCLUDABLE\tDESCRIPTION\n");
+        let _ = writeln!(out, "{:-<70}", "");
+        for (class, pages, excludable, what) in rows {
+            let _ = writeln!(out, "{class}\t{pages:<16}\t{excludable}\t\t{what}");
+        }
+        let page = self.meta.page_size.bytes() as u64;
+        let _ = writeln!(out, "\npage size:\t\t{page:<16}");
+        let _ = writeln!(out, "Total pages on system:\t{:<16}", self.ram);
+        let _ = writeln!(out, "Total size on system:\t{:<16} Byte", self.ram.saturating_mul(page));
+        out
+    }
 }
 
 fn page_text(size: PageSize) -> String {

@@ -1,10 +1,11 @@
 //! Where the dump goes: files, or a stream to stdout.
 
-use crate::output_path::{Identity, OutputOptions, OutputPath, parent};
-use crate::plan::Conversion;
+use crate::checksum;
+use crate::output_path::{Identity, Left, OutputOptions, OutputPath, destination, parent, until_whole};
+use crate::plan::{Conversion, is_stdin};
 use dump::{Abilities, Error, ErrorKind, FlatStream, NullOutput, OutputFile, Result, WriteAt};
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
-use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -13,18 +14,57 @@ use std::path::{Path, PathBuf};
 /// then.
 ///
 /// # Errors
-/// If one exists and `-f` is not given, is an input or another output, or has no directory to be in.
+/// If one exists and `-f` is not given, is an input or another output, or has no directory to be in; if there is to be
+/// a file of checksums beside a device.
 pub fn check(plan: &Conversion) -> Result<()> {
-    if plan.to_stdout() && !plan.dry_run && std::io::stdout().is_terminal() {
-        return Err(refused("stdout is a terminal").hint("-F is for pipes").within("stdout"));
+    let inputs = identities(&plan.inputs.paths);
+    for path in plan.outputs.iter().filter(|_| plan.checksum) {
+        if fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+            let beside = checksum::path_of(path);
+            let text = format!("is no file, --checksum would write {} beside it", beside.display());
+            return Err(refused(&text).within(path.display()));
+        }
     }
-    for (i, path) in plan.outputs.iter().enumerate() {
-        if plan.outputs[..i].contains(path) {
+    let mut places = Vec::new();
+    for path in plan.outputs.iter().flat_map(|path| names(path, plan)) {
+        let place = Place::of(&path);
+        if places.contains(&place) {
             return Err(refused("given as output twice").within(path.display()));
         }
-        check_path(path, &identities(&plan.inputs.paths), plan.force)?;
+        places.push(place);
+        check_path(&path, &inputs, plan.force)?;
     }
     Ok(())
+}
+
+/// All files that are written for the output at `path`.
+fn names(path: &Path, plan: &Conversion) -> Vec<PathBuf> {
+    let mut names = vec![path.to_owned()];
+    let current = until_whole(path, options(plan));
+    if current != path {
+        names.push(current);
+    }
+    let checksums = names.iter().filter(|_| plan.checksum).map(|path| checksum::path_of(path));
+    let checksums: Vec<PathBuf> = checksums.collect();
+    names.extend(checksums);
+    names
+}
+
+fn options(plan: &Conversion) -> OutputOptions {
+    let flagged = plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
+    OutputOptions { force: plan.force, own_name: plan.atomic || !flagged, unsynced: plan.unsynced }
+}
+
+/// What names of one file have in common that is not there yet: its directory and its last name.
+#[derive(PartialEq, Eq)]
+struct Place(Option<Identity>, OsString);
+
+impl Place {
+    fn of(path: &Path) -> Place {
+        let path = destination(path);
+        let directory = fs::metadata(parent(&path)).ok().map(|meta| Identity::of(&meta));
+        Place(directory, path.file_name().unwrap_or(path.as_os_str()).to_owned())
+    }
 }
 
 /// Refuses an output that cannot be written.
@@ -42,7 +82,13 @@ pub fn check_path(path: &Path, inputs: &[Identity], force: bool) -> Result<()> {
 
 /// What the files at `paths` are, those that can be told.
 pub fn identities(paths: &[PathBuf]) -> Vec<Identity> {
-    paths.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| Identity::of(&meta)).collect()
+    let meta = |path: &PathBuf| if is_stdin(path) { descriptor(std::io::stdin()) } else { fs::metadata(path).ok() };
+    paths.iter().filter_map(meta).map(|meta| Identity::of(&meta)).collect()
+}
+
+/// What is open as `stream`.
+pub fn descriptor(stream: impl AsFd) -> Option<Metadata> {
+    File::from(stream.as_fd().try_clone_to_owned().ok()?).metadata().ok()
 }
 
 fn check_existing(output: &Metadata, inputs: &[Identity], force: bool) -> Result<()> {
@@ -98,10 +144,7 @@ impl Targets {
             let file = if plan.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
             return Ok(Targets::Stream(FlatStream::new(stdout), file));
         }
-        let flagged = plan.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
-        let own_name = plan.atomic || !flagged;
-        let options = OutputOptions { force: plan.force, own_name, unsynced: plan.unsynced };
-        open_all(&plan.outputs, &identities(&plan.inputs.paths), options).map(Targets::Files)
+        open_all(&plan.outputs, &identities(&plan.inputs.paths), options(plan)).map(Targets::Files)
     }
 
     /// The outputs, as the pipeline writes to them.
@@ -117,9 +160,9 @@ impl Targets {
     ///
     /// # Errors
     /// If that is impossible.
-    pub fn begin(&self) -> Result<()> {
+    pub fn begin(&mut self) -> Result<()> {
         match self {
-            Targets::Files(files) => files.iter().try_for_each(OutputPath::begin).inspect_err(|_| {
+            Targets::Files(files) => files.iter_mut().try_for_each(OutputPath::begin).inspect_err(|_| {
                 // none is left that holds nothing
                 files.iter().for_each(OutputPath::discard_if_made);
             }),
@@ -141,10 +184,11 @@ impl Targets {
         }
     }
 
-    /// Removes outputs of which nothing can be read.
-    pub fn discard(&self) {
-        if let Targets::Files(files) = self {
-            files.iter().for_each(OutputPath::discard);
+    /// Removes outputs of which nothing can be read, and says what is left: the most of any of them.
+    pub fn discard(&self) -> Left {
+        match self {
+            Targets::Files(files) => files.iter().map(OutputPath::discard).min().unwrap_or(Left::Nothing),
+            Targets::Stream(..) | Targets::Null(_) => Left::AsIs,
         }
     }
 
@@ -160,7 +204,12 @@ impl Targets {
     pub fn names(&self, whole: bool) -> String {
         match self {
             Targets::Files(_) => {
-                self.paths(whole).iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+                let names: Vec<String> = self.paths(whole).iter().map(|path| path.display().to_string()).collect();
+                match names.as_slice() {
+                    // as makedumpfile has it
+                    [others @ .., last] if !others.is_empty() => format!("{}, and {last}", others.join(", ")),
+                    _ => names.join(""),
+                }
             }
             Targets::Stream(..) => "STDOUT".to_owned(),
             Targets::Null(_) => "nowhere".to_owned(),

@@ -4,12 +4,13 @@ use super::codec::{self, Codec};
 use super::format;
 use super::levels::DumpLevels;
 use super::message_level::message_level;
-use super::number::address;
+use super::number::{address, virtual_address};
 use super::pfn_range::pfn_range;
+use super::refused::RefusedArgs;
 use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
-use dump::{Format, PfnRange, PhysAddr};
+use dump::{Format, PfnRange, PhysAddr, VirtAddr};
 use std::path::PathBuf;
 
 /// Options of everything but the verbs; makedumpfile's, where it has them.
@@ -163,7 +164,7 @@ pub struct ConvertArgs {
     /// Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages)
     /// and 16 (page report) [default: 7]
     ///
-    /// Progress is shown on stderr if that is a terminal; errors and warnings go to stderr. With 0 there is only the
+    /// Progress goes to stderr, drawn anew on a terminal and in lines elsewhere; errors and warnings go there, too. With 0 there is only the
     /// exit status.
     #[arg(
         long,
@@ -190,9 +191,35 @@ pub struct ConvertArgs {
     /// Without this option they are kept, and a warning names the class and what is missing.
     #[arg(long)]
     pub strict: bool,
+    /// Print the physical address of kernel virtual address ADDR, then write the dump
+    #[arg(long, value_name = "ADDR", value_parser = virtual_address)]
+    pub vtop: Option<VirtAddr>,
+    /// Write at most SIZE bytes (64M, 1G) to each DUMPFILE
+    ///
+    /// What does not fit is a full disk: the next LEVEL is tried, or the dump ends, flagged incomplete.
+    #[arg(short = 'L', value_name = "SIZE", value_parser = size::limit)]
+    pub limit: Option<u64>,
+    /// Print how many pages of each class VMCORE has, and write nothing
+    ///
+    /// The dump levels of the classes are added to exclude them; see -d.
+    #[arg(long)]
+    pub mem_usage: bool,
+    /// Only check the options, print what is wrong with them, and exit
+    #[arg(long)]
+    pub check_params: bool,
+    /// Put temporary files into DIR [default: TMPDIR, or /tmp]
+    ///
+    /// gdump needs none but for a compressed VMCORE or a pipe. If there is no such directory, the default is used.
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)
+    #[arg(short = 'b', hide_short_help = true, value_name = "ORDER", allow_negative_numbers = true)]
+    pub buffer_order: Option<i128>,
     /// Print the version and the codecs
     #[arg(short = 'v')]
     pub version: bool,
+    #[command(flatten)]
+    refused: RefusedArgs,
     /// VMCORE and DUMPFILE, or what the mode takes.
     #[arg(value_name = "FILES", hide = true)]
     pub files: Vec<PathBuf>,
@@ -204,6 +231,16 @@ impl ConvertArgs {
         let letters = [(self.zlib, "zlib"), (self.lzo, "lzo"), (self.snappy, "snappy"), (self.zstd, "zstd")];
         let letter = letters.into_iter().find_map(|(given, name)| given.then(|| codec::named(name)));
         letter.or(self.codec)
+    }
+
+    /// Why what is asked for is refused, if an option asks for what is not done.
+    pub fn refused(&self) -> Option<&'static str> {
+        self.refused.reason()
+    }
+
+    /// Options that have no effect.
+    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        self.refused.without_effect()
     }
 
     /// Which messages are printed.

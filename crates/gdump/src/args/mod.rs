@@ -21,6 +21,7 @@ mod message_level;
 mod number;
 mod pfn_range;
 mod refusal;
+mod refused;
 mod repair;
 mod size;
 mod threads;
@@ -91,6 +92,11 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump dmesg [--partial] FILE...
        gdump repair IN... OUT";
 
+/// Lines of [`USAGE`] before those of verbs.
+const USAGE_LINES_WITHOUT_VERBS: usize = 4;
+
+const VERBS_HELP: &str = "A verb must be the first word (./info is a file); gdump VERB --help prints its options.\n";
+
 const AFTER_HELP: &str = "\
 Options may come before, between and after file names. Letters may be joined (-cd 31), long
 options abbreviated. If an option is repeated, the last one counts. Several VMCOREs are the
@@ -138,6 +144,26 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
     }
 }
 
+/// Parses a command line that has no verb.
+///
+/// # Errors
+/// As [`parse`], without a word on help.
+pub fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
+    let mut command = Cli::command();
+    // an option comes first, or what ends options, so that no word is a verb
+    let words = std::iter::once(OsString::from("gdump")).chain(words);
+    let matches = command.try_get_matches_from_mut(words);
+    let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    cli.map(Parsed::from).map_err(|e| refusal::one_line(&e, &command))
+}
+
+/// The long options of command lines without a verb, and whether a word follows each.
+pub fn long_options() -> Vec<(String, bool)> {
+    let command = Cli::command();
+    let long = |arg: &clap::Arg| arg.get_long().map(|long| (long.to_owned(), arg.get_action().takes_values()));
+    command.get_arguments().filter_map(long).collect()
+}
+
 /// A refusal by the command that `first`, the first word, selects.
 fn refusal(e: &Error, command: &Command, first: Option<&OsString>) -> String {
     match first.and_then(|word| command.find_subcommand(word)) {
@@ -162,9 +188,19 @@ impl From<Cli> for Parsed {
     }
 }
 
-/// The version and the codecs, in the form of `makedumpfile -v`.
-pub fn version() -> String {
-    format!("gdump: version {}\nlzo\tenabled\nsnappy\tenabled\nzstd\tenabled\n", env!("CARGO_PKG_VERSION"))
+/// The help of command lines without a verb, for a program that is called `name`.
+pub fn help(name: &'static str) -> String {
+    let usage = USAGE.lines().take(USAGE_LINES_WITHOUT_VERBS).collect::<Vec<_>>().join("\n").replace("gdump", name);
+    let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let command = Cli::command().name(name).override_usage(usage).after_help(AFTER_HELP.replace(VERBS_HELP, ""));
+    let mut command =
+        verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, |verb| verb.hide(true)));
+    command.render_help().to_string()
+}
+
+/// The version and the codecs, in the form of `makedumpfile -v`, for a program that is called `name`.
+pub fn version(name: &str) -> String {
+    format!("{name}: version {}\nlzo\tenabled\nsnappy\tenabled\nzstd\tenabled\n", env!("CARGO_PKG_VERSION"))
 }
 
 #[cfg(test)]
@@ -224,7 +260,7 @@ mod tests {
 
     #[test]
     fn long_options_may_be_abbreviated() {
-        let args = convert("gdump --num 3 --mes=7 --show a b --dry --splitblock 1024 --split --cy 8 --co lzo");
+        let args = convert("gdump --num 3 --mes=7 --show a b --dry --splitblock 1024 --split --cy 8 --cod lzo");
         assert_eq!(args.num_threads, Some("3".parse().unwrap()));
         assert_eq!(args.messages(), MessageLevel::default() | MessageLevel::REPORT);
         assert!(args.dry_run && args.split);
@@ -331,7 +367,7 @@ mod tests {
             ("--pfn-range 1..64 a b", "--pfn-range 1..64: A is not a multiple of 64"),
             ("--max-memory 64 a b", "--max-memory 64: 64 bytes is too little"),
             ("--raw-base x a b", "--raw-base x: expected an address"),
-            ("--cyclic-buffer 0 a b", "--cyclic-buffer 0: expected a number of KiB"),
+            ("--cyclic-buffer x a b", "--cyclic-buffer x: expected a number of KiB"),
             ("--splitblock-size 4G a b", "--splitblock-size 4G: expected a number of KiB"),
             ("--dry-run=3 a b", "--dry-run"),
             ("info", "missing FILE... (see gdump info --help)"),

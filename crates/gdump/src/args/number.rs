@@ -1,6 +1,6 @@
 //! Numbers and addresses.
 
-use dump::PhysAddr;
+use dump::{PhysAddr, VirtAddr};
 
 /// A number, decimal, or hexadecimal after 0x. No sign: `from_str_radix` and `parse` would take a `+`.
 pub fn number(text: &str) -> Option<u64> {
@@ -20,6 +20,14 @@ fn digits(text: &str, radix: u32) -> Option<u64> {
 /// One line, for the value of an option.
 pub fn address(text: &str) -> Result<PhysAddr, String> {
     number(text).map(PhysAddr).ok_or_else(|| "expected an address, such as 0x100000".to_owned())
+}
+
+/// A virtual address of the kernel.
+///
+/// # Errors
+/// One line, for the value of an option.
+pub fn virtual_address(text: &str) -> Result<VirtAddr, String> {
+    number(text).map(VirtAddr).ok_or_else(|| "expected an address, such as 0xffffffff81000000".to_owned())
 }
 
 #[cfg(test)]

@@ -42,9 +42,14 @@ pub fn run(plan: &CheckPlan) -> Result<Exit> {
         let mut found = dump.check()?;
         let mut compared = Vec::new();
         for path in &plan.inputs.paths {
-            if let Some((file, sums)) = checksum::read(path)? {
-                found.damage.extend(dump.check_sums(&file, &sums)?);
-                compared.push(checksum::path_of(path).display().to_string());
+            match checksum::read(path) {
+                Ok(Some((file, sums))) => {
+                    found.damage.extend(dump.check_sums(&file, &sums)?);
+                    compared.push(checksum::path_of(path).display().to_string());
+                }
+                Ok(None) => {}
+                // the rest is looked at all the same
+                Err(e) => found.damage.push(e.to_string()),
             }
         }
         Ok((found, compared))

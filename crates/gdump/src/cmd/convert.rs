@@ -3,14 +3,16 @@
 use crate::checksum;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::messages::{MessageLevel, Messages};
+use crate::limited::{self, Limited};
+use crate::messages::{MessageLevel, Messages, Voice};
+use crate::output_path::Left;
 use crate::plan::Conversion as Plan;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::target::{self, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, Result, SourceMemory, Summed, Unidentified, WriteAt,
+    Outcome, PageSize, PhysAddr, Result, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
 };
 
 /// Does what `plan` says, on as many threads.
@@ -19,11 +21,7 @@ use dump::{
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
 pub fn run(plan: &Plan) -> Result<Exit> {
     target::check(plan)?;
-    if plan.checksum {
-        let beside = plan.outputs.iter().map(|path| checksum::path_of(path));
-        let inputs = target::identities(&plan.inputs.paths);
-        beside.into_iter().try_for_each(|path| target::check_path(&path, &inputs, plan.force))?;
-    }
+    plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
     let interrupt = Interrupt::listen();
     let budget = Budget::new(plan.max_memory);
     if budget.bytes() < Budget::least() {
@@ -63,6 +61,10 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     })?;
     say_what_is_odd(plan.messages, image);
     print_debug(plan.messages, view.as_ref(), image);
+    if let Some(address) = plan.vtop {
+        let translated = image.translate(address).map_err(|e| e.within(image.name()))?;
+        plan.messages.common(&vtop(address, translated));
+    }
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
     let mut levels = plan.levels.iter().peekable();
     let mut targets = None;
@@ -137,6 +139,9 @@ impl Attempt<'_> {
         };
         targets.begin()?;
         let outputs = targets.outputs();
+        let limit = self.plan.limit.unwrap_or(u64::MAX);
+        let limited: Vec<Limited<'_>> = outputs.iter().map(|output| Limited::new(*output, limit)).collect();
+        let outputs: Vec<&dyn WriteAt> = limited.iter().map(|output| output as &dyn WriteAt).collect();
         let summed: Vec<Summed<'_>> =
             if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
@@ -147,7 +152,7 @@ impl Attempt<'_> {
         };
         let no_space = converted.outcome.stopped.as_ref().filter(|e| e.kind() == ErrorKind::NoSpace);
         if let (Some(e), Some(_)) = (no_space, retry) {
-            self.plan.messages.error(&format!("{}: {e}", targets.names(false)));
+            self.stopped(&targets.names(false), e);
             return Ok(self.retry(retry));
         }
         let whole = self.is_whole(&converted.outcome);
@@ -158,15 +163,12 @@ impl Attempt<'_> {
         Ok(Next::Done(if summed { exit } else { Exit::Failed }))
     }
 
-    /// Writes checksums beside the outputs that are `finished`, and says where that fails; removes those of what was
-    /// overwritten.
+    /// Writes checksums beside the outputs that are `finished`, and says where that fails.
     fn write_sums(&self, summed: Vec<Summed<'_>>, targets: &Targets, whole: bool, finished: bool) -> bool {
-        let paths = targets.paths(whole);
         if !self.sums() || !finished {
-            paths.iter().for_each(|path| checksum::forget(path));
             return true;
         }
-        let written = paths.iter().zip(summed).map(|(path, summed)| {
+        let written = targets.paths(whole).into_iter().zip(summed).map(|(path, summed)| {
             let done = checksum::write(path, summed, self.plan.force);
             done.map_err(|e| self.plan.messages.error(&e.to_string())).is_ok()
         });
@@ -205,11 +207,21 @@ impl Attempt<'_> {
     fn announce(&self, level: DumpLevel) {
         let source = self.image.meta().dump_level;
         let both = source | level.bits();
-        if source != 0 && both != level.bits() {
+        if source != 0 && both != level.bits() && !self.plan.reassemble {
             let name = self.image.name();
             let text =
                 format!("dump_level is changed to {both}, because {name} was created by dump_level({source}).\n");
             self.plan.messages.common(&text);
+        }
+    }
+
+    /// Says what ended an output before it was whole, where callers look for it.
+    fn stopped(&self, output: &str, e: &Error) {
+        let text = format!("{output}: {e}");
+        let at_limit = self.plan.limit.is_some_and(|limit| text.contains(&limited::reached(limit)));
+        match self.plan.messages.voice() {
+            Voice::Makedumpfile if at_limit => self.plan.messages.common(&format!("\n{text}\n")),
+            _ => self.plan.messages.error(&text),
         }
     }
 
@@ -218,8 +230,12 @@ impl Attempt<'_> {
         let e = e.within(targets.names(false));
         let full = e.kind() == ErrorKind::NoSpace;
         if !full || retry.is_none() {
-            targets.discard();
-            return Err(if full { e.hint("not even the headers fit, so the file was removed") } else { e });
+            let left = match targets.discard() {
+                Left::AsIs => "",
+                Left::Empty => ", so the file was emptied",
+                Left::Nothing => ", so the file was removed",
+            };
+            return Err(if full { e.hint(format!("not even the headers fit{left}")) } else { e });
         }
         self.plan.messages.error(&e.to_string());
         Ok(self.retry(retry))
@@ -264,7 +280,7 @@ impl Attempt<'_> {
         let complete = whole && unfinished.is_none();
         let (input, output) = (self.image.name(), targets.names(complete));
         if let Some(e) = &outcome.stopped {
-            messages.error(&format!("{output}: {e}"));
+            self.stopped(&output, e);
         }
         if outcome.counts.unreadable != 0 {
             messages.error(&format!("{input}: {} pages cannot be read", outcome.counts.unreadable));
@@ -277,7 +293,13 @@ impl Attempt<'_> {
             messages.error(&format!("{input}: what is not there: {}", losses.first_few()));
         }
         messages.report(&report.stats());
-        messages.common(&report.table());
+        if self.plan.mem_usage {
+            messages.common(&report.usage());
+            return if complete { Exit::Completed } else { Exit::Failed };
+        }
+        if messages.voice() == Voice::Gdump {
+            messages.common(&report.table());
+        }
         // what stopped it before that is said already
         match unfinished.filter(|_| outcome.stopped.is_none()) {
             Some(e) if self.plan.to_stdout() => messages.error(&format!("{output}: incomplete, it has no end: {e}")),
@@ -298,10 +320,16 @@ impl Attempt<'_> {
         }
         if !self.plan.dry_run && complete {
             let plural = if self.plan.outputs.len() > 1 { "dumpfiles are" } else { "dumpfile is" };
-            messages.common(&format!("The {plural} saved to {output}.\n"));
+            messages.outcome(&format!("The {plural} saved to {output}."));
         }
         if complete { Exit::Completed } else { Exit::Failed }
     }
+}
+
+/// A translated address, as makedumpfile prints it.
+fn vtop(address: VirtAddr, translated: PhysAddr) -> String {
+    let at = format!("Translating virtual address {:x} to physical address.", address.0);
+    format!("{at}\nVIRTUAL           PHYSICAL\n{:16x}  {:x}\n\n", address.0, translated.0)
 }
 
 /// Prints what is known about the kernel, in the form of makedumpfile's debug messages where scripts read those.

@@ -41,7 +41,7 @@ fn write(plan: &DmesgPlan, image: &Image, out: &mut dyn Write) -> Result<Log> {
 /// To a file, which has its name when all is there: text says of itself nowhere that it is cut off.
 fn to_file(plan: &DmesgPlan, image: &Image, path: &Path) -> Result<Exit> {
     let options = OutputOptions { force: plan.force, own_name: true, unsynced: plan.unsynced };
-    let file = target::open_one(path, &target::identities(&plan.inputs.paths), options)?;
+    let mut file = target::open_one(path, &target::identities(&plan.inputs.paths), options)?;
     file.begin()?;
     let mut out = Counting { out: file.output().file(), bytes: 0, failed: None };
     let written = write(plan, image, &mut out);
@@ -55,7 +55,7 @@ fn to_file(plan: &DmesgPlan, image: &Image, path: &Path) -> Result<Exit> {
     file.output().sync().map_err(|e| e.within(file.path(false).display()))?;
     file.finish()?;
     let exit = conclude(plan, image, &log);
-    plan.messages.common(&format!("The dmesg log is saved to {}.\n", path.display()));
+    plan.messages.outcome(&format!("The dmesg log is saved to {}.", path.display()));
     Ok(exit)
 }
 

@@ -12,7 +12,7 @@ use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
 use crate::plan::Inputs;
 use crate::progress::Progress;
-use dump::{Dump, Error, ErrorKind, PageSize, Result};
+use dump::{Dump, Error, ErrorKind, PageSize, Result, system_text};
 use rayon::ThreadPoolBuilder;
 
 /// Opens a dump to look at it; progress is shown while it is decompressed.
@@ -30,7 +30,9 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) 
         Some(pool) => pool.install(work),
         None => {
             let alone = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-            alone.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {e}")))?.install(work)
+            alone
+                .map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {}", system_text(&e))))?
+                .install(work)
         }
     }
 }

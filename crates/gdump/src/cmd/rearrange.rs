@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::output_path::{Identity, OutputOptions, OutputPath};
+use crate::output_path::{Identity, Left, OutputOptions, OutputPath};
 use crate::plan::Rearrangement;
 use crate::progress::Progress;
 use crate::target;
@@ -23,10 +23,13 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
     let packed = open(plan).map_err(|e| e.within(&name))?;
     let inputs: Vec<Identity> = packed.metadata().iter().map(Identity::of).collect();
     target::check_path(&plan.output, &inputs, plan.force)?;
-    let mut input = unpacked(Box::new(packed)).map_err(|e| e.within(&name))?;
+    let len = packed.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+    let mut input = unpacked(packed).map_err(|e| e.within(&name))?;
     let progress = Progress::new(plan.messages, PageSize::K4, Interrupt::listen());
     let output = Lazy { plan, inputs: &inputs, state: Mutex::new(None) };
-    let done = rearrange(input.as_mut(), &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
+    // a file's length is the stream's, but for what may follow it on a device
+    let len = len.filter(|_| !input.was_packed());
+    let done = rearrange(&mut input, len, &output, MAX_LEN, &progress).map_err(|e| match e.kind() {
         ErrorKind::NoSpace => e.within(plan.output.display()),
         _ => e.within(&name),
     });
@@ -43,7 +46,7 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
                 plan.messages.error(&e.to_string());
                 return Ok(give_up(plan, &opened.file));
             }
-            plan.messages.common(&format!("The dumpfile is saved to {}.\n", plan.output.display()));
+            plan.messages.outcome(&format!("The dumpfile is saved to {}.", plan.output.display()));
             Ok(Exit::Completed)
         }
     }
@@ -63,8 +66,12 @@ fn give_up(plan: &Rearrangement, file: &OutputPath) -> Exit {
     match flag(file.output().file()) {
         Ok(()) => plan.messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         Err(e) => {
-            file.discard();
-            plan.messages.error(&format!("{output}: removed, because it could not be flagged incomplete: {e}"));
+            let left = match file.discard() {
+                Left::AsIs => "incomplete, and stays so:",
+                Left::Empty => "incomplete, so it was emptied:",
+                Left::Nothing => "incomplete, so it was removed:",
+            };
+            plan.messages.error(&format!("{output}: {left} it could not be flagged: {e}"));
         }
     }
     Exit::Failed
@@ -100,7 +107,7 @@ impl Lazy<'_> {
             let flag = if offset == 0 { EarlyFlag::of(bytes) } else { None };
             let Rearrangement { force, unsynced, .. } = *self.plan;
             let options = OutputOptions { force, own_name: self.plan.atomic || flag.is_none(), unsynced };
-            let file = target::open_one(&self.plan.output, self.inputs, options)?;
+            let mut file = target::open_one(&self.plan.output, self.inputs, options)?;
             file.begin()?;
             *state = Some(Opened { file, flag });
         }

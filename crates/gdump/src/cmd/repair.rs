@@ -35,7 +35,7 @@ fn save(plan: &RepairPlan, interrupt: Interrupt) -> Result<Exit> {
     let conversion = conversion.map_err(|e| e.within(image.name()))?;
     let flags = options.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
     let settings = OutputOptions { force: plan.force, own_name: !flags, unsynced: false };
-    let file = target::open_one(&plan.output, &target::identities(&plan.inputs.paths), settings)?;
+    let mut file = target::open_one(&plan.output, &target::identities(&plan.inputs.paths), settings)?;
     file.begin()?;
     let mut converted = conversion.run(&[file.output()]).map_err(|e| {
         file.discard();

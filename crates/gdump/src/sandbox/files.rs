@@ -2,7 +2,7 @@
 
 use crate::checksum;
 use crate::output_path::{destination, parent};
-use crate::plan::{LogTarget, Plan};
+use crate::plan::{Plan, is_stdin};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
@@ -45,40 +45,23 @@ pub struct Needs {
 impl Needs {
     /// Those of `plan`.
     pub fn of(plan: &Plan) -> Needs {
-        let reads = |inputs| Needs { inputs, unpacks: true, ..Needs::default() };
+        let (mut inputs, mut outputs) = (plan.inputs(), plan.outputs());
+        inputs.retain(|path| !is_stdin(path));
+        // beside each
+        let checksums = |paths: &[PathBuf]| paths.iter().map(|path| checksum::path_of(path)).collect::<Vec<_>>();
         match plan {
-            Plan::Convert(plan) if plan.dry_run => reads(plan.inputs.paths.clone()),
-            Plan::Convert(plan) => {
-                let checksums = plan.outputs.iter().filter(|_| plan.checksum).map(|path| checksum::path_of(path));
-                let outputs = plan.outputs.iter().cloned().chain(checksums).collect();
-                Needs { outputs, ..reads(plan.inputs.paths.clone()) }
-            }
-            Plan::Rearrange(plan) => {
-                let inputs = plan.input.iter().cloned().collect();
-                Needs { inputs, outputs: vec![plan.output.clone()], unpacks: false }
-            }
-            Plan::Dmesg(plan) => {
-                let outputs = match &plan.target {
-                    LogTarget::File(path) if !plan.dry_run => vec![path.clone()],
-                    _ => Vec::new(),
-                };
-                Needs { outputs, ..reads(plan.inputs.paths.clone()) }
-            }
-            Plan::Info(plan) => reads(plan.inputs.paths.clone()),
-            Plan::Check(plan) => {
-                let checksums = plan.inputs.paths.iter().map(|path| checksum::path_of(path));
-                reads(plan.inputs.paths.iter().cloned().chain(checksums).collect())
-            }
-            Plan::Diff(plan) => reads([&plan.left.paths[..], &plan.right.paths].concat()),
-            Plan::Repair(plan) => Needs { outputs: vec![plan.output.clone()], ..reads(plan.inputs.paths.clone()) },
+            Plan::Convert(plan) if plan.checksum => outputs.extend(checksums(&outputs)),
+            Plan::Check(_) => inputs.extend(checksums(&inputs)),
+            _ => {}
         }
+        Needs { inputs, outputs, unpacks: !matches!(plan, Plan::Rearrange(_)) }
     }
 
     /// What is to be allowed, where.
     fn rules(&self) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
         let mut rules: Vec<_> = SYSTEM.iter().map(|path| (PathBuf::from(path), AccessFs::ReadFile.into())).collect();
         rules.extend(self.inputs.iter().map(|path| (path.clone(), READ)));
-        rules.extend(self.unpacks.then(|| (std::env::temp_dir(), MAKE)));
+        rules.extend(self.unpacks.then(|| (dump::unpack_directory(), MAKE)));
         for path in &self.outputs {
             match fs::metadata(path) {
                 // of a device the node alone: nothing else in /dev is written

@@ -15,6 +15,7 @@ mod calls;
 mod files;
 
 use crate::plan::Plan;
+use dump::system_text;
 use files::Needs;
 use std::error::Error;
 
@@ -29,5 +30,5 @@ pub fn enter(plan: &Plan) -> impl Sized + use<> {
 }
 
 fn said<T>(done: &Result<T, Box<dyn Error>>) -> String {
-    done.as_ref().map_or_else(|e| format!("not in force: {e}"), |_| "in force".to_owned())
+    done.as_ref().map_or_else(|e| format!("not in force: {}", system_text(e.as_ref())), |_| "in force".to_owned())
 }

@@ -1,0 +1,286 @@
+//! gdump called as makedumpfile: what its callers write, read and rely on, each in a shell as they do it.
+
+use crate::support::{gdump_ok, scratch, skipped, text, tiny};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const GDUMP: &str = env!("CARGO_BIN_EXE_gdump");
+
+/// A folder with gdump as `bin/makedumpfile`.
+fn room() -> tempfile::TempDir {
+    let dir = scratch();
+    std::fs::create_dir(dir.path().join("bin")).unwrap();
+    symlink(GDUMP, dir.path().join("bin/makedumpfile")).unwrap();
+    dir
+}
+
+/// `script` by `shell` in a room, where `$D` is the dump that ships with the repository.
+fn run_by(shell: &str, dir: &Path, script: &str) -> Output {
+    let path = format!("{}:{}", text(&dir.join("bin")), std::env::var("PATH").unwrap());
+    let vmcore = &tiny().vmcore;
+    let envs = [("PATH", path.as_str()), ("D", text(vmcore)), ("G", GDUMP)];
+    Command::new(shell).args(["-c", script]).envs(envs).current_dir(dir).output().unwrap()
+}
+
+fn run(dir: &Path, script: &str) -> Output {
+    run_by("bash", dir, script)
+}
+
+fn stdout(run: &Output) -> String {
+    String::from_utf8_lossy(&run.stdout).into_owned()
+}
+
+fn stderr(run: &Output) -> String {
+    String::from_utf8_lossy(&run.stderr).into_owned()
+}
+
+/// The dump that `gdump OPTIONS` makes, for comparison.
+fn wanted(dir: &Path, options: &[&str]) -> Vec<u8> {
+    let out = dir.join("wanted");
+    gdump_ok(&[&["-f"], options, &[text(&tiny().vmcore), text(&out)]].concat());
+    std::fs::read(out).unwrap()
+}
+
+#[test]
+fn by_any_link_or_copy_it_is_makedumpfile() {
+    let dir = room();
+    let want = wanted(dir.path(), &["-c", "-d", "31"]);
+    for script in [
+        "makedumpfile -c -d 31 $D out",
+        "cp $G makedumpfile; ./makedumpfile -c -d 31 $D out",
+        "ln -s bin/makedumpfile m2; mkdir -p libexec/gdump; ln -s ../../m2 libexec/gdump/makedumpfile; \
+         libexec/gdump/makedumpfile -c -d 31 $D out",
+        "$G makedumpfile $D -cd31 out",
+        "cp -s $D info; makedumpfile info out -c -d 31", // a file, and no verb
+        "PATH=$PATH env -i $G makedumpfile -c -d 31 $D out",
+    ] {
+        let run = run(dir.path(), &format!("rm -f out; {script}"));
+        let said = stdout(&run);
+        assert!(run.status.success(), "{script}: {}", stderr(&run));
+        assert_eq!(said, "\nThe dumpfile is saved to out.\n\nmakedumpfile Completed.\n", "{script}");
+        assert!(std::fs::read(dir.path().join("out")).unwrap() == want, "{script}");
+    }
+}
+
+#[test]
+fn numbers_are_what_atoi_makes_of_them_and_that_is_said() {
+    let dir = room();
+    for (options, level, remark) in [
+        ("-c -d ' 31'", "31", "-d ' 31': understood as 31"),
+        ("-c -d 3l", "3", "-d '3l': understood as 3"),
+        ("-c -d abc", "0", "-d 'abc': understood as 0"),
+        ("--num-threads 2x -c -d 31", "31", "--num-threads '2x': understood as 2"),
+        ("--num-threads= -c -d 31", "31", "--num-threads '': understood as 0"),
+        ("--cyclic-buffer 0 -c -d 31", "31", ""),
+    ] {
+        let want = wanted(dir.path(), &["-c", "-d", level]);
+        let run = run(dir.path(), &format!("makedumpfile -f {options} $D out"));
+        assert!(run.status.success() && stderr(&run).contains(remark), "{options}: {}", stderr(&run));
+        assert!(std::fs::read(dir.path().join("out")).unwrap() == want, "{options}");
+    }
+    let run = run(dir.path(), "makedumpfile -f --message-level abc -c -d 31 $D out");
+    assert!(run.status.success() && run.stdout.is_empty() && run.stderr.is_empty(), "level 0 says nothing");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_its_words_and_where_callers_read_it() {
+    let dir = room();
+    let invalid = "Commandline parameter is invalid.\nTry `makedumpfile --help' for more information.\n";
+    for (options, said, why) in [
+        ("", invalid, "expected file names VMCORE and DUMPFILE, found 0"),
+        ("--nonsense $D out", invalid, "unrecognized option '--nonsense'"),
+        ("--d 31 $D out", invalid, "ambiguous"),
+        ("-c -d 32 $D out", "Dump_level(32) is invalid.\n", "expected a number from 0 to 31"),
+        ("--message-level 32 $D out", "Message_level(32) is invalid.\n", ""),
+        ("-c -E $D out", invalid, "no compressed pages"),
+        ("-X -c $D out", "'-X' option is disabled", "Xen"),
+        ("--eppic x.c -c $D out", "--eppic", "eppic_makedumpfile.so"),
+        ("--extension x.so -c $D out", "--extension", "shared objects"),
+        ("-L 0 $D out", invalid, "-L 0"),
+    ] {
+        let run = run(dir.path(), &format!("makedumpfile {options}"));
+        assert_eq!(run.status.code(), Some(1), "{options}");
+        assert!(stdout(&run).starts_with(said), "{options}: {}", stdout(&run));
+        assert!(stdout(&run).ends_with("\nmakedumpfile Failed.\n"), "{options}: {}", stdout(&run));
+        let line = stderr(&run);
+        assert!(line.starts_with("makedumpfile: ") && line.contains(why) && line.lines().count() == 1, "{line}");
+        assert!(!dir.path().join("out").exists(), "{options}");
+        // the same answer without a run, which says nothing of success or failure
+        let checked = run_check(dir.path(), options);
+        assert_eq!((checked.status.code(), stderr(&checked)), (Some(1), line), "{options}");
+        assert!(!stdout(&checked).contains("Failed."), "{options}");
+    }
+    let run = run(dir.path(), "makedumpfile -F -c $D out");
+    assert!(run.status.code() == Some(1) && run.stdout.is_empty() && stderr(&run).contains(invalid));
+}
+
+fn run_check(dir: &Path, options: &str) -> Output {
+    run(dir, &format!("makedumpfile --check-params {options}"))
+}
+
+#[test]
+fn a_size_limit_is_a_full_disk() {
+    let dir = room();
+    let cut = run(dir.path(), "makedumpfile -L 2M -c -d 31 $D out");
+    assert!(cut.status.code() == Some(1) && stdout(&cut).contains("Size limit(2097152) reached."), "{}", stdout(&cut));
+    assert!(!stdout(&cut).contains("is saved to") && stderr(&cut).contains("flagged incomplete"));
+    assert!(std::fs::metadata(dir.path().join("out")).unwrap().len() <= 2 << 20);
+    assert!(gdump_ok(&["info", text(&dir.path().join("out"))]).contains("incomplete"));
+    let next = run(dir.path(), "makedumpfile -f -L 6M -c -d 0,31 $D out");
+    assert!(next.status.success(), "{}", stderr(&next));
+    assert!(stdout(&next).contains("Retry to create a dumpfile by dump_level(31)."));
+    assert!(std::fs::read(dir.path().join("out")).unwrap() == wanted(dir.path(), &["-c", "-d", "31"]));
+    let parts = run(dir.path(), "makedumpfile --split -c -d 31 $D a b");
+    assert!(stdout(&parts).contains("The dumpfiles are saved to a, and b."), "{}", stdout(&parts));
+}
+
+/// The table of what memory is used for has the numbers of the report.
+#[test]
+fn memory_is_counted_as_in_the_report() {
+    let dir = room();
+    let table = stdout(&run(dir.path(), "makedumpfile --mem-usage $D"));
+    let row = |class: &str| -> u64 {
+        let line = table.lines().find(|line| line.starts_with(class)).unwrap_or_else(|| panic!("{class}: {table}"));
+        line[class.len()..].split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let report =
+        gdump_ok(&["-d", "31", "--dry-run", "--show-stats", text(&tiny().vmcore), text(&dir.path().join("o"))]);
+    let stat = |label: &str| -> u64 {
+        let line = report.lines().find(|line| line.trim_start().starts_with(label)).unwrap();
+        u64::from_str_radix(line.rsplit("0x").next().unwrap(), 16).unwrap()
+    };
+    for (class, label) in [
+        ("ZERO", "Pages filled with zero"),
+        ("NON_PRI_CACHE", "Non-private cache pages"),
+        ("PRI_CACHE", "Private cache pages"),
+        ("USER", "User process data pages"),
+        ("FREE", "Free pages"),
+        ("KERN_DATA", "Remaining pages"),
+        ("Total pages on system:", "Original pages"),
+    ] {
+        assert_eq!(row(class), stat(label), "{class}");
+    }
+    assert!(!table.contains("Completed"));
+}
+
+/// `--vtop` of kernel text is where its segment of the vmcore lies.
+#[test]
+fn a_virtual_address_is_translated_first() {
+    let dir = room();
+    let elf = crate::support::elf(&tiny().vmcore);
+    let text_segment = elf.loads.iter().find(|load| load.vaddr >= 0xffff_ffff_8000_0000).unwrap();
+    let (virt, phys) = (text_segment.vaddr + 0x1234, text_segment.paddr + 0x1234);
+    let run = run(dir.path(), &format!("makedumpfile --vtop {virt:#x} -c -d 31 $D out"));
+    assert!(run.status.success(), "{}", stderr(&run));
+    assert!(stdout(&run).contains(&format!("{virt:x}  {phys:x}\n")), "{}", stdout(&run));
+}
+
+/// Red Hat: kdump.sh saves to a file system, to a raw device and through ssh; mkdumprd checks the configured collector;
+/// kdumpctl looks for a dump on the raw device at each boot.
+#[test]
+fn red_hats_scripts() {
+    let dir = room();
+    let kdump = wanted(dir.path(), &["-l", "-d", "31"]);
+    let saved = run(
+        dir.path(),
+        r#"set -e; CC="makedumpfile -l --message-level 7 -d 31"
+        case $CC in *makedumpfile*) CC=$(echo "$CC" | sed -e "s/-F//g"); case $CC in *-F*|*-E*) ;; *) CC="$CC --num-threads=$(nproc)";; esac;; esac
+        d='127.0.0.1-2026-11-27-07:12:00'; mkdir $d
+        $CC $D "$d/vmcore-incomplete" >console 2>&1
+        mv "$d/vmcore-incomplete" vmcore"#,
+    );
+    assert!(saved.status.success(), "{}", stderr(&saved));
+    assert!(std::fs::read(dir.path().join("vmcore")).unwrap() == kdump);
+    let raw = run(
+        dir.path(),
+        r#"set -e -o pipefail; head -c 8000000 /dev/urandom >disk
+        CC="makedumpfile -l --message-level 7 -d 31"; CC="$CC -F"
+        $CC $D | dd of=disk bs=512 conv=notrunc
+        makedumpfile -R raw <disk >/dev/null 2>&1
+        dd if=/dev/zero of=disk bs=512 count=1 conv=notrunc
+        if makedumpfile -R again <disk >/dev/null 2>&1; then exit 3; fi; test ! -e again
+        $CC $D | sh -c "umask 0077 && dd bs=512 of=flat-incomplete"; mv flat-incomplete vmcore.flat
+        makedumpfile -R ssh <vmcore.flat"#,
+    );
+    assert!(raw.status.success(), "{}", stderr(&raw));
+    for name in ["raw", "ssh"] {
+        assert!(std::fs::read(dir.path().join(name)).unwrap() == kdump, "{name}");
+    }
+    for (collector, files, status) in [
+        ("makedumpfile -l --message-level 7 -d 31", "vmcore dumpfile", 0),
+        ("makedumpfile -F -c --message-level 1 -d 31", "vmcore", 0),
+        ("makedumpfile -z --num-threads 4 -d 31", "vmcore dumpfile", 0),
+        ("makedumpfile -c -d 32", "vmcore dumpfile", 1),
+        ("makedumpfile -c -d 31 --eppic x", "vmcore dumpfile", 1),
+        ("makedumpfile -c -k", "vmcore dumpfile", 1),
+    ] {
+        let script = format!(
+            r#"verify() {{ cmd="${{1%% *}}"; params="${{1#"$cmd"}}"; "$cmd" --check-params $params {files}; }}; verify "{collector}""#
+        );
+        let checked = run(dir.path(), &script);
+        assert_eq!(checked.status.code(), Some(status), "{collector}");
+        assert!(status != 0 || (checked.stdout.is_empty() && checked.stderr.is_empty()), "{collector}");
+        assert!(!dir.path().join("dumpfile").exists());
+    }
+}
+
+/// SUSE: always flattened, into a FIFO, in the background of a script; both ends must succeed.
+#[test]
+fn suses_scripts() {
+    let dir = room();
+    for (format, threads, level) in [("-c", "--num-threads 32", 6), ("-l", "--num-threads 1", 15), ("-E", "", 6)] {
+        let want = wanted(dir.path(), &[format, "-d", "31"]);
+        let saved = run(
+            dir.path(),
+            &format!(
+                r#"rm -f fifo; mkfifo fifo; cat fifo >flat & reader=$!
+                eval "makedumpfile -F {format} {threads} --message-level {level} -d 31  $D > fifo" & writer=$!
+                wait $writer; w=$?; wait $reader; r=$?; test $w = 0 -a $r = 0 && makedumpfile -R -f vmcore <flat"#
+            ),
+        );
+        assert!(saved.status.success(), "{format}: {}", stderr(&saved));
+        assert!(std::fs::read(dir.path().join("vmcore")).unwrap() == want, "{format}");
+    }
+    let gone = run(
+        dir.path(),
+        "rm -f fifo; mkfifo fifo; head -c 100000 fifo >/dev/null & makedumpfile -F -d 0 $D >fifo 2>errors; test $? = 1 && cat errors",
+    );
+    assert!(gone.status.success() && !stdout(&gone).contains("is saved to"), "{}", stdout(&gone));
+}
+
+/// Debian: through a compressor by dash, whose status is the compressor's.
+#[test]
+fn debians_scripts() {
+    let dir = room();
+    if !Command::new("dash").args(["-c", "gzip -V"]).output().is_ok_and(|run| run.status.success()) {
+        return skipped("gzip", "debians_scripts", "no dash or no gzip");
+    }
+    let want = wanted(dir.path(), &["-c", "-d", "31"]);
+    let script = "MAKEDUMP_ARGS='-F -c -d 31'; makedumpfile $MAKEDUMP_ARGS $D | gzip -1 >dump-incomplete; ERROR=$?
+        [ $ERROR -eq 0 ] && mv dump-incomplete dump.202611270712 && zcat <dump.202611270712 | makedumpfile -R vmcore";
+    let saved = run_by("dash", dir.path(), script);
+    assert!(saved.status.success(), "{}", stderr(&saved));
+    assert!(std::fs::read(dir.path().join("vmcore")).unwrap() == want);
+    let help = run(dir.path(), "makedumpfile -h | tr '\\n' '~'");
+    for codec in ["LZO", "snappy", "zstd"] {
+        assert!(stdout(&help).contains(&format!("{codec} support:~  enabled")), "{codec}");
+    }
+}
+
+/// syzkaller reads stdout alone; retrace-server filters again what it has and keeps it if that saved enough.
+#[test]
+fn servers_that_call_it() {
+    let dir = room();
+    let want = wanted(dir.path(), &["-c", "-d", "0"]);
+    let streamed = run(dir.path(), "set -o pipefail; makedumpfile -F -c -d 0 $D 2>/dev/null | makedumpfile -R vmcore");
+    assert!(streamed.status.success() && std::fs::read(dir.path().join("vmcore")).unwrap() == want);
+    let again = run(dir.path(), "makedumpfile -c -d 31 --message-level 0 vmcore smaller");
+    assert!(again.status.success() && again.stdout.is_empty() && again.stderr.is_empty(), "{}", stderr(&again));
+    assert!(std::fs::read(dir.path().join("smaller")).unwrap() == wanted(dir.path(), &["-c", "-d", "31"]));
+    let perl = run(
+        dir.path(),
+        "makedumpfile -F -c -d 0 $D >flat; ln -s $G makedumpfile-R.pl; ./makedumpfile-R.pl again <flat",
+    );
+    assert!(perl.status.success() && std::fs::read(dir.path().join("again")).unwrap() == want, "{}", stderr(&perl));
+}
