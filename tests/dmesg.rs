@@ -101,6 +101,15 @@ fn a_disk_that_is_full() {
     assert!(!out.exists() && tinys().starts_with(&fs::read_to_string(&cut).unwrap()));
 }
 
+#[test]
+fn no_longer_than_it_may_be() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let line = gdump_refuses(&["-L", "1K", "--dump-dmesg", text(&tiny().vmcore), text(&out)]);
+    assert!(line.contains("out.incomplete: Size limit(1024) reached."), "{line}");
+    assert_eq!(fs::read_to_string(dir.path().join("out.incomplete")).unwrap(), tinys()[..1024]);
+}
+
 fn fake() -> FakeKernel {
     let log = (0..20).fold(FakeLog::ring(5, 12), |log, n| {
         let log = log.line(n * 1_000_000_000, &format!("line {n}"));

@@ -284,3 +284,43 @@ fn servers_that_call_it() {
     );
     assert!(perl.status.success() && std::fs::read(dir.path().join("again")).unwrap() == want, "{}", stderr(&perl));
 }
+
+/// The log of the fixture, whose lines name their callers as makedumpfile prints them.
+fn log() -> Vec<u8> {
+    std::fs::read(crate::support::root().join("fixtures/tiny/dmesg.txt")).unwrap()
+}
+
+/// Everybody takes the log first. SUSE reads the time of the crash and the kernel's version off the messages;
+/// retrace-server reads the dump level.
+#[test]
+fn scripts_that_want_the_log() {
+    let dir = room();
+    let level =
+        run(dir.path(), "makedumpfile -c -d 31 $D k >/dev/null 2>&1; makedumpfile -D --dump-dmesg k log 2>/dev/null");
+    let said = stdout(&level);
+    let line =
+        said.lines().find(|line| line.trim_start().starts_with("dump_level")).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(line.split(':').nth(1).map(str::trim), Some("31"));
+    assert!(said.contains("\nThe dmesg log is saved to log.\n\nmakedumpfile Completed.\n"), "{said}");
+    assert!(std::fs::read(dir.path().join("log")).unwrap() == log());
+    let suse = run(
+        dir.path(),
+        r#"mkfifo fifo; cat fifo >streamed & makedumpfile -F --message-level 8 --dump-dmesg $D >fifo 2>errors; r=$?; wait
+        while IFS=" =" read -r KEY VALUE; do
+            case $KEY in CRASHTIME) C=$VALUE;; OSRELEASE) O=$VALUE;; esac
+        done <errors; echo "$O $C $r""#,
+    );
+    assert_eq!(stdout(&suse).trim(), format!("{} 0", release_and_time()));
+    assert!(std::fs::read(dir.path().join("streamed")).unwrap() == log());
+    let kexec = run(dir.path(), "ln -s $G vmcore-dmesg; ./vmcore-dmesg $D");
+    assert!(kexec.status.success() && stdout(&kexec).starts_with("["), "{}", stderr(&kexec));
+}
+
+fn release_and_time() -> String {
+    let vmcoreinfo = crate::support::elf(&tiny().vmcore).vmcoreinfo;
+    let value = |key: &str| {
+        let line = vmcoreinfo.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("{key}")).to_owned()
+    };
+    format!("{} {}", value("OSRELEASE"), value("CRASHTIME"))
+}

@@ -47,6 +47,19 @@
 //! [`NoWatch`] reports no progress; implement [`Watch`] to show it, or to stop the work early. To read many virtual
 //! addresses, make a [`Kernel`] once ([`Image::kernel`]); to visit all pages, see [`PageSource`] and [`read_pages`].
 //!
+//! # The kernel's log
+//!
+//! [`Image::write_log`] writes what the kernel logged, as lines of text; of a damaged log, what is sound:
+//!
+//! ```no_run
+//! use dump::{Dump, LogOptions, NoWatch};
+//!
+//! let image = Dump::open("vmcore")?.into_image(&NoWatch)?;
+//! let log = image.write_log(LogOptions::default(), &mut std::io::stdout())?;
+//! let (lines, sound) = (log.records(), log.is_sound());
+//! # Ok::<(), dump::Error>(())
+//! ```
+//!
 //! # Filtering and writing
 //!
 //! [`convert_to_file`] writes a dump of any format in [`output_formats`]. Its *dump level* is the sum of the page

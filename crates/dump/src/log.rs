@@ -11,11 +11,12 @@ impl Image {
     /// was written where an error is returned, unless writing was what failed.
     ///
     /// # Errors
-    /// As [`kernel`](Image::kernel); `MissingInfo` if vmcoreinfo lacks what leads to the log; if the variables that
+    /// As [`kernel`](Image::kernel); `MissingInfo` if nothing says what leads to the log; if the variables that
     /// describe it cannot be read, or contradict themselves; if `out` cannot be written.
     pub fn write_log(&self, options: LogOptions, out: &mut dyn Write) -> Result<Log> {
         let kernel = self.kernel()?;
-        write_log(&kernel, kernel.info(), &self.memory(), self.held_bytes()?, options, out)
+        let (memory, held) = (self.memory(), self.held_bytes()?);
+        kernel.with_symbols(&memory, |symbols| write_log(&kernel, symbols, &memory, held, options, out))
     }
 
     /// How much memory the source holds, by its headers.

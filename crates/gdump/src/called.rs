@@ -12,18 +12,22 @@ pub enum Called {
     Makedumpfile(Vec<OsString>),
     /// makedumpfile's Perl script that rearranges a flattened stream; the words after it.
     Rearrange(Vec<OsString>),
+    /// kexec-tools' program that prints the kernel log of a vmcore; the words after it.
+    Dmesg(Vec<OsString>),
 }
 
 impl Called {
     /// By a command line.
     pub fn by(words: impl IntoIterator<Item = OsString>) -> Called {
         let mut words: Vec<OsString> = words.into_iter().collect();
-        let name = words.first().map(|word| Path::new(word)).and_then(Path::file_name).unwrap_or_default();
+        let name = words.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
         let rest = |words: &mut Vec<OsString>, from: usize| words.split_off(from.min(words.len()));
         if name == "makedumpfile" {
             Called::Makedumpfile(rest(&mut words, 1))
         } else if name == "makedumpfile-R.pl" {
             Called::Rearrange(rest(&mut words, 1))
+        } else if name == "vmcore-dmesg" {
+            Called::Dmesg(rest(&mut words, 1))
         } else if words.get(1).map(OsString::as_os_str) == Some(OsStr::new("makedumpfile")) {
             Called::Makedumpfile(rest(&mut words, 2))
         } else {
@@ -56,6 +60,7 @@ mod tests {
             assert_eq!(called(line), Called::Makedumpfile(words(rest)), "{line}");
         }
         assert_eq!(called("bin/makedumpfile-R.pl out"), Called::Rearrange(words("out")));
+        assert_eq!(called("/sbin/vmcore-dmesg /proc/vmcore"), Called::Dmesg(words("/proc/vmcore")));
         for line in ["gdump -c makedumpfile b", "makedumpfile-1.7 a b", "gdump", "makedumpfile/gdump a b"] {
             assert_eq!(called(line), Called::Gdump(words(line)), "{line}");
         }

@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Called::Gdump(words) => gdump(words),
         Called::Makedumpfile(words) => makedumpfile(words),
         Called::Rearrange(words) => rearrange(words),
+        Called::Dmesg(words) => gdump(["gdump".into(), "dmesg".into()].into_iter().chain(words).collect()),
     };
     exit.into()
 }

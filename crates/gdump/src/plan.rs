@@ -187,6 +187,8 @@ pub struct DmesgPlan {
     pub target: LogTarget,
     /// What is wanted of it.
     pub log: LogOptions,
+    /// How long it may be (bytes).
+    pub limit: Option<u64>,
     /// Whether an existing file is overwritten.
     pub force: bool,
     /// Whether nothing waits until it is stored.
@@ -385,6 +387,7 @@ impl From<DmesgArgs> for DmesgPlan {
             inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked),
             target: LogTarget::Reader,
             log: LogOptions { partial: args.partial, callers: args.callers },
+            limit: None,
             force: false,
             unsynced: true,
             dry_run: false,
@@ -577,6 +580,7 @@ fn dmesg(args: &ConvertArgs, voice: Voice) -> Result<DmesgPlan, String> {
         target: outputs.into_iter().next().map_or(LogTarget::Stream, LogTarget::File),
         // makedumpfile names callers wherever vmcoreinfo says where they are
         log: LogOptions { partial: args.partial_dmesg, callers: true },
+        limit: args.limit,
         force: args.force,
         unsynced: args.no_sync,
         dry_run: args.dry_run,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Options of `gdump dmesg`.
 #[derive(Debug, clap::Args)]
 pub struct DmesgArgs {
-    /// Print only what was logged after the log was last cleared (dmesg -c)
+    /// Print only what was logged after dmesg -c
     #[arg(long)]
     pub partial: bool,
     /// Print which thread (T) or CPU (C) logged a line, where the kernel keeps that

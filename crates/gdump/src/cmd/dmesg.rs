@@ -3,6 +3,7 @@
 use super::convert::{print_debug, say_what_is_odd};
 use crate::escape::escaped;
 use crate::exit::Exit;
+use crate::limited;
 use crate::messages::Messages;
 use crate::output_path::OutputOptions;
 use crate::plan::{DmesgPlan, LogTarget};
@@ -44,7 +45,8 @@ fn to_file(plan: &DmesgPlan, image: &Image, path: &Path) -> Result<Exit> {
     let options = OutputOptions { force: plan.force, own_name: true, unsynced: plan.unsynced };
     let mut file = target::open_one(path, &target::identities(&plan.inputs.paths), options)?;
     file.begin()?;
-    let mut out = Counting { out: file.output().file(), bytes: 0, failed: None };
+    let limit = plan.limit.unwrap_or(u64::MAX);
+    let mut out = Counting { out: file.output().file(), bytes: 0, limit, failed: None };
     let written = write(plan, image, &mut out);
     let (nothing, failed) = (out.bytes == 0, out.failed);
     let log = written.map_err(|e| {
@@ -64,7 +66,7 @@ fn to_file(plan: &DmesgPlan, image: &Image, path: &Path) -> Result<Exit> {
 fn to_stream(plan: &DmesgPlan, image: &Image) -> Result<Exit> {
     // the descriptor itself: Stdout would look for the ends of lines
     let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    let mut out = Counting { out: &stdout, bytes: 0, failed: None };
+    let mut out = Counting { out: &stdout, bytes: 0, limit: plan.limit.unwrap_or(u64::MAX), failed: None };
     let written = write(plan, image, &mut out);
     let failed = out.failed.take();
     let log = written.map_err(|e| failed.map_or(e, |e| Error::from(e).within("stdout")))?;
@@ -78,7 +80,7 @@ fn to_stream(plan: &DmesgPlan, image: &Image) -> Result<Exit> {
 fn show(plan: &DmesgPlan, image: &Image) -> Result<Exit> {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
-    let mut out = Counting { out: Shown { out: stdout.lock(), terminal }, bytes: 0, failed: None };
+    let mut out = Counting { out: Shown { out: stdout.lock(), terminal }, bytes: 0, limit: u64::MAX, failed: None };
     let written = write(plan, image, &mut out);
     match (written, out.failed) {
         (Ok(log), _) => Ok(conclude(plan, image, &log)),
@@ -111,10 +113,11 @@ fn say_faults(messages: Messages, name: &str, log: &Log) {
     messages.error(&format!("{name}: the kernel log is damaged; what is sound of it is given"));
 }
 
-/// Counts what is written, and keeps why it was not.
+/// Counts what is written, which `limit` bounds (bytes), and keeps why it was not.
 struct Counting<W> {
     out: W,
     bytes: u64,
+    limit: u64,
     failed: Option<io::Error>,
 }
 
@@ -132,7 +135,11 @@ impl<W: Write> Counting<W> {
 
 impl<W: Write> Write for Counting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes);
+        let room = usize::try_from(self.limit - self.bytes).unwrap_or(usize::MAX).min(bytes.len());
+        let written = match room {
+            0 if !bytes.is_empty() => Err(io::Error::new(ErrorKind::StorageFull, limited::reached(self.limit))),
+            _ => self.out.write(&bytes[..room]),
+        };
         let written = self.kept(written)?;
         self.bytes += written as u64;
         Ok(written)
