@@ -1,8 +1,8 @@
 //! `cargo xtask ci`: what a change must pass. Runs every step, also after one failed, and names the failed ones.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
-use crate::{man, program, workspace};
+use crate::{contract, man, program, workspace};
 
 /// Cargo commands in the order they run.
 const STEPS: &[(&str, &[&str])] = &[
@@ -26,6 +26,14 @@ pub fn run() -> Result<()> {
     for (name, words) in STEPS {
         note(&mut failed, name, workspace::cargo().and_then(|mut cargo| program::run(cargo.args(*words))));
     }
+    // what the tests ran
+    match workspace::target().ok().and_then(|target| contract::of(&target.join("debug/gdump"))) {
+        Some(outcome) => note(&mut failed, "contract", outcome),
+        None if is_needed("contract") => {
+            note(&mut failed, "contract", Err(anyhow!("GDUMP_NEED names it, but it cannot be run")));
+        }
+        None => println!("contract: skipped: GDUMP_CONTRACT is not set, or there is no makedumpfile"),
+    }
     if let Some(outcome) = advisories() {
         note(&mut failed, "advisories", outcome);
     }
@@ -48,13 +56,17 @@ fn note(failed: &mut Vec<String>, name: &str, outcome: Result<()>) {
     }
 }
 
+/// Whether `GDUMP_NEED` names something.
+fn is_needed(what: &str) -> bool {
+    std::env::var("GDUMP_NEED").is_ok_and(|needed| needed.split(',').any(|name| name.trim() == what))
+}
+
 /// Looks dependencies up in the database of advisories, where that can be had: a machine without a network has none. Where
 /// `GDUMP_NEED` names it, it must be had, as with what tests need.
 fn advisories() -> Option<Result<()>> {
     let deny = |words: &[&str]| workspace::cargo().and_then(|mut cargo| program::quiet(cargo.arg("deny").args(words)));
-    let needed = std::env::var("GDUMP_NEED").unwrap_or_default();
     match deny(&["fetch", "db"]) {
-        Err(error) if !needed.split(',').any(|name| name.trim() == "advisories") => {
+        Err(error) if !is_needed("advisories") => {
             println!("advisories: skipped: the database cannot be had: {error:#}");
             None
         }

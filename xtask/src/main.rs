@@ -8,6 +8,7 @@
 //! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or an older gdump?        |
 //! | `fuzz`   | do parsers, codecs, filter and whole conversions stand any input?                 |
 //! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
+//! | `contract` | is gdump what makedumpfile's callers take it for?                                |
 //! | `man`    | does the manual page name the options the program has?                            |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
@@ -18,6 +19,7 @@
 
 mod bench;
 mod ci;
+mod contract;
 mod crash;
 mod differ;
 mod digests;
@@ -57,6 +59,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Kill gdump, fill its disk, fail its system calls, and judge what it leaves and says
     Faults(faults::Args),
+    /// Hold gdump, called as makedumpfile, against makedumpfile by a table of what its callers rely on
+    Contract(contract::Args),
     /// Check that man/gdump.1 and `gdump --help` name the same options
     Man(man::Args),
     /// Run all that a change must pass: tests, formatting, lints, fuzz targets, licences, manual page
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Faults(args) => faults::run(&args),
+        Command::Contract(args) => contract::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Ci => ci::run(),
     };

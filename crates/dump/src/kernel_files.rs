@@ -109,7 +109,7 @@ fn same(path: &Path, info: &Vmcoreinfo, build_id: Option<String>, release: Optio
         let (Some(own), Some(file)) = (own, file) else { continue };
         if own != file {
             let path = path.display();
-            let text = format!("{path} is of another kernel: its {what} is {file}, the dump's {own}");
+            let text = format!("{path} is of another kernel: its {what} {file} and the dump's {own} don't match");
             return Err(Error::new(ErrorKind::OtherKernel, text));
         }
     }
