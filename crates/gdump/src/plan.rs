@@ -7,6 +7,7 @@ use dump::{
     Abilities, CodecId, DumpLevel, Error, Format, KernelFiles, LogOptions, OpenOptions, Opening, PfnRange, PhysAddr,
     VirtAddr,
 };
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// What is to be done.
@@ -219,6 +220,13 @@ pub enum LogTarget {
     Stream,
     /// To stdout, for people, as far as they read it.
     Reader,
+}
+
+impl LogTarget {
+    /// A terminal's reader is a person.
+    fn of_stdout() -> LogTarget {
+        if std::io::stdout().is_terminal() { LogTarget::Reader } else { LogTarget::Stream }
+    }
 }
 
 /// What to show of a dump.
@@ -577,7 +585,7 @@ fn dmesg(args: &ConvertArgs, voice: Voice) -> Result<DmesgPlan, String> {
             max_unpacked: args.max_unpacked,
             kernel: KernelPaths::of(args),
         },
-        target: outputs.into_iter().next().map_or(LogTarget::Stream, LogTarget::File),
+        target: outputs.into_iter().next().map_or_else(LogTarget::of_stdout, LogTarget::File),
         // makedumpfile names callers wherever vmcoreinfo says where they are
         log: LogOptions { partial: args.partial_dmesg, callers: true },
         limit: args.limit,
@@ -672,7 +680,7 @@ mod tests {
             other => panic!("{line}: {other:?}"),
         };
         assert!(matches!(target("--dump-dmesg -c -d 31 a b"), LogTarget::File(path) if path.as_os_str() == "b"));
-        assert!(matches!(target("-F --partial-dmesg --dump-dmesg a"), LogTarget::Stream));
+        assert!(!matches!(target("-F --partial-dmesg --dump-dmesg a"), LogTarget::File(_)));
         assert!(matches!(target("dmesg a"), LogTarget::Reader));
     }
 
