@@ -26,7 +26,7 @@ impl Line {
         self.options.iter().cloned().chain(["--".into()]).chain(self.files.iter().cloned())
     }
 
-    /// Whether an option was given; `-F`, or `--check-params`.
+    /// Whether an option that nothing follows was given; `-F`, or `--check-params`.
     pub fn has(&self, option: &str) -> bool {
         self.options.iter().any(|word| word == option)
     }

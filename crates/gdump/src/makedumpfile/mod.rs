@@ -109,6 +109,9 @@ fn plan(line: Line) -> Result<Asked, Refusal> {
     let parsed = args::parse_options(line.words()).map_err(refusal)?;
     let Parsed::Convert { args, sandboxed } = parsed else { return Err(refusal("no command".to_owned())) };
     check(&args).map_err(refusal)?;
+    if !line.values("--config=").is_empty() && args.vmlinux.is_none() {
+        return Err(refusal("--config needs a VMLINUX, given with -x".to_owned()));
+    }
     if let Some(reason) = args.refused() {
         return Err(Refusal { said: format!("{reason}.\n"), ..refusal(reason.to_owned()) });
     }
@@ -128,7 +131,7 @@ fn check(args: &ConvertArgs) -> Result<(), String> {
     }
     let found = args.files.len();
     let expected = match args {
-        _ if args.rearrange || args.split || args.reassemble => return Ok(()),
+        _ if args.rearrange || args.split || args.reassemble || args.generate.is_some() => return Ok(()),
         _ if args.flattened || args.mem_usage => 1,
         _ => 2,
     };
@@ -155,6 +158,9 @@ mod tests {
             ("--num-threads 4 -E vmcore dumpfile", true),
             ("--num-threads 4 --split vmcore a b", true),
             ("-R out", true),
+            ("-g vi -x vmlinux", true),
+            ("-g vi", false),
+            ("-g vi -x vmlinux -i other", false),
             ("--mem-usage /proc/kcore", true),
             ("--dump-dmesg vmcore dumpfile", true),
             ("-F --p --dump vmcore", true),
