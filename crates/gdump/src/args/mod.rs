@@ -9,8 +9,12 @@
 
 mod check;
 mod codec;
+#[cfg(test)]
+mod completions;
 mod convert;
 mod diff;
+#[cfg(test)]
+mod documents;
 mod format;
 mod info;
 mod levels;
