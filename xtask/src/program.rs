@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("crash", "crash"),
+    ("debugfs", "e2fsprogs"),
     ("df", "coreutils"),
     ("dpkg-deb", "dpkg"),
     ("gcc", "gcc and libc6-dev"),

@@ -39,12 +39,15 @@ fn offered(name: &str, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn bash_completes_with_them() {
+fn those_of_bash_complete() {
     assert_eq!(offered("gdump", &["--reass"]), ["--reassemble"]);
     assert_eq!(offered("gdump", &["check", "--js"]), ["--json"]);
     assert!(offered("gdump", &["--codec", ""]).contains(&"zstd".to_owned()));
     assert_eq!(offered("makedumpfile", &["--reass"]), ["--reassemble"]);
     assert_eq!(offered("makedumpfile", &["--strict"]), [""]);
     let all = offered("makedumpfile", &["-"]);
-    assert!(["-c", "-d", "--xen-syms", "--check-params"].iter().all(|option| all.iter().any(|o| o == option)), "{all:?}");
+    assert!(
+        ["-c", "-d", "--xen-syms", "--check-params"].iter().all(|option| all.iter().any(|o| o == option)),
+        "{all:?}"
+    );
 }
