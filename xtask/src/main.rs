@@ -11,6 +11,7 @@
 //! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
 //! | `man`    | do manual pages and completions name the options the program has?                 |
 //! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
+//! | `initramfs` | do the hooks put gdump into kdump's initramfs under makedumpfile's name?        |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
 //! What gdump writes is read by dump-witness, which shares no code with it.
@@ -28,6 +29,7 @@ mod dist;
 mod drgn;
 mod faults;
 mod fuzz;
+mod initramfs;
 mod lab;
 mod man;
 mod program;
@@ -67,6 +69,8 @@ enum Command {
     Man(man::Args),
     /// Build what is handed out: static binaries, manual pages, completions, hooks for kdump's initramfs
     Dist(dist::Args),
+    /// Build kdump's initramfs with the hooks of packaging/ in a Debian root, and run what is in it
+    Initramfs(initramfs::Args),
     /// Run all that a change must pass: tests, formatting, lints, fuzz targets, licences, manual page
     Ci,
 }
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => faults::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Dist(args) => dist::run(&args),
+        Command::Initramfs(args) => initramfs::run(&args),
         Command::Ci => ci::run(),
     };
     match outcome {
