@@ -111,7 +111,8 @@ pub fn capture(
     let lab = Lab { guest, keep: keep(kept)?, scripts: workspace::root()?.join("xtask/lab") };
     let (root, name) = (lab.kernel(release)?, lab.name(release.0));
     let [disk, serial] = ["capture", "serial"].map(|end| lab.keep.join(format!("{name}.{end}")));
-    let mut words = vec!["--capture-fs".to_owned()];
+    // a dozen dumps, one after the other, by an emulated CPU
+    let mut words = ["--capture-fs", "--timeout", "1800"].map(str::to_owned).to_vec();
     for (from, to) in files.iter().cloned().chain([(lab.scripts.join(script), "/capture.sh".to_owned())]) {
         words.extend(["--capture".to_owned(), format!("{}:{to}", from.display())]);
     }

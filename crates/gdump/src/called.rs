@@ -18,7 +18,7 @@ impl Called {
     /// By a command line.
     pub fn by(words: impl IntoIterator<Item = OsString>) -> Called {
         let mut words: Vec<OsString> = words.into_iter().collect();
-        let name = words.first().map(|word| Path::new(word)).and_then(Path::file_name).unwrap_or_default();
+        let name = words.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
         let rest = |words: &mut Vec<OsString>, from: usize| words.split_off(from.min(words.len()));
         if name == "makedumpfile" {
             Called::Makedumpfile(rest(&mut words, 1))

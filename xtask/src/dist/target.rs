@@ -97,3 +97,17 @@ fn rust_lib(triple: &str) -> Result<PathBuf> {
     let sysroot = workspace::rustc(&["--print", "sysroot"])?;
     Ok(Path::new(&sysroot).join("lib/rustlib").join(triple).join("lib"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let none = Target { triple: "none-unknown-none", compilers: &["no-such-cc"], ..TARGETS[0] };
+        let text = need(&[&none]).unwrap_err().to_string();
+        for part in ["rustup target add none-unknown-none", "(no-such-cc): apt-get install musl-tools"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
