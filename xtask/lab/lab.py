@@ -92,6 +92,7 @@ def main():
     a.add_argument("--append", default=""); a.add_argument("--name"); a.add_argument("--busybox", default="/bin/busybox")
     a.add_argument("--workload"); a.add_argument("--timeout", type=float, default=240)
     a.add_argument("--crashkernel", default="160M"); a.add_argument("--qemu", nargs="*", default=[]); a.add_argument("--balloon", type=int, default=0)
+    a.add_argument("--capture-fs", action="store_true", help="an ext4 on /dev/vdb")
     a.add_argument("--capture", action="append", default=[], help="SRC:DST put into the capture initrd; /capture.sh there replaces dd")
     o = a.parse_args()
     o.workload = o.workload or workload(o.arch)
@@ -109,6 +110,7 @@ def main():
     disk = f"{tmp}/fs.img"; subprocess.check_call(f"truncate -s 256M {disk} && mkfs.ext4 -q -O ^has_journal {disk} 2>/dev/null || mkfs.ext4 -q {disk}", shell=True)
     vmc = f"{tmp}/vmcore.raw"; subprocess.check_call(["truncate", "-s", f"{int(o.mem) + 256}M", vmc])
     serial = f"{tmp}/serial"
+    if o.capture_fs: subprocess.check_call(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", vmc])
     blk = "virtio-blk-ccw" if o.arch == "s390x" else "virtio-blk-pci"
     cmd = [c["qemu"], *c["args"], "-accel", "tcg,thread=multi", "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
            "-kernel", str(kernel), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off",
@@ -149,7 +151,7 @@ def main():
             if m:
                 dst = out / f"{name}.vmcore"; part = out / f"{name}.part"  # a copy cut short is never taken for a dump
                 shutil.copy(vmc, part); os.truncate(part, int(m.group(1))); part.rename(dst); print(dst, m.group(1))
-            elif cap: shutil.copy(vmc, out / f"{name}.capture"); print(out / f"{name}.capture")
+            elif cap: subprocess.check_call(["cp", "--sparse=always", vmc, out / f"{name}.capture"]); print(out / f"{name}.capture")
         shutil.copy(serial, out / f"{name}.serial")
     finally:
         if p.poll() is None: p.terminate(); p.wait()

@@ -9,17 +9,17 @@ use crate::report::Report;
 use crate::{differ, program, workspace};
 
 /// A kernel to be had: version, Debian suite, pattern of package names.
-type Release = (&'static str, &'static str, &'static str);
+pub type Release = (&'static str, &'static str, &'static str);
 
 /// The kernels of the lab.
-const KERNELS: &[Release] = &[
+pub const KERNELS: &[Release] = &[
     ("5.10", "bullseye", r"^linux-image-5\.10\.0-[0-9]+-cloud-amd64$"),
     ("6.1", "bookworm", r"^linux-image-6\.1\.0-[0-9]+-cloud-amd64$"),
     ("6.12", "trixie", r"^linux-image-6\.12\.[0-9]+\+deb13-cloud-amd64$"),
     ("7.2", "sid", r"^linux-image-7\.2\.[0-9]+\+deb14-cloud-amd64$"),
 ];
 /// What taking a dump needs beside the peer.
-const PROGRAMS: &[&str] = &[
+pub const PROGRAMS: &[&str] = &[
     "apt-get",
     "bash",
     "busybox",
@@ -91,6 +91,40 @@ pub fn bench_vmcore() -> Result<PathBuf> {
     Ok(lab.take(kernel)?.vmcore)
 }
 
+/// What a capture kernel left.
+pub struct Captured {
+    /// What it printed.
+    pub console: String,
+    /// The file system on the disk that it had.
+    pub disk: PathBuf,
+}
+
+/// Crashes a kernel and runs, in its capture kernel, `script` with `files` (where each is, and where it goes).
+pub fn capture(
+    release: &Release,
+    (mem, rich): (u32, Option<u32>),
+    kept: Option<&Path>,
+    script: &str,
+    files: &[(PathBuf, String)],
+) -> Result<Captured> {
+    let guest = Guest { mem, rich, debug: false };
+    let lab = Lab { guest, keep: keep(kept)?, scripts: workspace::root()?.join("xtask/lab") };
+    let (root, name) = (lab.kernel(release)?, lab.name(release.0));
+    let [disk, serial] = ["capture", "serial"].map(|end| lab.keep.join(format!("{name}.{end}")));
+    // a dozen dumps, one after the other, by an emulated CPU
+    let mut words = ["--capture-fs", "--timeout", "1800"].map(str::to_owned).to_vec();
+    for (from, to) in files.iter().cloned().chain([(lab.scripts.join(script), "/capture.sh".to_owned())]) {
+        words.extend(["--capture".to_owned(), format!("{}:{to}", from.display())]);
+    }
+    lab.until_made(&disk, || {
+        let mut command = lab.lab_py(&root, &name);
+        command.args(&words);
+        command
+    })?;
+    let console = String::from_utf8_lossy(&std::fs::read(&serial)?).into_owned();
+    Ok(Captured { console, disk })
+}
+
 /// The folder for what is kept, made if need be.
 fn keep(given: Option<&Path>) -> Result<PathBuf> {
     let dir =
@@ -124,12 +158,22 @@ struct Taken {
 
 impl Lab {
     /// Gets a kernel, boots it, crashes it.
-    fn take(&self, (version, suite, pattern): &Release) -> Result<Taken> {
-        let root = self.keep.join(format!("kernel-{version}"));
-        let debug = self.keep.join(format!("kernel-{version}-debug"));
-        self.get(suite, pattern, &root, &debug)?;
-        let vmlinux = if self.guest.debug { Some(find_vmlinux(&debug)?) } else { None };
-        Ok(Taken { vmcore: self.boot(&root, &self.name(version))?, vmlinux })
+    fn take(&self, release: &Release) -> Result<Taken> {
+        let root = self.kernel(release)?;
+        let vmlinux = if self.guest.debug { Some(find_vmlinux(&self.debug(release))?) } else { None };
+        Ok(Taken { vmcore: self.boot(&root, &self.name(release.0))?, vmlinux })
+    }
+
+    /// Where a kernel is; it is downloaded unless it is there.
+    fn kernel(&self, release: &Release) -> Result<PathBuf> {
+        let root = self.keep.join(format!("kernel-{}", release.0));
+        self.get(release.1, release.2, &root, &self.debug(release))?;
+        Ok(root)
+    }
+
+    /// Where its DWARF is, if it is wanted.
+    fn debug(&self, release: &Release) -> PathBuf {
+        self.keep.join(format!("kernel-{}-debug", release.0))
     }
 
     /// What the dump of a kernel is called.
@@ -166,17 +210,23 @@ impl Lab {
     /// Boots the kernel in `root` and returns the vmcore of its panic.
     fn boot(&self, root: &Path, name: &str) -> Result<PathBuf> {
         let vmcore = self.vmcore(name);
-        if vmcore.exists() {
-            std::fs::remove_file(&vmcore).with_context(|| vmcore.display().to_string())?;
+        self.until_made(&vmcore, || self.lab_py(root, name))?;
+        Ok(vmcore)
+    }
+
+    /// Runs a command, several times if need be, until it has made `file`.
+    fn until_made(&self, file: &Path, command: impl Fn() -> Command) -> Result<()> {
+        if file.exists() {
+            std::fs::remove_file(file).with_context(|| file.display().to_string())?;
         }
         for attempt in 1..=TRIES {
-            match program::run(&mut self.lab_py(root, name)) {
-                Ok(()) if vmcore.exists() => return Ok(vmcore),
-                Ok(()) => println!("attempt {attempt}: the capture kernel wrote no vmcore"),
+            match program::run(&mut command()) {
+                Ok(()) if file.exists() => return Ok(()),
+                Ok(()) => println!("attempt {attempt}: the capture kernel left no {}", program::base(file)),
                 Err(error) => println!("attempt {attempt}: {error:#}"),
             }
         }
-        bail!("no vmcore in {TRIES} attempts; the guest's console is above")
+        bail!("no {} in {TRIES} attempts; the guest's console is above", program::base(file))
     }
 
     fn lab_py(&self, root: &Path, name: &str) -> Command {

@@ -4,12 +4,15 @@
 //! |----------|----------------------------------------------------------------------------------|
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `differ` | the same for a dump at hand                                                       |
+//! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
 //! | `digests` | does a change leave every output byte as it was?                                  |
 //! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or an older gdump?        |
 //! | `fuzz`   | do parsers, codecs, filter and whole conversions stand any input?                 |
 //! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
 //! | `contract` | is gdump what makedumpfile's callers take it for?                                |
-//! | `man`    | does the manual page name the options the program has?                            |
+//! | `man`    | do manual pages and completions name the options the program has?                 |
+//! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
+//! | `initramfs` | do the hooks put gdump into kdump's initramfs under makedumpfile's name?        |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
 //! What gdump writes is read by dump-witness, which shares no code with it.
@@ -18,14 +21,17 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod capture;
 mod ci;
 mod contract;
 mod crash;
 mod differ;
 mod digests;
+mod dist;
 mod drgn;
 mod faults;
 mod fuzz;
+mod initramfs;
 mod lab;
 mod man;
 mod program;
@@ -49,6 +55,8 @@ struct Args {
 enum Command {
     /// Boot real kernels, crash them, and compare gdump with makedumpfile on their dumps
     Lab(lab::Args),
+    /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
+    Capture(capture::Args),
     /// Compare gdump with makedumpfile on one dump
     Differ(differ::Args),
     /// Print a digest of all that gdump writes, or compare two programs by it
@@ -61,8 +69,12 @@ enum Command {
     Faults(faults::Args),
     /// Hold gdump, called as makedumpfile, against makedumpfile by a table of what its callers rely on
     Contract(contract::Args),
-    /// Check that man/gdump.1 and `gdump --help` name the same options
+    /// Check that manual pages, completions and `gdump --help` name the same options
     Man(man::Args),
+    /// Build what is handed out: static binaries, manual pages, completions, hooks for kdump's initramfs
+    Dist(dist::Args),
+    /// Build kdump's initramfs with the hooks of packaging/ in a Debian root, and run what is in it
+    Initramfs(initramfs::Args),
     /// Run all that a change must pass: tests, formatting, lints, fuzz targets, licences, manual page
     Ci,
 }
@@ -70,6 +82,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Lab(args) => lab::run(&args),
+        Command::Capture(args) => capture::run(&args),
         Command::Differ(args) => differ::run(&args),
         Command::Digests(args) => digests::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -77,6 +90,8 @@ fn main() -> ExitCode {
         Command::Faults(args) => faults::run(&args),
         Command::Contract(args) => contract::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Dist(args) => dist::run(&args),
+        Command::Initramfs(args) => initramfs::run(&args),
         Command::Ci => ci::run(),
     };
     match outcome {

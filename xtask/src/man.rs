@@ -1,18 +1,18 @@
-//! `cargo xtask man`: the manual page has the options of the program and of each of its verbs.
+//! `cargo xtask man`: manual pages and completions have the options of the program and of each of its verbs.
 //!
-//! Only the program has its command line, so a test of gdump compares them; it writes them if `GDUMP_BLESS` is set.
+//! Only the program has its command line, so tests of gdump compare them; they write them if `GDUMP_BLESS` is set.
 
 use anyhow::Result;
 
 use crate::{program, workspace};
 
-/// The test, by its name within gdump.
-const TEST: &str = "args::manual::the_manual_page_has_the_options_of_the_command_line";
+/// The tests, by what their names within gdump begin with.
+const TESTS: &[&str] = &["args::manual::", "args::completions::"];
 
 /// What `cargo xtask man` takes.
 #[derive(clap::Args, Default)]
 pub struct Args {
-    /// Write the options into man/gdump.1 rather than compare them
+    /// Write the options into man/ and completions/ rather than compare them
     #[arg(long)]
     write: bool,
 }
@@ -21,7 +21,8 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let mut cargo = workspace::cargo()?;
     if args.write {
-        cargo.env("GDUMP_BLESS", "1");
+        // one after the other: what bash completes with must be written before it is tried
+        cargo.env("GDUMP_BLESS", "1").env("RUST_TEST_THREADS", "1");
     }
-    program::run(cargo.args(["test", "--quiet", "--package", "gdump", "--bins", "--", "--exact", TEST]))
+    program::run(cargo.args(["test", "--quiet", "--package", "gdump", "--bins", "--"]).args(TESTS))
 }

@@ -12,6 +12,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
     ("crash", "crash"),
+    ("debootstrap", "debootstrap"),
+    ("debugfs", "e2fsprogs"),
     ("df", "coreutils"),
     ("dpkg-deb", "dpkg"),
     ("gcc", "gcc and libc6-dev"),
@@ -26,6 +28,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("time", "time"),
     ("timeout", "coreutils"),
+    ("unshare", "util-linux"),
     ("zstd", "zstd"),
 ];
 

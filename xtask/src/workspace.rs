@@ -28,6 +28,12 @@ pub fn cargo() -> Result<Command> {
     Ok(cargo)
 }
 
+/// What the compiler answers.
+pub fn rustc(words: &[&str]) -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    Ok(program::quiet(Command::new(rustc).current_dir(root()?).args(words))?.trim().to_owned())
+}
+
 /// The gdump to test: `given`, or this repository's, built now.
 pub fn gdump(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {

@@ -1,33 +1,32 @@
-//! The options in man/gdump.1 are those of the command line, in its words: `clap_mangen` renders them between two
-//! marks, for the program and for each verb. `cargo xtask man` runs this test; `cargo xtask man --write` sets
-//! `GDUMP_BLESS`, with which it writes.
+//! The options in the manual pages are those of the command line, in its words: `clap_mangen` renders them between two
+//! marks, for the program, for each verb, and for the program under makedumpfile's name. `cargo xtask man` runs this
+//! test; `cargo xtask man --write` sets `GDUMP_BLESS`, with which it writes.
 
-use super::Cli;
-use clap::{Arg, Command, CommandFactory};
-
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../man/gdump.1");
+use super::documents;
+use clap::{Arg, Command};
 
 /// Columns of a line of the page.
 const WIDTH: usize = 120;
 
 #[test]
 fn the_manual_page_has_the_options_of_the_command_line() {
-    let page = std::fs::read_to_string(PAGE).unwrap();
-    let cli = Cli::command();
+    let cli = documents::gdump();
     let verbs = cli.get_subcommands().map(|verb| verb.clone().disable_help_flag(true));
-    let expected = verbs.chain([cli.clone()]).fold(page.clone(), |page, command| with_options(&page, command));
-    if std::env::var_os("GDUMP_BLESS").is_some() {
-        return std::fs::write(PAGE, expected).unwrap();
-    }
-    let first = page.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-    assert!(page == expected, "man/gdump.1 is not as `cargo xtask man --write` writes it: {first:?}");
+    let commands = verbs.chain([cli.clone()]);
+    documents::assert_is("man/gdump.1", |page| commands.fold(page.to_owned(), |page, one| with_options(&page, one)));
+}
+
+#[test]
+fn makedumpfiles_manual_page_has_its_options() {
+    documents::assert_is("man/makedumpfile.8", |page| with_options(page, documents::makedumpfile()));
 }
 
 /// The page with the options of a command between their marks.
 fn with_options(page: &str, command: Command) -> String {
-    let [begin, end] = ["begin", "end"].map(|edge| format!(".\\\" {edge} options of {}\n", command.get_name()));
-    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("man/gdump.1 lacks {begin}"));
-    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("man/gdump.1 lacks {end}"));
+    let name = command.get_name();
+    let [begin, end] = ["begin", "end"].map(|edge| format!(".\\\" {edge} options of {name}\n"));
+    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("the page lacks {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("the page lacks {end}"));
     format!("{before}{begin}{}{end}{after}", options(command))
 }
 

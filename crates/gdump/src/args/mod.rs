@@ -9,9 +9,13 @@
 
 mod check;
 mod codec;
+#[cfg(test)]
+mod completions;
 mod convert;
 mod diff;
 mod dmesg;
+#[cfg(test)]
+mod documents;
 mod format;
 mod info;
 mod levels;

@@ -8,7 +8,7 @@
 
 mod getopt;
 mod number;
-mod options;
+pub mod options;
 
 use crate::args::{self, ConvertArgs, Parsed};
 use crate::messages::{Messages, Voice};

@@ -1,0 +1,117 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_gdump_global_optspecs
+    string join \n c l p z codec= d= x= i= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
+end
+
+function __fish_gdump_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_gdump_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_gdump_using_subcommand
+    set -l cmd (__fish_gdump_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c gdump -n "__fish_gdump_needs_command" -l codec -d 'Compress each page with NAME: zlib, lzo, snappy, zstd or none [default: none, or with --reassemble as the parts are]' -r -f -a "zlib\t''
+lzo\t''
+snappy\t''
+zstd\t''
+none\t''"
+complete -c gdump -n "__fish_gdump_needs_command" -s d -d 'Exclude pages: the sum of 1 (zero pages), 2 (page cache), 4 (page cache with private data as well), 8 (user data) and 16 (free pages); if the dump does not fit at one LEVEL, the next is tried [default: 0]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
+kdump\t''
+lime\t''
+raw\t''"
+complete -c gdump -n "__fish_gdump_needs_command" -l splitblock-size -d 'Split at multiples of KB KiB of memory [default: 16384]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l num-threads -d 'Use N threads; the output is the same for any N [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l max-memory -d 'Use at most SIZE bytes of memory (64M, 1G); the output is the same for any SIZE [default: half of the available memory]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l cyclic-buffer -d 'Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l message-level -d 'Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages) and 16 (page report) [default: 7]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l vtop -d 'Print the physical address of kernel virtual address ADDR, then write the dump' -r
+complete -c gdump -n "__fish_gdump_needs_command" -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l xen-syms -d 'Symbols of Xen; no effect on a dump without Xen' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l xen-vmcoreinfo -d 'vmcoreinfo of Xen; no effect on a dump without Xen' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l xen_phys_start -d 'Where Xen is; no effect on a dump without Xen' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l config -d 'Erase what FILE names (refused: not built yet)' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l diskset -d 'A file of a set of sadump dumps (refused: sadump is not read yet)' -r
+complete -c gdump -n "__fish_gdump_needs_command" -s c -d 'Compress each page with zlib, which every reader supports'
+complete -c gdump -n "__fish_gdump_needs_command" -s l -d 'Compress each page with lzo, which is faster than zlib and compresses less'
+complete -c gdump -n "__fish_gdump_needs_command" -s p -d 'Compress each page with snappy'
+complete -c gdump -n "__fish_gdump_needs_command" -s z -d 'Compress each page with zstd (crash 8.0 or later)'
+complete -c gdump -n "__fish_gdump_needs_command" -s E -d 'Write an ELF core; the same as --format elf'
+complete -c gdump -n "__fish_gdump_needs_command" -s F -d 'Write the dump to stdout in the flattened format, for a pipe'
+complete -c gdump -n "__fish_gdump_needs_command" -s R -d 'Turn a flattened dump, from FILE or stdin, into a regular one'
+complete -c gdump -n "__fish_gdump_needs_command" -l split -d 'Split the dump into several files of about the same size'
+complete -c gdump -n "__fish_gdump_needs_command" -l reassemble -d 'Join the parts of a split dump'
+complete -c gdump -n "__fish_gdump_needs_command" -l dump-dmesg -d 'Write the log of the dumped kernel to DUMPFILE, as text'
+complete -c gdump -n "__fish_gdump_needs_command" -l partial-dmesg -d 'With --dump-dmesg, write only what was logged after the last dmesg -c'
+complete -c gdump -n "__fish_gdump_needs_command" -l non-mmap -d 'Use read(2), not mmap(2), on /proc/vmcore'
+complete -c gdump -n "__fish_gdump_needs_command" -s f -d 'Overwrite DUMPFILE'
+complete -c gdump -n "__fish_gdump_needs_command" -l atomic -d 'Give DUMPFILE its name only when it is whole'
+complete -c gdump -n "__fish_gdump_needs_command" -l no-sync -d 'Do not wait until the dump is stored on its disk'
+complete -c gdump -n "__fish_gdump_needs_command" -s D -d 'Print debug messages about the crashed kernel (adds 8 to the message level)'
+complete -c gdump -n "__fish_gdump_needs_command" -l show-stats -d 'Print makedumpfile\'s page report (adds 16 to the message level)'
+complete -c gdump -n "__fish_gdump_needs_command" -l checksum -d 'Write checksums of DUMPFILE to DUMPFILE.sum'
+complete -c gdump -n "__fish_gdump_needs_command" -l dry-run -d 'Do everything but write DUMPFILE'
+complete -c gdump -n "__fish_gdump_needs_command" -l strict -d 'Fail if pages of a class in LEVEL cannot be identified, rather than keep them'
+complete -c gdump -n "__fish_gdump_needs_command" -l mem-usage -d 'Print how many pages of each class VMCORE has, and write nothing'
+complete -c gdump -n "__fish_gdump_needs_command" -l check-params -d 'Only check the options, print what is wrong with them, and exit'
+complete -c gdump -n "__fish_gdump_needs_command" -s v -d 'Print the version and the codecs'
+complete -c gdump -n "__fish_gdump_needs_command" -s X -d 'Leave out the pages of Xen\'s guests (refused: dumps of Xen are not read yet)'
+complete -c gdump -n "__fish_gdump_needs_command" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_needs_command" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_needs_command" -a "info" -d 'Show what the headers of a dump say: format, codec, machine, kernel, dump level, pages'
+complete -c gdump -n "__fish_gdump_needs_command" -a "check" -d 'Read a whole dump and report damage'
+complete -c gdump -n "__fish_gdump_needs_command" -a "diff" -d 'Compare the memory in two dumps'
+complete -c gdump -n "__fish_gdump_needs_command" -a "dmesg" -d 'Print the log of the dumped kernel'
+complete -c gdump -n "__fish_gdump_needs_command" -a "repair" -d 'Save what is certain of a damaged dump'
+complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand info" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand info" -l json -d 'Print one JSON object'
+complete -c gdump -n "__fish_gdump_using_subcommand info" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand info" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_using_subcommand check" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand check" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand check" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand check" -l json -d 'Print JSON'
+complete -c gdump -n "__fish_gdump_using_subcommand check" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand check" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l raw-base -d 'Read a file without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l strict -d 'Count pages that one or both of the dumps lack as differences'
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l raw-base -d 'Read a file without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l partial -d 'Print only what was logged after dmesg -c'
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l callers -d 'Print which thread (T) or CPU (C) logged a line, where the kernel keeps that'
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_using_subcommand repair" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand repair" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand repair" -s f -l force -d 'Overwrite OUT'
+complete -c gdump -n "__fish_gdump_using_subcommand repair" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand repair" -s h -l help -d 'Print help'

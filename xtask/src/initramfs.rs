@@ -1,0 +1,52 @@
+//! `cargo xtask initramfs`: the hooks in packaging/ put gdump into kdump's initramfs under makedumpfile's name.
+//!
+//! They are tried in a Debian root, by kdump-tools' own script and by dracut: `lab/initramfs.sh`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{dist, program, workspace};
+
+/// What kdump's initramfs is made with.
+const PACKAGES: &str = "initramfs-tools,dracut-core,kdump-tools,makedumpfile,linux-image-cloud-amd64,zstd,cpio";
+
+/// What `cargo xtask initramfs` takes.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Debian's release
+    #[arg(long, value_name = "NAME", default_value = "bookworm")]
+    suite: String,
+    /// Where the root is, made if need be [default: target/lab/NAME-root]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+/// Runs the command; as root.
+pub fn run(args: &Args) -> Result<()> {
+    program::need(&["bash", "debootstrap", "unshare", "apt-get"])?;
+    let default = || Ok::<_, anyhow::Error>(workspace::target()?.join(format!("lab/{}-root", args.suite)));
+    let root = args.root.clone().map_or_else(default, Ok)?;
+    if !root.join("usr/sbin/kdump-config").is_file() {
+        std::fs::create_dir_all(&root).with_context(|| root.display().to_string())?;
+        let include = format!("--include={PACKAGES}");
+        let mut debootstrap = Command::new(program::find("debootstrap").context("debootstrap was there")?);
+        program::run(debootstrap.args(["--variant=minbase", &include, &args.suite]).arg(&root).arg(mirror()?))?;
+    }
+    let repository = workspace::root()?;
+    let scratch = tempfile::tempdir()?;
+    let vmcore = scratch.path().join("vmcore");
+    let packed = std::fs::read(repository.join("fixtures/tiny/vmcore.zst"))?;
+    std::fs::write(&vmcore, zstd::decode_all(&packed[..])?)?;
+    let mut script = Command::new("unshare");
+    script.args(["--mount", "bash"]).arg(repository.join("xtask/lab/initramfs.sh"));
+    program::run(script.arg(root).arg(dist::native()?).arg(repository.join("packaging")).arg(vmcore))
+}
+
+/// The mirror that this machine's apt uses.
+fn mirror() -> Result<String> {
+    let uris = program::quiet(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
+    let of_debian = |uri: &&str| uri.trim_end_matches('/').ends_with("/debian");
+    Ok(uris.lines().find(of_debian).context("this machine's apt names no Debian mirror")?.to_owned())
+}
