@@ -35,8 +35,20 @@ pub struct Args {
 const NEED_VMLINUX: &[&str] =
     &["O31", "O32", "O33", "O34", "O35", "O46", "O47", "O50", "O52", "G09", "E29", "E30", "K28", "K39"];
 
-/// Rows that an older makedumpfile cannot do, by what it lacks.
-const OLDER_PEER: &[(&str, &[&str])] = &[];
+/// Rows that an older makedumpfile cannot do, or does otherwise, by a word of its `-v`.
+const OLDER_PEER: &[(&str, &[&str])] = &[
+    // built without these codecs: their rows come out uncompressed there, and -h and -v say so
+    ("snappy\tdisabled", &["I01", "I02", "I05", "I19", "O04", "S04"]),
+    ("zstd\tdisabled", &["I01", "I02", "I05", "I19", "O05", "R05", "K12", "K22", "K37", "K38"]),
+    // Debian 12's: no caller ids in the log before 1.7.5, and other words for -X
+    (
+        "version 1.7.2",
+        &[
+            "P22", "P23", "S30", "G01", "G03", "G04", "G08", "G09", "G10", "G11", "G13", "K07", "K08", "K10", "K15",
+            "K21", "K22", "K29", "O45",
+        ],
+    ),
+];
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
@@ -110,5 +122,7 @@ fn left_out(peer: &Path, has_vmlinux: bool) -> Result<Vec<&'static str>> {
             rows.extend(*those);
         }
     }
+    rows.sort_unstable();
+    rows.dedup();
     Ok(rows)
 }
