@@ -8,8 +8,10 @@ mod exclude;
 mod free;
 mod level;
 mod tally;
+mod vmemmap;
 
 pub use exclude::{Excluded, Exclusion, Rest, exclude};
 pub use free::exclude_listed;
 pub use level::{DumpLevel, Judge, Reason, judge};
 pub use tally::{Doubt, Doubtful, Tally};
+pub use vmemmap::UnusedVmemmap;

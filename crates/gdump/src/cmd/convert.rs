@@ -196,6 +196,7 @@ impl Attempt<'_> {
             format: self.plan.format,
             codec: self.plan.compression.codec(self.image.codec()),
             level,
+            without_vmemmap: self.plan.exclude_vmemmap,
             files: self.plan.outputs.len(),
             split_block: self.plan.split_block,
             part: self.plan.pfn_range,
