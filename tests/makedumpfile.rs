@@ -284,3 +284,14 @@ fn servers_that_call_it() {
     );
     assert!(perl.status.success() && std::fs::read(dir.path().join("again")).unwrap() == want, "{}", stderr(&perl));
 }
+
+#[test]
+fn unused_vmemmap_takes_a_work_dir() {
+    let dir = room();
+    let refused = run(dir.path(), "makedumpfile -e -c -d 31 $D out");
+    assert!(refused.status.code() == Some(1) && stdout(&refused).contains("-e requires --work-dir\n"));
+    assert!(!dir.path().join("out").exists());
+    let made = run(dir.path(), "makedumpfile -e --work-dir . -c -d 31 $D out");
+    assert!(made.status.success() && stdout(&made).contains("makedumpfile Completed."), "{}", stderr(&made));
+    assert!(std::fs::read(dir.path().join("out")).unwrap() == wanted(dir.path(), &["-e", "-c", "-d", "31"]));
+}

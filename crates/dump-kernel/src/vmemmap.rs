@@ -104,11 +104,14 @@ impl Vmemmap<'_> {
             let (mut at, end) = (first - first % page, end);
             while at < end {
                 let mapped = memory.translate(VirtAddr(at)).ok();
-                let bytes = mapped.map_or(page, |mapping| mapping.bytes.max(page)).min((end - at).next_multiple_of(page));
+                let bytes =
+                    mapped.map_or(page, |mapping| mapping.bytes.max(page)).min((end - at).next_multiple_of(page));
                 for into in (0..bytes).step_by(page as usize) {
                     let described = self.described(at + into, page);
                     match mapped {
-                        Some(mapping) => each(VmemmapPage { frame: size.pfn_of(mapping.phys) + into / page, described }),
+                        Some(mapping) => {
+                            each(VmemmapPage { frame: size.pfn_of(mapping.phys) + into / page, described })
+                        }
                         None => holes.left = holes.left.checked_sub(1).ok_or_else(|| mostly_holes(at))?,
                     }
                 }

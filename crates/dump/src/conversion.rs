@@ -155,6 +155,11 @@ impl<'a> Conversion<'a> {
         Ok(Conversion { image, meta, ram, dumpable, pages, files, writer, watch, ram_pages, held_pages })
     }
 
+    /// Why the vmemmap stays whole although page frames of it were to be left out; `None` where it does not.
+    pub fn vmemmap_kept(&self) -> Option<&Error> {
+        self.dumpable.vmemmap_kept()
+    }
+
     /// What the output will state about the machine.
     pub fn meta(&self) -> &DumpMeta {
         &self.meta

@@ -71,8 +71,8 @@ pub struct Dumpable<'a> {
     criteria: Criteria<'a>,
     /// What struct pages were found with.
     footprint: Footprint,
-    /// What of the vmemmap is left out; `None` where nothing is to be.
-    vmemmap: Option<PageBitmap>,
+    /// What of the vmemmap is left out, or why nothing is; `None` where nothing is to be.
+    vmemmap: Option<Result<PageBitmap>>,
     span: PfnRange,
     /// Pages of a window.
     window: u64,
@@ -131,41 +131,30 @@ impl<'a> Dumpable<'a> {
         Ok(dumpable)
     }
 
-    /// Finds out what of the vmemmap is left out, from all windows; a kernel without one is said to have none.
+    /// Finds out what of the vmemmap is left out, by all windows. A kernel without a vmemmap keeps it.
     fn leave_out_vmemmap(&mut self) -> Result<()> {
         let Criteria { image, memory, view, .. } = self.criteria;
-        let unidentified = |e: Error| {
-            let why = e.to_string();
-            (self.unknown)(Unidentified { class: "unused pages of the vmemmap", why: &why, asked: true })
-        };
-        let Some(view) = view else { return unidentified(Error::missing("the kernel is not known")) };
-        let vmemmap = match view.kernel.vmemmap(memory, &view.map) {
-            Ok(vmemmap) => vmemmap,
-            Err(e) => return unidentified(e),
-        };
-        let mut unused = UnusedVmemmap::new(vmemmap, memory, self.span.end)?;
-        let ram = Ram::new(image.source(), self.span.end)?;
         let (mut before, mut only) = (Vec::new(), None);
+        let unused = match view {
+            Some(view) => view.kernel.vmemmap(memory, &view.map),
+            None => Err(Error::missing("the kernel is not known")),
+        };
+        let mut unused = unused.and_then(|vmemmap| UnusedVmemmap::new(vmemmap, memory, self.span.end));
+        let ram = Ram::new(image.source(), self.span.end)?;
         for i in 0..self.windows() {
-            let found = self.scan(i, &before)?;
-            let all = found.bits.span();
-            let mut at = all.start;
-            while at < all.end {
-                let part = ram.window(at)?;
-                let here = PfnRange::new(at, part.span().end.min(all.end));
-                if let Err(e) = unused.add(here, &part, &found.bits) {
-                    return unidentified(e);
-                }
-                at = here.end;
+            let Ok(so_far) = &mut unused else { break };
+            let mut found = self.scan(i, &before)?;
+            before = std::mem::take(&mut found.beyond);
+            if let Err(e) = add_window(so_far, &ram, &found.bits)? {
+                unused = Err(e);
             }
-            before = found.beyond.clone();
-            only = Some(found).filter(|_| self.windows() == 1);
+            only = (self.windows() == 1).then_some(found);
         }
-        self.vmemmap = Some(unused.finish(&self.footprint));
+        self.vmemmap = Some(unused.map(|unused| unused.finish(&self.footprint)));
         // where all pages are held, they were now looked at
         if let Some(found) = only {
-            let found = self.finish(found)?;
-            self.keep(&mut self.lock(), found)?;
+            let found = Window { beyond: before, ..found };
+            self.keep(&mut self.lock(), self.finish(found)?)?;
         }
         Ok(())
     }
@@ -190,7 +179,16 @@ impl<'a> Dumpable<'a> {
 
     /// Whether page frames of the vmemmap are left out.
     pub fn lacks_vmemmap(&self) -> bool {
-        self.vmemmap.as_ref().is_some_and(|unused| unused.count(self.span) != 0)
+        self.unused_vmemmap().is_some_and(|unused| unused.count(self.span) != 0)
+    }
+
+    /// Why none are although they were to be.
+    pub fn vmemmap_kept(&self) -> Option<&Error> {
+        self.vmemmap.as_ref().and_then(|unused| unused.as_ref().err())
+    }
+
+    fn unused_vmemmap(&self) -> Option<&PageBitmap> {
+        self.vmemmap.as_ref().and_then(|unused| unused.as_ref().ok())
     }
 
     /// Pages of a window: all, or a multiple of [`PageBitmap::CHUNK_PAGES`].
@@ -312,7 +310,7 @@ impl<'a> Dumpable<'a> {
     /// Takes the vmemmap and zero pages out of a window.
     fn finish(&self, mut found: Window) -> Result<Window> {
         let span = found.bits.span();
-        if let Some(unused) = &self.vmemmap {
+        if let Some(unused) = self.unused_vmemmap() {
             found.findings.vmemmap = unused.runs(span).map(|run| found.bits.clear(run)).sum();
         }
         if self.criteria.without_zeros {
@@ -320,6 +318,21 @@ impl<'a> Dumpable<'a> {
         }
         Ok(found)
     }
+}
+
+/// Adds to `unused` what a window of `dumpable` pages says, of those that are `ram`: a piece at a time, so that RAM takes
+/// no window of its own. The inner error is one of the vmemmap.
+fn add_window(unused: &mut UnusedVmemmap<'_>, ram: &Ram<'_>, dumpable: &PageBitmap) -> Result<Result<()>> {
+    let (mut at, end) = (dumpable.span().start, dumpable.span().end);
+    while at < end {
+        let piece = ram.window(at)?;
+        let here = PfnRange::new(at, piece.span().end.min(end));
+        if let Err(e) = unused.add(here, &piece, dumpable) {
+            return Ok(Err(e));
+        }
+        at = here.end;
+    }
+    Ok(Ok(()))
 }
 
 /// A window, computed.

@@ -470,7 +470,7 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         compression: compression(args),
         reassemble: args.reassemble,
         levels: if args.mem_usage { vec![DumpLevel::all()] } else { args.levels.0.clone() },
-        exclude_vmemmap: args.exclude_vmemmap,
+        exclude_vmemmap: args.exclude_vmemmap && !args.mem_usage,
         split_block: args.splitblock_size.filter(|bytes| *bytes > 0).unwrap_or(SPLIT_BLOCK),
         pfn_range: args.pfn_range,
         force: args.force,
