@@ -23,7 +23,8 @@ fn unused(level: u32) -> BTreeSet<u64> {
 
 fn kept(path: &Path) -> BTreeSet<u64> {
     let kdump = open(path);
-    (0..kdump.max_pfn()).filter(|pfn| kdump.kept.get(*pfn)).collect()
+    let end = tiny().bitmap(0).len() as u64 * 8;
+    (0..end).filter(|pfn| kdump.kept.get(*pfn)).collect()
 }
 
 fn set_of(bits: &[u8]) -> BTreeSet<u64> {
