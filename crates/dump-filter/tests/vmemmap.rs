@@ -8,7 +8,7 @@ mod common;
 
 use common::{Memory, builder, every_era_and_machine, kernel};
 use dump_core::{ErrorKind, PageBitmap, Pfn, PfnRange, Result};
-use dump_filter::UnusedVmemmap;
+use dump_filter::UnusedStructPages;
 use dump_kernel::{Footprint, Holes};
 use dump_synth::{Era, FakeKernel, KernelBuilder, Leaf, Machine, MemModel, RootSymbol, StructPages};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ fn found(fake: &FakeKernel, machine: &Machine, level: u32, step: u64) -> Result<
     let (kernel, memory, end) = (kernel(fake, machine), Memory(fake.memory()), fake.max_pfn());
     let map = kernel.mem_map(&memory, Pfn(end)).unwrap();
     let footprint = Footprint::find(&kernel, &memory, &map, Pfn(end));
-    let mut unused = UnusedVmemmap::new(kernel.vmemmap(&memory, &map)?, &memory, Pfn(end))?;
+    let mut unused = UnusedStructPages::new(kernel.vmemmap(&memory, &map)?, &memory, Pfn(end))?;
     let ram = bits(fake.ram().iter().cloned().flatten(), end);
     let dumpable = bits(fake.expected(level).kept.iter().copied(), end);
     for start in (0..end).step_by(step as usize) {

@@ -57,6 +57,6 @@ pub use symbols::KernelSymbols;
 pub use types::{KernelTypes, member_of_array, number_by_types};
 pub use virt::KernelMemory;
 pub use vmcoreinfo::Vmcoreinfo;
-pub use vmemmap::{Holes, Vmemmap, VmemmapPage};
+pub use vmemmap::{Holes, StructPageFrame, StructPageFrames};
 pub use words::{Be32, Be64, Le32, Le64, WordLayout, Words};
 pub use xlat::{Mapping, TableCache, TableShape, Translate};

@@ -13,18 +13,18 @@ use crate::mem_map::{MemMap, MemoryModel};
 use crate::memory::PhysMemory;
 use dump_core::{Error, Pfn, PfnRange, Result, VirtAddr};
 
-/// Where a kernel's vmemmap is.
+/// The page frames of a kernel's vmemmap.
 #[derive(Clone, Copy)]
-pub struct Vmemmap<'a> {
+pub struct StructPageFrames<'a> {
     kernel: &'a Kernel,
     map: &'a MemMap,
     /// Where the struct page of page frame 0 is, or would be.
     base: VirtAddr,
 }
 
-/// A page of the vmemmap.
+/// A page of the vmemmap, which lies in a page frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VmemmapPage {
+pub struct StructPageFrame {
     /// The page frame that it is mapped to.
     pub frame: Pfn,
     /// The page frames whose struct pages lie in it, wholly or in part, there or not.
@@ -54,7 +54,7 @@ impl Kernel {
     ///
     /// # Errors
     /// `Unsupported` if it has none; `MissingInfo` if that cannot be found out.
-    pub fn vmemmap<'a>(&'a self, phys: &dyn PhysMemory, map: &'a MemMap) -> Result<Vmemmap<'a>> {
+    pub fn vmemmap<'a>(&'a self, phys: &dyn PhysMemory, map: &'a MemMap) -> Result<StructPageFrames<'a>> {
         let none = |why: &str| Error::unsupported(format!("the kernel has no vmemmap: {why}"));
         if map.model() == MemoryModel::Flat {
             return Err(none("its struct pages are one array (FLATMEM)"));
@@ -65,7 +65,7 @@ impl Kernel {
         if self.maps_linearly(phys, map)? {
             return Err(none("its struct pages are in the direct mapping of memory"));
         }
-        Ok(Vmemmap { kernel: self, map, base })
+        Ok(StructPageFrames { kernel: self, map, base })
     }
 
     /// Whether struct pages lie where all of memory is mapped one to one. A kernel with sections and without vmemmap
@@ -82,7 +82,7 @@ impl Kernel {
     }
 }
 
-impl Vmemmap<'_> {
+impl StructPageFrames<'_> {
     /// Calls `each` with the pages of the vmemmap that have struct pages of `pages`, ascending; with some twice, where
     /// sections meet within a page. `holes` are those of all of it.
     ///
@@ -93,7 +93,7 @@ impl Vmemmap<'_> {
         phys: &dyn PhysMemory,
         pages: PfnRange,
         holes: &mut Holes,
-        each: &mut dyn FnMut(VmemmapPage),
+        each: &mut dyn FnMut(StructPageFrame),
     ) -> Result<()> {
         let mut memory = self.kernel.memory(phys);
         let (size, page) = (self.kernel.page_size(), self.kernel.page_size().bytes() as u64);
@@ -110,7 +110,7 @@ impl Vmemmap<'_> {
                     let described = self.described(at + into, page);
                     match mapped {
                         Some(mapping) => {
-                            each(VmemmapPage { frame: size.pfn_of(mapping.phys) + into / page, described })
+                            each(StructPageFrame { frame: size.pfn_of(mapping.phys) + into / page, described })
                         }
                         None => holes.left = holes.left.checked_sub(1).ok_or_else(|| mostly_holes(at))?,
                     }

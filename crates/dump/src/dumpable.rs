@@ -15,7 +15,7 @@ use crate::image::Image;
 use crate::ram::Ram;
 use crate::view::KernelView;
 use dump_core::{Error, PageBitmap, PageSet, PageWindow, Pfn, PfnRange, Result, Watch};
-use dump_filter::{Doubt, DumpLevel, Exclusion, Rest, Tally, UnusedVmemmap, exclude, exclude_listed};
+use dump_filter::{Doubt, DumpLevel, Exclusion, Rest, Tally, UnusedStructPages, exclude, exclude_listed};
 use dump_kernel::{BuddyMark, Footprint, PhysMemory};
 use dump_pipe::exclude_zero;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +46,7 @@ pub struct Findings {
     /// Pages left out because of their struct pages.
     pub tally: Tally,
     /// Page frames of the vmemmap left out.
-    pub vmemmap: u64,
+    pub struct_pages: u64,
     /// Zero pages left out.
     pub zero: u64,
 }
@@ -139,7 +139,7 @@ impl<'a> Dumpable<'a> {
             Some(view) => view.kernel.vmemmap(memory, &view.map),
             None => Err(Error::missing("the kernel is not known")),
         };
-        let mut unused = unused.and_then(|vmemmap| UnusedVmemmap::new(vmemmap, memory, self.span.end));
+        let mut unused = unused.and_then(|vmemmap| UnusedStructPages::new(vmemmap, memory, self.span.end));
         let ram = Ram::new(image.source(), self.span.end)?;
         for i in 0..self.windows() {
             let Ok(so_far) = &mut unused else { break };
@@ -234,7 +234,7 @@ impl<'a> Dumpable<'a> {
         state.counts.extend((0..chunks).map(count));
         state.before.push(found.beyond);
         state.findings.tally.merge(&found.findings.tally);
-        state.findings.vmemmap += found.findings.vmemmap;
+        state.findings.struct_pages += found.findings.struct_pages;
         state.findings.zero += found.findings.zero;
         state.held = Some(Arc::new(found.bits));
         state.windows += 1;
@@ -311,7 +311,7 @@ impl<'a> Dumpable<'a> {
     fn finish(&self, mut found: Window) -> Result<Window> {
         let span = found.bits.span();
         if let Some(unused) = self.unused_vmemmap() {
-            found.findings.vmemmap = unused.runs(span).map(|run| found.bits.clear(run)).sum();
+            found.findings.struct_pages = unused.runs(span).map(|run| found.bits.clear(run)).sum();
         }
         if self.criteria.without_zeros {
             found.findings.zero = exclude_zero(self.criteria.image.source(), &mut found.bits, self.watch)?;
@@ -322,7 +322,7 @@ impl<'a> Dumpable<'a> {
 
 /// Adds to `unused` what a window of `dumpable` pages says, of those that are `ram`: a piece at a time, so that RAM takes
 /// no window of its own. The inner error is one of the vmemmap.
-fn add_window(unused: &mut UnusedVmemmap<'_>, ram: &Ram<'_>, dumpable: &PageBitmap) -> Result<Result<()>> {
+fn add_window(unused: &mut UnusedStructPages<'_>, ram: &Ram<'_>, dumpable: &PageBitmap) -> Result<Result<()>> {
     let (mut at, end) = (dumpable.span().start, dumpable.span().end);
     while at < end {
         let piece = ram.window(at)?;

@@ -14,7 +14,7 @@ pub struct Report<'a> {
     /// Left out by struct page.
     tally: &'a Tally,
     /// Page frames of the vmemmap left out, of which makedumpfile's numbers know nothing.
-    vmemmap: u64,
+    struct_pages: u64,
     /// What became of the rest.
     counts: Counts,
     /// Whether zero pages count as left out.
@@ -36,7 +36,7 @@ impl<'a> Report<'a> {
             ram: done.ram_pages,
             not_held: done.ram_pages - done.held_pages.min(done.ram_pages),
             tally: &done.findings.tally,
-            vmemmap: done.findings.vmemmap,
+            struct_pages: done.findings.struct_pages,
             counts: outcome.counts,
             zero_excluded: meta.dump_level & DumpLevel::ZERO.bits() != 0,
             dumpable: done.dumpable,
@@ -76,7 +76,7 @@ impl<'a> Report<'a> {
             ("hwpoison", self.tally.count(Reason::Hwpoison)),
             ("offline", self.tally.count(Reason::Offline)),
             ("unaccepted", self.tally.count(Reason::Unaccepted)),
-            ("vmemmap", self.vmemmap),
+            ("vmemmap", self.struct_pages),
             ("not in the source", self.not_held),
         ];
         rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));

@@ -11,12 +11,12 @@
 //! page tables. Where a page frame is mapped twice, it looks at one place only; but it looks at no such vmemmap.
 
 use dump_core::{Error, PageBitmap, Pfn, PfnRange, Result};
-use dump_kernel::{Footprint, Holes, PhysMemory, Vmemmap};
+use dump_kernel::{Footprint, Holes, PhysMemory, StructPageFrames};
 
 /// Finds page frames of the vmemmap to leave out, part of memory after part, in ascending order: any number of parts
 /// comes to the same. It holds two bits for each page frame of 128 MiB that have some of the vmemmap in them.
-pub struct UnusedVmemmap<'a> {
-    vmemmap: Vmemmap<'a>,
+pub struct UnusedStructPages<'a> {
+    frames: StructPageFrames<'a>,
     memory: &'a dyn PhysMemory,
     holes: Holes,
     /// Page frames that hold struct pages of left-out pages.
@@ -25,14 +25,14 @@ pub struct UnusedVmemmap<'a> {
     used: PageBitmap,
 }
 
-impl<'a> UnusedVmemmap<'a> {
-    /// Of the pages of `vmemmap` that are mapped to page frames below `end`.
+impl<'a> UnusedStructPages<'a> {
+    /// Of the pages of `frames` that are mapped to page frames below `end`.
     ///
     /// # Errors
     /// `Corrupt` if that is more than any machine has.
-    pub fn new(vmemmap: Vmemmap<'a>, memory: &'a dyn PhysMemory, end: Pfn) -> Result<UnusedVmemmap<'a>> {
+    pub fn new(frames: StructPageFrames<'a>, memory: &'a dyn PhysMemory, end: Pfn) -> Result<UnusedStructPages<'a>> {
         let bits = || PageBitmap::new(end).ok_or_else(|| Error::corrupt(format!("memory up to page frame {end}")));
-        Ok(UnusedVmemmap { vmemmap, memory, holes: Holes::default(), unused: bits()?, used: bits()? })
+        Ok(UnusedStructPages { frames, memory, holes: Holes::default(), unused: bits()?, used: bits()? })
     }
 
     /// Looks at the vmemmap of `pages`, of which `ram` is RAM and `dumpable` goes into the dump. `pages` begins and ends
@@ -42,8 +42,8 @@ impl<'a> UnusedVmemmap<'a> {
     /// # Errors
     /// `Corrupt` if next to nothing is mapped of what should be.
     pub fn add(&mut self, pages: PfnRange, ram: &PageBitmap, dumpable: &PageBitmap) -> Result<()> {
-        let UnusedVmemmap { vmemmap, memory, holes, unused, used } = self;
-        vmemmap.visit(*memory, pages, holes, &mut |page| {
+        let UnusedStructPages { frames, memory, holes, unused, used } = self;
+        frames.visit(*memory, pages, holes, &mut |page| {
             let goes = dumpable.count(page.described) == 0 && ram.count(page.described) == page.described.len();
             let bits: &mut PageBitmap = if goes { unused } else { used };
             bits.set(PfnRange::at(page.frame, 1));
@@ -52,7 +52,7 @@ impl<'a> UnusedVmemmap<'a> {
 
     /// What was found, without what struct pages are found with.
     pub fn finish(self, footprint: &Footprint) -> PageBitmap {
-        let UnusedVmemmap { mut unused, used, .. } = self;
+        let UnusedStructPages { mut unused, used, .. } = self;
         let all = used.span();
         for run in used.runs(all).chain(footprint.walked_parts_of(all)) {
             unused.clear(run);
