@@ -25,4 +25,5 @@ mod repair;
 mod sandbox;
 mod stdout;
 mod support;
+mod vmemmap;
 mod vouch;

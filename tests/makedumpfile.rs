@@ -324,3 +324,14 @@ fn release_and_time() -> String {
     };
     format!("{} {}", value("OSRELEASE"), value("CRASHTIME"))
 }
+
+#[test]
+fn unused_vmemmap_takes_a_work_dir() {
+    let dir = room();
+    let refused = run(dir.path(), "makedumpfile -e -c -d 31 $D out");
+    assert!(refused.status.code() == Some(1) && stdout(&refused).contains("-e requires --work-dir\n"));
+    assert!(!dir.path().join("out").exists());
+    let made = run(dir.path(), "makedumpfile -e --work-dir . -c -d 31 $D out");
+    assert!(made.status.success() && stdout(&made).contains("makedumpfile Completed."), "{}", stderr(&made));
+    assert!(std::fs::read(dir.path().join("out")).unwrap() == wanted(dir.path(), &["-e", "-c", "-d", "31"]));
+}

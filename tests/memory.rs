@@ -40,7 +40,17 @@ fn bytes_do_not_depend_on_the_budget() {
     let dir = scratch();
     let (kernel, out) = (wide(), dir.path().join("out"));
     let vmcore = write(&kernel, dir.path());
-    for options in ["-c -d 31", "-d 0", "-l -d 17", "-E -d 31", "-E -d 1", "--format lime -d 31", "--format raw -d 2"] {
+    for options in [
+        "-c -d 31",
+        "-e -c -d 31",
+        "-e -E -d 31",
+        "-d 0",
+        "-l -d 17",
+        "-E -d 31",
+        "-E -d 1",
+        "--format lime -d 31",
+        "--format raw -d 2",
+    ] {
         let run = |budget: &str, threads: &str| {
             let mut args: Vec<&str> = options.split(' ').collect();
             args.extend(["-f", "--cyclic-buffer", budget, "--num-threads", threads, text(&vmcore), text(&out)]);

@@ -99,4 +99,56 @@ fn crash_prints_what_it_prints_of_makedumpfiles() {
         let got = crash(&path("vmlinux"), &path("ours"), &path("commands"));
         assert_eq!(got, want, "{codec}");
     }
+    // without struct pages of left-out pages crash warns, and sums up those that are there
+    gdump_ok(&["-f", "-e", "-c", "-d", "31", text(&case.vmcore), text(&path("ours"))]);
+    let got = crash(&path("vmlinux"), &path("ours"), &path("commands"));
+    let said = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(str::trim_end).filter(|line| !line.contains("SHARED"));
+        lines.skip_while(|line| !line.contains("KERNEL:")).map(str::to_owned).collect()
+    };
+    assert!(got.contains("WARNING") && got.contains("page structures associated"), "{got}");
+    assert_eq!(said(&got), said(&want), "-e");
+}
+
+/// Tasks, and the page frames, of those that begin a page of the vmemmap, whose struct pages are there.
+const DRGN_STRUCT_PAGES: &str = r"
+import sys, drgn
+from drgn.helpers.linux import for_each_task, pfn_to_page
+prog = drgn.Program()
+prog.set_core_dump(sys.argv[1])
+prog.load_debug_info([sys.argv[2]])
+there = []
+for pfn in range(0, 26585, 64):
+    try:
+        pfn_to_page(prog, pfn).flags.value_()
+        there.append(pfn)
+    except drgn.FaultError:
+        pass
+print(sorted(task.pid.value_() for task in for_each_task(prog)))
+print(*there)
+";
+
+#[test]
+fn drgn_opens_a_dump_without_struct_pages_of_left_out_pages() {
+    let test = "drgn_opens_a_dump_without_struct_pages_of_left_out_pages";
+    let Some(case) = corpus().iter().find(|case| case.name == "tiny") else {
+        return skipped("corpus", test, "GDUMP_CORPUS names no corpus, which has the vmlinux");
+    };
+    if !has_drgn(test) {
+        return;
+    }
+    let dir = scratch();
+    let (vmlinux, out) = (dir.path().join("vmlinux"), dir.path().join("out"));
+    let compressed = std::fs::File::open(case.oracle.join("vmlinux.zst")).unwrap();
+    std::io::copy(&mut zstd::Decoder::new(compressed).unwrap(), &mut std::fs::File::create(&vmlinux).unwrap()).unwrap();
+    let seen = |options: &[&str]| {
+        gdump_ok(&[options, &["-f", "-d", "31", text(&case.vmcore), text(&out)]].concat());
+        let run = Command::new("python3").args(["-c", DRGN_STRUCT_PAGES, text(&out), text(&vmlinux)]).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let (whole, without) = (seen(&["-c"]), seen(&["-c", "-e"]));
+    assert_eq!(whole[0], without[0]);
+    let count = |line: &str| line.split_whitespace().count();
+    assert_eq!((count(&whole[1]), count(&without[1])), (416, 416 - 185));
 }

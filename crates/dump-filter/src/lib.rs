@@ -7,9 +7,11 @@
 mod exclude;
 mod free;
 mod level;
+mod struct_pages;
 mod tally;
 
 pub use exclude::{Excluded, Exclusion, Rest, exclude};
 pub use free::exclude_listed;
 pub use level::{DumpLevel, Judge, Reason, judge};
+pub use struct_pages::UnusedStructPages;
 pub use tally::{Doubt, Doubtful, Tally};

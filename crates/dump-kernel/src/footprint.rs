@@ -11,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 /// Page frames that a kernel's struct pages are found with.
 #[derive(Clone, Debug, Default)]
 pub struct Footprint {
+    /// What was read on the way to them.
+    walked: Runs,
+    /// The same, and the struct pages.
     runs: Runs,
 }
 
@@ -29,18 +32,24 @@ impl Footprint {
         let noted = Noted { inner: phys, page_size: kernel.page_size(), read: Mutex::default() };
         // what cannot be read leaves nothing to keep, and was said when it was first read
         let _ = (kernel.mem_map(&noted, end), kernel.utsname(&noted));
+        let mut runs = Runs::default();
         for run in map.struct_pages() {
-            note_mapped(kernel, &noted, run);
+            note_mapped(kernel, &noted, run, &mut runs);
         }
-        let mut runs = noted.into_runs();
+        let mut walked = noted.into_runs();
+        walked.merge();
+        // whatever became of struct pages in very many pieces
+        runs.all.extend(&walked.all);
         runs.merge();
-        Footprint { runs }
+        Footprint { walked, runs }
     }
 
     /// Adds `run`.
     pub fn add(&mut self, run: PfnRange) {
-        self.runs.push(run);
-        self.runs.merge();
+        for runs in [&mut self.walked, &mut self.runs] {
+            runs.push(run);
+            runs.merge();
+        }
     }
 
     /// The page frames, ascending.
@@ -50,13 +59,17 @@ impl Footprint {
 
     /// Those in `run`.
     pub fn parts_of(&self, run: PfnRange) -> impl Iterator<Item = PfnRange> + use<'_> {
-        let from = self.runs().partition_point(|own| own.end <= run.start);
-        self.runs()[from..].iter().map(move |own| own.intersect(run)).take_while(|part| !part.is_empty())
+        self.runs.parts_of(run)
+    }
+
+    /// Those in `run` that hold what struct pages are found with, rather than struct pages.
+    pub fn walked_parts_of(&self, run: PfnRange) -> impl Iterator<Item = PfnRange> + use<'_> {
+        self.walked.parts_of(run)
     }
 }
 
-/// Notes the page frames that `(first, bytes)` of virtual memory are mapped to.
-fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u64)) {
+/// Adds to `runs` the page frames that `(first, bytes)` of virtual memory are mapped to.
+fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u64), runs: &mut Runs) {
     let (mut memory, page) = (kernel.memory(noted), kernel.page_size().bytes() as u64);
     let (mut into, mut unmapped) = (0, 0);
     while into < bytes && unmapped < MAX_UNMAPPED {
@@ -64,7 +77,7 @@ fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u6
         match memory.translate(at) {
             Ok(mapping) => {
                 let here = mapping.bytes.min(bytes - into);
-                noted.push(pages_of(kernel.page_size(), mapping.phys, here));
+                runs.push(pages_of(kernel.page_size(), mapping.phys, here));
                 into += here.max(1);
             }
             Err(_) => {
@@ -95,6 +108,12 @@ impl Runs {
         if self.all.len() > 2 * self.merged.max(LEAST_RUNS) {
             self.merge();
         }
+    }
+
+    /// Those in `run`, where they are in order.
+    fn parts_of(&self, run: PfnRange) -> impl Iterator<Item = PfnRange> + use<'_> {
+        let from = self.all.partition_point(|own| own.end <= run.start);
+        self.all[from..].iter().map(move |own| own.intersect(run)).take_while(|part| !part.is_empty())
     }
 
     /// Puts them in order, with gaps between them.

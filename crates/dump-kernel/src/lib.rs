@@ -36,6 +36,7 @@ mod symbols;
 mod types;
 mod virt;
 mod vmcoreinfo;
+mod vmemmap;
 mod words;
 mod xlat;
 
@@ -56,5 +57,6 @@ pub use symbols::KernelSymbols;
 pub use types::{KernelTypes, member_of_array, number_by_types};
 pub use virt::KernelMemory;
 pub use vmcoreinfo::Vmcoreinfo;
+pub use vmemmap::{Holes, StructPageFrame, StructPageFrames};
 pub use words::{Be32, Be64, Le32, Le64, WordLayout, Words};
 pub use xlat::{Mapping, TableCache, TableShape, Translate};

@@ -102,6 +102,22 @@ impl MemMap {
         self.runs.iter().map(|run| (run.first, run.pages.len().saturating_mul(self.page_struct)))
     }
 
+    /// Bytes of a struct page.
+    pub(crate) fn page_struct(&self) -> u64 {
+        self.page_struct
+    }
+
+    /// Where the struct page of page frame 0 is, or would be: the same for all runs where they are one stretch of
+    /// virtual memory, in the order of the page frames, and `None` where they are not.
+    pub(crate) fn base(&self) -> Option<VirtAddr> {
+        let mut bases = self.runs.iter().map(|run| {
+            let into = run.pages.start.0.checked_mul(self.page_struct)?;
+            run.first.0.checked_sub(into).map(VirtAddr)
+        });
+        let first = bases.next()??;
+        bases.all(|base| base == Some(first)).then_some(first)
+    }
+
     /// The page frames of `run` that have struct pages, cut where the struct pages do not go on.
     pub fn runs_of(&self, run: PfnRange) -> impl Iterator<Item = PfnRange> + use<'_> {
         let from = self.runs.partition_point(|r| r.pages.end <= run.start);

@@ -64,6 +64,13 @@ impl Budget {
     }
 }
 
+/// What finding unused pages of the vmemmap takes (bytes) for a machine with so many pages: two bits for each in parts
+/// of memory that have some of it, which is a 64th of memory and in few places, unless its pages are mapped one by one.
+pub fn vmemmap(pages: u64) -> u64 {
+    let chunks = pages / PageBitmap::CHUNK_PAGES;
+    2 * (PageBitmap::most_bytes(pages / 64 + PageBitmap::CHUNK_PAGES) + 16 * chunks)
+}
+
 /// Resident memory of this process (bytes).
 pub fn taken() -> u64 {
     fs::read_to_string("/proc/self/status").ok().and_then(|text| kib(&text, "VmRSS:")).unwrap_or(0)

@@ -36,6 +36,8 @@ pub struct ConvertOptions {
     pub codec: Option<CodecId>,
     /// What is left out.
     pub level: DumpLevel,
+    /// Whether page frames of the vmemmap that hold struct pages of left-out pages alone are left out, too.
+    pub without_vmemmap: bool,
     /// Files that share the pages of one dump; 1 for a whole one.
     pub files: usize,
     /// Bytes of memory of which boundaries between such files are multiples.
@@ -55,6 +57,7 @@ impl ConvertOptions {
             format,
             codec: None,
             level: DumpLevel::default(),
+            without_vmemmap: false,
             files: 1,
             split_block: SPLIT_BLOCK,
             part: None,
@@ -129,16 +132,19 @@ impl<'a> Conversion<'a> {
         let format = options.format;
         let output = format.output.as_ref();
         let output = output.ok_or_else(|| Error::unsupported(format!("{} dumps cannot be written", format.name)))?;
-        let meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
+        let mut meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
         let ram = plausible_ram(image)?;
         let threads = rayon::current_num_threads();
         let (taken, most, end) = (budget::taken(), options.bitmap_bytes, meta.end_pfn);
+        let taken = taken + if options.without_vmemmap { budget::vmemmap(end.0) } else { 0 };
         let window = options.budget.window(taken, threads, output.bitmaps, most, end.0);
         // containers that cannot mark zero pages but leave them out
         let says_zero = output.abilities.contains(Abilities::SAYS_ZERO);
         let without_zeros = !says_zero && meta.dump_level & DumpLevel::ZERO.bits() != 0;
-        let criteria = Criteria { image, memory, view, level: options.level, without_zeros };
+        let without_vmemmap = options.without_vmemmap;
+        let criteria = Criteria { image, memory, view, level: options.level, without_vmemmap, without_zeros };
         let dumpable = Dumpable::new(criteria, end, window, unknown, watch)?;
+        meta.excluded_vmemmap |= dumpable.lacks_vmemmap();
         let parts = parts(image, &meta, &dumpable, options, watch)?;
         let writer = (output.create)(&WriteOptions { codec: options.codec, parts })?;
         // all that a report needs of the source: once there are outputs, nothing may fail without a message about them
@@ -147,6 +153,11 @@ impl<'a> Conversion<'a> {
         let pages = options.part.map_or(all, |range| range.intersect(all));
         let files = options.files.max(1);
         Ok(Conversion { image, meta, ram, dumpable, pages, files, writer, watch, ram_pages, held_pages })
+    }
+
+    /// Why the vmemmap stays whole although page frames of it were to be left out; `None` where it does not.
+    pub fn vmemmap_kept(&self) -> Option<&Error> {
+        self.dumpable.vmemmap_kept()
     }
 
     /// What the output will state about the machine.

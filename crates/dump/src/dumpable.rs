@@ -1,20 +1,24 @@
 //! The page frames that go into a dump, at one dump level.
 //!
 //! ```text
-//! held by the source ─ struct pages (exclude) ─ free lists (before 3.9) ─ zero pages, for some containers ─> dumpable
+//! held by the source ─ struct pages (exclude) ─ free lists (before 3.9) ─ vmemmap ─ zero pages, for some containers ─> dumpable
 //! ```
 //!
 //! Where the memory budget allows, all of them are computed at once and held. Else a window of them is held at a time,
 //! and computed again whenever it is asked for: first in ascending order, which counts them and why pages are left out,
 //! and then as often as needed. Each time costs a scan of the window's struct pages, so a budget that is too
 //! small for all costs two or three scans of all struct pages in place of one.
+//!
+//! Which page frames of the vmemmap go depends on all other pages, and so costs one scan more where not all are held.
 
 use crate::image::Image;
+use crate::ram::Ram;
 use crate::view::KernelView;
 use dump_core::{Error, PageBitmap, PageSet, PageWindow, Pfn, PfnRange, Result, Watch};
-use dump_filter::{Doubt, DumpLevel, Exclusion, Rest, Tally, exclude, exclude_listed};
+use dump_filter::{Doubt, DumpLevel, Exclusion, Rest, Tally, UnusedStructPages, exclude, exclude_listed};
 use dump_kernel::{BuddyMark, Footprint, PhysMemory};
 use dump_pipe::exclude_zero;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const CHUNK: u64 = PageBitmap::CHUNK_PAGES;
@@ -30,6 +34,8 @@ pub struct Criteria<'a> {
     pub view: Option<&'a KernelView>,
     /// What is left out.
     pub level: DumpLevel,
+    /// Whether page frames of the vmemmap that hold struct pages of left-out pages alone are left out.
+    pub without_vmemmap: bool,
     /// Whether zero pages are left out too, for containers that cannot mark them otherwise.
     pub without_zeros: bool,
 }
@@ -39,6 +45,8 @@ pub struct Criteria<'a> {
 pub struct Findings {
     /// Pages left out because of their struct pages.
     pub tally: Tally,
+    /// Page frames of the vmemmap left out.
+    pub struct_pages: u64,
     /// Zero pages left out.
     pub zero: u64,
 }
@@ -63,10 +71,14 @@ pub struct Dumpable<'a> {
     criteria: Criteria<'a>,
     /// What struct pages were found with.
     footprint: Footprint,
+    /// What of the vmemmap is left out, or why nothing is; `None` where nothing is to be.
+    vmemmap: Option<Result<PageBitmap>>,
     span: PfnRange,
     /// Pages of a window.
     window: u64,
     unknown: OnUnknown<'a>,
+    /// Whether it was said that free lists cannot be read.
+    lists_said: AtomicBool,
     watch: &'a dyn Watch,
     state: Mutex<State>,
 }
@@ -100,19 +112,51 @@ impl<'a> Dumpable<'a> {
         let state = State { before: vec![Vec::new()], ..State::default() };
         let span = PfnRange::new(Pfn(0), end);
         let (window, footprint, state) = (window.max(1), Footprint::default(), Mutex::new(state));
-        let mut dumpable = Dumpable { criteria, footprint, span, window, unknown, watch, state };
+        let (vmemmap, lists_said) = (None, AtomicBool::new(false));
+        let mut dumpable = Dumpable { criteria, footprint, vmemmap, span, window, unknown, lists_said, watch, state };
         for class in criteria.view.iter().flat_map(|view| criteria.level.unknown(&view.rules)) {
             let (why, asked) = (format!("vmcoreinfo lacks {}", class.key), criteria.level.asks_for(class));
             unknown(Unidentified { class: class.class, why: &why, asked })?;
         }
-        if let Some(view) = dumpable.scanned() {
+        if let Some(view) = criteria.view.filter(|_| dumpable.scanned().is_some() || criteria.without_vmemmap) {
             dumpable.footprint = Footprint::find(&view.kernel, criteria.memory, &view.map, end);
             if let Some(pfn) = criteria.image.vmcoreinfo_found_at() {
                 dumpable.footprint.add(PfnRange::at(pfn, 1));
             }
         }
+        if criteria.without_vmemmap {
+            dumpable.leave_out_vmemmap()?;
+        }
         dumpable.window(Pfn(0))?;
         Ok(dumpable)
+    }
+
+    /// Finds out what of the vmemmap is left out, by all windows. A kernel without a vmemmap keeps it.
+    fn leave_out_vmemmap(&mut self) -> Result<()> {
+        let Criteria { image, memory, view, .. } = self.criteria;
+        let (mut before, mut only) = (Vec::new(), None);
+        let unused = match view {
+            Some(view) => view.kernel.vmemmap(memory, &view.map),
+            None => Err(Error::missing("the kernel is not known")),
+        };
+        let mut unused = unused.and_then(|vmemmap| UnusedStructPages::new(vmemmap, memory, self.span.end));
+        let ram = Ram::new(image.source(), self.span.end)?;
+        for i in 0..self.windows() {
+            let Ok(so_far) = &mut unused else { break };
+            let mut found = self.scan(i, &before)?;
+            before = std::mem::take(&mut found.beyond);
+            if let Err(e) = add_window(so_far, &ram, &found.bits)? {
+                unused = Err(e);
+            }
+            only = (self.windows() == 1).then_some(found);
+        }
+        self.vmemmap = Some(unused.map(|unused| unused.finish(&self.footprint)));
+        // where all pages are held, they were now looked at
+        if let Some(found) = only {
+            let found = Window { beyond: before, ..found };
+            self.keep(&mut self.lock(), self.finish(found)?)?;
+        }
+        Ok(())
     }
 
     /// What is known so far: about all pages, once all were computed.
@@ -131,6 +175,20 @@ impl<'a> Dumpable<'a> {
         let chunks = (run.start.0 / CHUNK) as usize..run.end.0.div_ceil(CHUNK) as usize;
         let known = chunks.start.min(state.counts.len())..chunks.end.min(state.counts.len());
         state.counts.get(known).unwrap_or_default().iter().map(|count| u64::from(*count)).sum()
+    }
+
+    /// Whether page frames of the vmemmap are left out.
+    pub fn lacks_vmemmap(&self) -> bool {
+        self.unused_vmemmap().is_some_and(|unused| unused.count(self.span) != 0)
+    }
+
+    /// Why none are although they were to be.
+    pub fn vmemmap_kept(&self) -> Option<&Error> {
+        self.vmemmap.as_ref().and_then(|unused| unused.as_ref().err())
+    }
+
+    fn unused_vmemmap(&self) -> Option<&PageBitmap> {
+        self.vmemmap.as_ref().and_then(|unused| unused.as_ref().ok())
     }
 
     /// Pages of a window: all, or a multiple of [`PageBitmap::CHUNK_PAGES`].
@@ -163,18 +221,25 @@ impl<'a> Dumpable<'a> {
             let i = state.windows;
             let before = state.before.last().cloned().unwrap_or_default();
             let found = self.compute(i, &before)?;
-            let chunks = self.window_span(i).len().div_ceil(CHUNK);
-            let first = found.bits.span().start;
-            let count = |chunk| found.bits.count(PfnRange::at(first + chunk * CHUNK, CHUNK)) as u32;
-            state.counts.extend((0..chunks).map(count));
-            state.before.push(found.beyond);
-            state.findings.tally.merge(&found.findings.tally);
-            state.findings.zero += found.findings.zero;
-            state.held = Some(Arc::new(found.bits));
-            state.windows += 1;
-            if state.windows == self.windows() {
-                self.say_unknown(&state.findings.tally)?;
-            }
+            self.keep(state, found)?;
+        }
+        Ok(())
+    }
+
+    /// Holds the window after those computed so far.
+    fn keep(&self, state: &mut State, found: Window) -> Result<()> {
+        let chunks = found.bits.span().len().div_ceil(CHUNK);
+        let first = found.bits.span().start;
+        let count = |chunk| found.bits.count(PfnRange::at(first + chunk * CHUNK, CHUNK)) as u32;
+        state.counts.extend((0..chunks).map(count));
+        state.before.push(found.beyond);
+        state.findings.tally.merge(&found.findings.tally);
+        state.findings.struct_pages += found.findings.struct_pages;
+        state.findings.zero += found.findings.zero;
+        state.held = Some(Arc::new(found.bits));
+        state.windows += 1;
+        if state.windows == self.windows() {
+            self.say_unknown(&state.findings.tally)?;
         }
         Ok(())
     }
@@ -211,6 +276,11 @@ impl<'a> Dumpable<'a> {
 
     /// Computes window `i`, into which `before` continues.
     fn compute(&self, i: u64, before: &[Rest]) -> Result<Window> {
+        self.scan(i, before).and_then(|found| self.finish(found))
+    }
+
+    /// Window `i` without what struct pages and free lists leave out.
+    fn scan(&self, i: u64, before: &[Rest]) -> Result<Window> {
         let Criteria { image, level, .. } = self.criteria;
         let span = self.window_span(i);
         let too_far = || Error::corrupt(format!("memory up to page frame {}, more than any machine has", span.end));
@@ -226,7 +296,7 @@ impl<'a> Dumpable<'a> {
             if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
                 match exclude_listed(&job, &mut found.bits, self.span.end.0) {
                     Ok(tally) => found.findings.tally.merge(&tally),
-                    Err(e) if i == 0 => {
+                    Err(e) if !self.lists_said.swap(true, Ordering::Relaxed) => {
                         let why = e.to_string();
                         (self.unknown)(Unidentified { class: "free pages", why: &why, asked: true })?;
                     }
@@ -234,11 +304,35 @@ impl<'a> Dumpable<'a> {
                 }
             }
         }
+        Ok(found)
+    }
+
+    /// Takes the vmemmap and zero pages out of a window.
+    fn finish(&self, mut found: Window) -> Result<Window> {
+        let span = found.bits.span();
+        if let Some(unused) = self.unused_vmemmap() {
+            found.findings.struct_pages = unused.runs(span).map(|run| found.bits.clear(run)).sum();
+        }
         if self.criteria.without_zeros {
-            found.findings.zero = exclude_zero(image.source(), &mut found.bits, self.watch)?;
+            found.findings.zero = exclude_zero(self.criteria.image.source(), &mut found.bits, self.watch)?;
         }
         Ok(found)
     }
+}
+
+/// Adds to `unused` what a window of `dumpable` pages says, of those that are `ram`: a piece at a time, so that RAM takes
+/// no window of its own. The inner error is one of the vmemmap.
+fn add_window(unused: &mut UnusedStructPages<'_>, ram: &Ram<'_>, dumpable: &PageBitmap) -> Result<Result<()>> {
+    let (mut at, end) = (dumpable.span().start, dumpable.span().end);
+    while at < end {
+        let piece = ram.window(at)?;
+        let here = PfnRange::new(at, piece.span().end.min(end));
+        if let Err(e) = unused.add(here, &piece, dumpable) {
+            return Ok(Err(e));
+        }
+        at = here.end;
+    }
+    Ok(Ok(()))
 }
 
 /// A window, computed.

@@ -106,6 +106,8 @@ pub struct Conversion {
     pub reassemble: bool,
     /// Dump levels in the order in which they are tried; at least one.
     pub levels: Vec<DumpLevel>,
+    /// Whether pages of the vmemmap that hold struct pages of excluded pages alone are excluded, too.
+    pub exclude_vmemmap: bool,
     /// Boundaries between parts are multiples of it (bytes of memory).
     pub split_block: u64,
     /// The one part to write.
@@ -479,6 +481,7 @@ fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
         compression: compression(args),
         reassemble: args.reassemble,
         levels: if args.mem_usage { vec![DumpLevel::all()] } else { args.levels.0.clone() },
+        exclude_vmemmap: args.exclude_vmemmap && !args.mem_usage,
         split_block: args.splitblock_size.filter(|bytes| *bytes > 0).unwrap_or(SPLIT_BLOCK),
         pfn_range: args.pfn_range,
         force: args.force,

@@ -13,6 +13,8 @@ pub struct Report<'a> {
     not_held: u64,
     /// Left out by struct page.
     tally: &'a Tally,
+    /// Page frames of the vmemmap left out, of which makedumpfile's numbers know nothing.
+    struct_pages: u64,
     /// What became of the rest.
     counts: Counts,
     /// Whether zero pages count as left out.
@@ -34,6 +36,7 @@ impl<'a> Report<'a> {
             ram: done.ram_pages,
             not_held: done.ram_pages - done.held_pages.min(done.ram_pages),
             tally: &done.findings.tally,
+            struct_pages: done.findings.struct_pages,
             counts: outcome.counts,
             zero_excluded: meta.dump_level & DumpLevel::ZERO.bits() != 0,
             dumpable: done.dumpable,
@@ -73,6 +76,7 @@ impl<'a> Report<'a> {
             ("hwpoison", self.tally.count(Reason::Hwpoison)),
             ("offline", self.tally.count(Reason::Offline)),
             ("unaccepted", self.tally.count(Reason::Unaccepted)),
+            ("vmemmap", self.struct_pages),
             ("not in the source", self.not_held),
         ];
         rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));

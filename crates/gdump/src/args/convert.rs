@@ -56,6 +56,12 @@ pub struct ConvertArgs {
         allow_negative_numbers = true
     )]
     pub levels: DumpLevels,
+    /// Exclude struct pages of excluded pages, too, where whole pages of the vmemmap hold nothing else
+    ///
+    /// They are a 64th of what is excluded, or more. Readers find no struct page of an excluded page then. It has no
+    /// effect on kernels without a vmemmap. Called as makedumpfile, it needs --work-dir.
+    #[arg(short = 'e')]
+    pub exclude_vmemmap: bool,
     /// Take what the dump's vmcoreinfo lacks from VMLINUX, its kernel's ELF file
     ///
     /// VMLINUX has the kernel's symbols, and its types as DWARF or BTF, which may be in a separate debug file that

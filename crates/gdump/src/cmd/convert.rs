@@ -134,6 +134,9 @@ impl Attempt<'_> {
         self.announce(level);
         let conversion = Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
             .map_err(|e| e.within(self.image.name()))?;
+        if let Some(e) = conversion.vmemmap_kept() {
+            self.plan.messages.warning(&format!("{}: -e has no effect: {e}", self.image.name()));
+        }
         let targets = match targets {
             Some(targets) => targets,
             None => targets.insert(Targets::open(self.plan)?),
@@ -196,6 +199,7 @@ impl Attempt<'_> {
             format: self.plan.format,
             codec: self.plan.compression.codec(self.image.codec()),
             level,
+            without_vmemmap: self.plan.exclude_vmemmap,
             files: self.plan.outputs.len(),
             split_block: self.plan.split_block,
             part: self.plan.pfn_range,

@@ -112,6 +112,10 @@ fn plan(line: Line) -> Result<Asked, Refusal> {
     if !line.values("--config=").is_empty() && args.vmlinux.is_none() {
         return Err(refusal("--config needs a VMLINUX, given with -x".to_owned()));
     }
+    if args.exclude_vmemmap && args.work_dir.is_none() {
+        let why = "-e requires --work-dir".to_owned();
+        return Err(Refusal { said: format!("{why}\n"), ..refusal(why) });
+    }
     if let Some(reason) = args.refused() {
         return Err(Refusal { said: format!("{reason}.\n"), ..refusal(reason.to_owned()) });
     }
@@ -177,6 +181,8 @@ mod tests {
             ("--config c vmcore dumpfile", false),
             ("--extension x.so -c vmcore dumpfile", false),
             ("-X vmcore dumpfile", false),
+            ("-e -c -d 31 vmcore dumpfile", false),
+            ("-e --work-dir /tmp -c -d 31 vmcore dumpfile", true),
         ] {
             assert_eq!(matches!(asked(&format!("--check-params {line}")), Ok(Asked::Nothing)), right, "{line}");
             assert_eq!(matches!(asked(line), Ok(Asked::Plan { .. })), right, "{line}");
@@ -190,6 +196,7 @@ mod tests {
             ("-d 31,99 a b", "Dump_level(99) is invalid."),
             ("--message-level 99 a b", "Message_level(99) is invalid."),
             ("--nonsense a b", "Commandline parameter is invalid."),
+            ("-e -c -d 31 a b", "-e requires --work-dir"),
             ("", "Commandline parameter is invalid."),
         ] {
             let Err(refusal) = asked(line) else { panic!("{line} is taken") };
