@@ -60,7 +60,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -s c -d 'Compress each page wi
 complete -c gdump -n "__fish_gdump_needs_command" -s l -d 'Compress each page with lzo, which is faster than zlib and compresses less'
 complete -c gdump -n "__fish_gdump_needs_command" -s p -d 'Compress each page with snappy'
 complete -c gdump -n "__fish_gdump_needs_command" -s z -d 'Compress each page with zstd (crash 8.0 or later)'
-complete -c gdump -n "__fish_gdump_needs_command" -s e -d 'Exclude struct pages of excluded pages, too, where whole pages of the vmemmap hold nothing else'
+complete -c gdump -n "__fish_gdump_needs_command" -s e -d 'Exclude pages of the vmemmap that hold struct pages of excluded pages alone'
 complete -c gdump -n "__fish_gdump_needs_command" -s E -d 'Write an ELF core; the same as --format elf'
 complete -c gdump -n "__fish_gdump_needs_command" -s F -d 'Write the dump to stdout in the flattened format, for a pipe'
 complete -c gdump -n "__fish_gdump_needs_command" -s R -d 'Turn a flattened dump, from FILE or stdin, into a regular one'

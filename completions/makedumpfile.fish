@@ -21,7 +21,7 @@ complete -c makedumpfile -s c -d 'Compress each page with zlib, which every read
 complete -c makedumpfile -s l -d 'Compress each page with lzo, which is faster than zlib and compresses less'
 complete -c makedumpfile -s p -d 'Compress each page with snappy'
 complete -c makedumpfile -s z -d 'Compress each page with zstd (crash 8.0 or later)'
-complete -c makedumpfile -s e -d 'Exclude struct pages of excluded pages, too, where whole pages of the vmemmap hold nothing else'
+complete -c makedumpfile -s e -d 'Exclude pages of the vmemmap that hold struct pages of excluded pages alone'
 complete -c makedumpfile -s E -d 'Write an ELF core; the same as --format elf'
 complete -c makedumpfile -s F -d 'Write the dump to stdout in the flattened format, for a pipe'
 complete -c makedumpfile -s R -d 'Turn a flattened dump, from FILE or stdin, into a regular one'

@@ -56,7 +56,7 @@ pub struct ConvertArgs {
         allow_negative_numbers = true
     )]
     pub levels: DumpLevels,
-    /// Exclude struct pages of excluded pages, too, where whole pages of the vmemmap hold nothing else
+    /// Exclude pages of the vmemmap that hold struct pages of excluded pages alone
     ///
     /// They are a 64th of what is excluded, or more. Readers find no struct page of an excluded page then. It has no
     /// effect on kernels without a vmemmap. Called as makedumpfile, it needs --work-dir.
