@@ -155,7 +155,7 @@ fn word(fake: &FakeKernel, at: u64) -> u64 {
 fn remap(fake: &mut FakeKernel, virt: u64, frame: u64) {
     let at = entry(fake, virt, 0);
     let flags = word(fake, at) & !0x000f_ffff_ffff_f000;
-    fake.overwrite(at, &(frame * 4096 | flags).to_le_bytes());
+    fake.overwrite(at, &((frame * 4096) | flags).to_le_bytes());
 }
 
 #[test]
