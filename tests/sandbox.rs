@@ -2,7 +2,7 @@
 //! refused, in threads of their own.
 
 use crate::outputs::{finish, half_rearranged, stream};
-use crate::support::{gdump, gdump_ok, scratch, text, tiny};
+use crate::support::{gdump, gdump_ok, scratch, text, tiny, without_progress};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -109,7 +109,7 @@ fn run(line: &str, option: &str) -> (Output, BTreeMap<String, (u32, Vec<u8>)>) {
     assert!(copied.success());
     // a verb is the first word
     let script = format!("gdump() {{ \"$GDUMP\" \"$@\" {option}; }}; {line}");
-    let mut output = Command::new("sh")
+    let output = Command::new("sh")
         .args(["-c", &script])
         .current_dir(dir.path().join("here"))
         .env("GDUMP", GDUMP)
@@ -117,6 +117,8 @@ fn run(line: &str, option: &str) -> (Output, BTreeMap<String, (u32, Vec<u8>)>) {
         .stdin(Stdio::null())
         .output()
         .unwrap();
+    // of two programs in a pipe, either may be first to show its progress
+    let mut output = without_progress(output);
     for said in [&mut output.stdout, &mut output.stderr] {
         *said = String::from_utf8_lossy(said).replace(text(dir.path()), "").into_bytes();
     }
