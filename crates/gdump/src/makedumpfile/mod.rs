@@ -114,7 +114,7 @@ fn plan(line: Line) -> Result<Asked, Refusal> {
     }
     if args.exclude_vmemmap && args.work_dir.is_none() {
         let why = "-e requires --work-dir".to_owned();
-        return Err(Refusal { said: format!("{why}\n"), ..refusal(why) });
+        return Err(Refusal { said: format!("{why}\n{INVALID}"), ..refusal(why) });
     }
     if let Some(reason) = args.refused() {
         return Err(Refusal { said: format!("{reason}.\n"), ..refusal(reason.to_owned()) });
