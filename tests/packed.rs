@@ -266,6 +266,15 @@ fn temporary_directories_that_are_of_no_use() {
         assert!(run.status.code() == Some(1) && said.lines().count() == 1 && !out.exists(), "{said}");
         assert!(said.contains(&format!("temporary file in {}", tmpdir.display())) && said.contains("TMPDIR"), "{said}");
     }
+    // one that is wanted wins, if it is there
+    let missing = dir.path().join("missing");
+    for (wanted, works) in [(dir.path(), true), (missing.as_path(), false)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gdump"));
+        command.args(["-f", "--work-dir", text(wanted), text(&packed), text(&out)]);
+        let run = command.env("TMPDIR", &missing).output().unwrap();
+        assert_eq!(run.status.success(), works, "{}", stderr(&run));
+    }
+    fs::remove_file(&out).unwrap();
     let (status, _, said) = limited(16, &[text(&packed), text(&out)]);
     assert!(status.code() == Some(1) && said.lines().count() == 1 && !out.exists(), "{said}");
     assert!(said.contains("temporary file in ") && said.contains("TMPDIR"), "{said}");

@@ -7,7 +7,7 @@
 use crate::compression::Compression;
 use crate::formats::is_text;
 use crate::open::Opening;
-use crate::spool::{Counted, Spooled, spool};
+use crate::spool::{self, Counted, Spooled};
 use crate::unpack::{self, Input, Unpacked};
 use dump_core::{Bytes, Error, ErrorKind, InputFile, PROBE_BYTES, ReadAt, Result, Watch};
 use dump_flat::FlatIndex;
@@ -122,7 +122,8 @@ fn from_stream(stream: impl Read, total: u64, opening: &Opening, watch: &dyn Wat
     if names.is_empty() && is_text(input.peek(PROBE_BYTES)?) {
         return Err(Error::new(ErrorKind::BadMagic, "text, not a dump"));
     }
-    let spooled = spool(input, opening.max_unpacked, watch);
+    let dir = spool::directory(opening.directory.as_deref());
+    let spooled = spool::spool(input, &dir, opening.max_unpacked, watch);
     let Spooled { file, len, damage } =
         if names.is_empty() { spooled.map_err(|e| e.within("reading"))? } else { spooled? };
     Ok(Layers { damage, names, ..Layers::of_file(file, len, false) })

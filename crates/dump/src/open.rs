@@ -22,7 +22,7 @@ pub struct Dump {
 }
 
 /// How inputs are opened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Opening {
     /// What the user states about them.
     pub options: OpenOptions,
@@ -31,13 +31,15 @@ pub struct Opening {
     /// How long a compressed file, or what comes from a pipe, may be when it is unpacked (bytes); `None` for as long as
     /// it leaves room where temporary files are.
     pub max_unpacked: Option<u64>,
+    /// The directory of temporary files; `None`, or one that is not there, stands for `TMPDIR`.
+    pub directory: Option<PathBuf>,
     /// Whether a dump that is damaged is opened to read what is certain of it, and nothing else.
     pub salvage: bool,
 }
 
 impl Default for Opening {
     fn default() -> Opening {
-        Opening { options: OpenOptions::default(), mapped: true, max_unpacked: None, salvage: false }
+        Opening { options: OpenOptions::default(), mapped: true, max_unpacked: None, directory: None, salvage: false }
     }
 }
 

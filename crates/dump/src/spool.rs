@@ -21,17 +21,16 @@ pub(crate) struct Spooled {
     pub damage: Option<Error>,
 }
 
-/// Copies a stream to a temporary file. `max_len` is how long it may be, where that was said.
+/// Copies a stream to a temporary file in `dir`. `max_len` is how long it may be, where that was said.
 ///
 /// # Errors
 /// If there is nothing but damage; if the stream is longer than it may be, or the temporary file cannot hold it.
-pub(crate) fn spool(mut stream: impl Read, max_len: Option<u64>, watch: &dyn Watch) -> Result<Spooled> {
-    let dir = directory();
-    let file = create(&dir).map_err(|e| spool_error(&dir, e.into()))?;
-    let mut copy = Copy { room: Room::new(&file, max_len), file: &file, at: 0, stored: 0, dir: &dir };
+pub(crate) fn spool(mut stream: impl Read, dir: &Path, max_len: Option<u64>, watch: &dyn Watch) -> Result<Spooled> {
+    let file = create(dir).map_err(|e| spool_error(dir, e.into()))?;
+    let mut copy = Copy { room: Room::new(&file, max_len), file: &file, at: 0, stored: 0, dir };
     let damage = copy.all(&mut stream, watch)?;
     let len = copy.at;
-    file.set_len(len).map_err(|e| spool_error(&dir, e.into()))?;
+    file.set_len(len).map_err(|e| spool_error(dir, e.into()))?;
     match damage {
         Some(e) if len == 0 => Err(e),
         damage => Ok(Spooled { file, len, damage }),
@@ -158,8 +157,12 @@ fn fill(stream: &mut dyn Read, piece: &mut [u8]) -> (usize, Option<io::Error>) {
     (n, None)
 }
 
-/// The directory of temporary files, to which dumps are unpacked: `TMPDIR`, or `/tmp` where that is not set or empty.
-pub fn directory() -> PathBuf {
+/// The directory of temporary files, to which dumps are unpacked: `wanted` if it is one, else `TMPDIR`, or `/tmp` where
+/// that is not set or empty.
+pub fn directory(wanted: Option<&Path>) -> PathBuf {
+    if let Some(dir) = wanted.filter(|dir| dir.is_dir()) {
+        return dir.to_owned();
+    }
     let dir = std::env::temp_dir();
     if dir.as_os_str().is_empty() { PathBuf::from("/tmp") } else { dir }
 }
@@ -191,7 +194,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     fn spooled(bytes: &[u8], max_len: Option<u64>) -> Result<Spooled> {
-        spool(bytes, max_len, &NoWatch)
+        spool(bytes, &directory(None), max_len, &NoWatch)
     }
 
     #[test]

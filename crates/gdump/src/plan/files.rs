@@ -1,0 +1,30 @@
+//! File names on the command line.
+
+use crate::args::ConvertArgs;
+use std::path::{Path, PathBuf};
+
+/// What stands for stdin or stdout.
+pub(super) const STDIO: &str = "-";
+
+/// Whether `path` stands for stdin.
+pub fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIO
+}
+
+/// Inputs and outputs.
+pub(super) fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
+    let found = args.files.len();
+    match args.files.as_slice() {
+        [input, outputs @ ..] if args.split && outputs.len() > 1 => Ok((vec![input.clone()], outputs.to_vec())),
+        _ if args.split => Err(format!("--split: expected file names VMCORE and 2 or more DUMPFILEs, found {found}")),
+        [inputs @ .., last] if args.flattened && !inputs.is_empty() && last.as_os_str() == STDIO => {
+            Ok((inputs.to_vec(), Vec::new()))
+        }
+        inputs @ [_, ..] if args.flattened => Ok((inputs.to_vec(), Vec::new())),
+        inputs @ [_, ..] if args.mem_usage => Ok((inputs.to_vec(), Vec::new())),
+        _ if args.mem_usage => Err("--mem-usage: expected file name VMCORE, found none".to_owned()),
+        _ if args.flattened => Err("-F: expected file name VMCORE, found none".to_owned()),
+        [inputs @ .., output] if !inputs.is_empty() => Ok((inputs.to_vec(), vec![output.clone()])),
+        _ => Err(format!("expected file names VMCORE and DUMPFILE, found {found}")),
+    }
+}

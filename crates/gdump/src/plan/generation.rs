@@ -1,0 +1,30 @@
+//! A text of vmcoreinfo from a kernel's ELF file.
+
+use crate::args::ConvertArgs;
+use crate::messages::{Messages, Voice};
+use dump::DumpLevel;
+use std::path::{Path, PathBuf};
+
+/// A text of vmcoreinfo from a kernel's ELF file.
+#[derive(Debug)]
+pub struct GeneratePlan {
+    /// The kernel's ELF file.
+    pub vmlinux: PathBuf,
+    /// The file to write.
+    pub output: PathBuf,
+    /// Which messages are printed, and where.
+    pub messages: Messages,
+}
+
+pub(super) fn generation(args: &ConvertArgs, output: &Path, voice: Voice) -> Result<GeneratePlan, String> {
+    let vmlinux = args.vmlinux.clone().ok_or("-g needs a VMLINUX, given with -x")?;
+    let refused = args.rearrange || args.flattened || args.reassemble || args.split || args.vmcoreinfo.is_some();
+    if refused || args.codec().is_some() || args.elf || args.levels.0 != [DumpLevel::default()] || args.dry_run {
+        return Err("-g makes no dump and cannot be combined with options of dumps".to_owned());
+    }
+    if !args.files.is_empty() {
+        return Err(format!("-g: expected no other file names, found {}", args.files.len()));
+    }
+    let messages = Messages::new(args.messages(), false).with(voice);
+    Ok(GeneratePlan { vmlinux, output: output.to_owned(), messages })
+}

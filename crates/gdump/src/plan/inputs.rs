@@ -1,0 +1,75 @@
+//! Dumps to read, and files of their kernels.
+
+use crate::args::ConvertArgs;
+use dump::{Error, KernelFiles, OpenOptions, Opening, PhysAddr};
+use std::path::PathBuf;
+
+/// A dump to read.
+#[derive(Debug)]
+pub struct Inputs {
+    /// A dump, or the parts of one.
+    pub paths: Vec<PathBuf>,
+    /// The physical address of the first byte of a file that has no headers.
+    pub raw_base: Option<PhysAddr>,
+    /// Whether `/proc/vmcore` may be mapped.
+    pub mapped: bool,
+    /// How long a compressed file may be when it is unpacked (bytes); `None` for as long as there is room.
+    pub max_unpacked: Option<u64>,
+    /// The directory of temporary files, if one is wanted.
+    pub work_dir: Option<PathBuf>,
+    /// Files of its kernel.
+    pub kernel: KernelPaths,
+}
+
+/// Files of the dumped kernel, which say what the dump does not.
+#[derive(Clone, Debug, Default)]
+pub struct KernelPaths {
+    /// Its ELF file.
+    pub vmlinux: Option<PathBuf>,
+    /// A text of its vmcoreinfo.
+    pub vmcoreinfo: Option<PathBuf>,
+}
+
+impl KernelPaths {
+    fn of(args: &ConvertArgs) -> KernelPaths {
+        KernelPaths { vmlinux: args.vmlinux.clone(), vmcoreinfo: args.vmcoreinfo.clone() }
+    }
+
+    /// Opens them.
+    ///
+    /// # Errors
+    /// If one cannot be read, or is none.
+    pub fn open(&self) -> Result<KernelFiles, Error> {
+        KernelFiles::open(self.vmlinux.as_deref(), self.vmcoreinfo.as_deref())
+    }
+}
+
+impl Inputs {
+    pub(super) fn to_look_at(paths: Vec<PathBuf>, raw_base: Option<PhysAddr>, max_unpacked: Option<u64>) -> Inputs {
+        Inputs { paths, raw_base, mapped: true, max_unpacked, work_dir: None, kernel: KernelPaths::default() }
+    }
+
+    /// Of a command line without a verb.
+    pub(super) fn of(paths: Vec<PathBuf>, args: &ConvertArgs) -> Inputs {
+        let (raw_base, max_unpacked) = (args.raw_base, args.max_unpacked);
+        let (work_dir, kernel) = (args.work_dir.clone(), KernelPaths::of(args));
+        Inputs { paths, raw_base, mapped: !args.non_mmap, max_unpacked, work_dir, kernel }
+    }
+
+    /// All files to read.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let KernelPaths { vmlinux, vmcoreinfo } = &self.kernel;
+        self.paths.iter().chain(vmlinux).chain(vmcoreinfo).cloned().collect()
+    }
+
+    /// How they are opened.
+    pub fn opening(&self) -> Opening {
+        Opening {
+            options: OpenOptions { raw_base: self.raw_base },
+            mapped: self.mapped,
+            max_unpacked: self.max_unpacked,
+            directory: self.work_dir.clone(),
+            salvage: false,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What the command line asks for, checked as a whole.
+
+mod conversion;
+mod files;
+mod generation;
+mod inputs;
+mod log;
+mod rearrangement;
+mod threads;
+mod verbs;
+
+pub use conversion::Conversion;
+pub use files::is_stdin;
+pub use generation::GeneratePlan;
+pub use inputs::Inputs;
+pub use log::{DmesgPlan, LogTarget};
+pub use rearrangement::Rearrangement;
+pub use verbs::{CheckPlan, DiffPlan, InfoPlan, RepairPlan};
+
+use crate::args::{ConvertArgs, Verb};
+use crate::messages::{Messages, Voice};
+use conversion::conversion;
+use files::STDIO;
+use generation::generation;
+use log::dmesg;
+use rearrangement::rearrangement;
+use std::path::{Path, PathBuf};
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Plan {
+    /// Write a dump.
+    Convert(Box<Conversion>),
+    /// Turn a flattened dump into a regular one.
+    Rearrange(Rearrangement),
+    /// Write the log of the dumped kernel.
+    Dmesg(DmesgPlan),
+    /// To write a text of vmcoreinfo.
+    Generate(GeneratePlan),
+    /// Show what a dump is.
+    Info(InfoPlan),
+    /// Look for damage.
+    Check(CheckPlan),
+    /// Compare two dumps.
+    Diff(DiffPlan),
+    /// Save what is certain of a damaged dump.
+    Repair(RepairPlan),
+}
+
+impl Plan {
+    /// What options without a verb ask for.
+    ///
+    /// # Errors
+    /// One line, if they contradict each other or file names are missing.
+    pub fn new(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
+        check_modes(args)?;
+        if let Some(reason) = args.refused() {
+            return Err(reason.to_owned());
+        }
+        match args {
+            ConvertArgs { generate: Some(output), .. } => generation(args, output, voice).map(Plan::Generate),
+            _ if args.rearrange => rearrangement(args, voice).map(Plan::Rearrange),
+            _ if args.dump_dmesg => dmesg(args, voice).map(Plan::Dmesg),
+            _ if args.partial_dmesg => Err("--partial-dmesg goes with --dump-dmesg".to_owned()),
+            _ => conversion(args, voice),
+        }
+    }
+
+    /// The dumps to read.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.files(),
+            Plan::Rearrange(plan) => vec![plan.input.clone().unwrap_or(PathBuf::from(STDIO))],
+            Plan::Dmesg(plan) => plan.inputs.files(),
+            Plan::Generate(plan) => vec![plan.vmlinux.clone()],
+            Plan::Info(plan) => plan.inputs.paths.clone(),
+            Plan::Check(plan) => plan.inputs.paths.clone(),
+            Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
+            Plan::Repair(plan) => plan.inputs.paths.clone(),
+        }
+    }
+
+    /// The kernel's ELF file to read.
+    pub fn vmlinux(&self) -> Option<&Path> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.kernel.vmlinux.as_deref(),
+            Plan::Dmesg(plan) => plan.inputs.kernel.vmlinux.as_deref(),
+            Plan::Generate(plan) => Some(&plan.vmlinux),
+            _ => None,
+        }
+    }
+
+    /// Where temporary files go.
+    pub fn unpack_directory(&self) -> PathBuf {
+        let wanted = match self {
+            Plan::Convert(plan) => plan.inputs.work_dir.as_deref(),
+            Plan::Dmesg(plan) => plan.inputs.work_dir.as_deref(),
+            _ => None,
+        };
+        dump::unpack_directory(wanted)
+    }
+
+    /// The files to write.
+    pub fn outputs(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) if plan.dry_run => Vec::new(),
+            Plan::Convert(plan) => plan.outputs.clone(),
+            Plan::Rearrange(plan) => vec![plan.output.clone()],
+            Plan::Repair(plan) => vec![plan.output.clone()],
+            Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
+            Plan::Generate(plan) => vec![plan.output.clone()],
+            Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a dump, or a whole log, goes to stdout.
+    pub fn streams(&self) -> bool {
+        match self {
+            Plan::Convert(plan) => plan.to_stdout() && !plan.dry_run,
+            Plan::Dmesg(plan) => matches!(plan.target, LogTarget::Stream) && !plan.dry_run,
+            _ => false,
+        }
+    }
+
+    /// Which messages are printed, and where.
+    pub fn messages(&self) -> Messages {
+        match self {
+            Plan::Convert(plan) => plan.messages,
+            Plan::Rearrange(plan) => plan.messages,
+            Plan::Dmesg(plan) => plan.messages,
+            Plan::Generate(plan) => plan.messages,
+            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
+        }
+    }
+}
+
+impl From<Verb> for Plan {
+    fn from(verb: Verb) -> Plan {
+        match verb {
+            Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
+            Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
+            Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
+            Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
+            Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
+        }
+    }
+}
+
+/// Of the modes, only `-F` can be combined, with `--reassemble` or `--dump-dmesg`.
+fn check_modes(args: &ConvertArgs) -> Result<(), String> {
+    let modes = [
+        (args.rearrange, "-R"),
+        (args.reassemble, "--reassemble"),
+        (args.split, "--split"),
+        (args.dump_dmesg, "--dump-dmesg"),
+        (args.flattened, "-F"),
+        (args.mem_usage, "--mem-usage"),
+    ];
+    let given: Vec<&str> = modes.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
+    match given.as_slice() {
+        [] | [_] | ["--reassemble" | "--dump-dmesg", "-F"] => Ok(()),
+        _ => Err(format!("{} cannot be combined", given.join(" and "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::conversion::Compression;
+    use super::*;
+    use crate::args::{Parsed, parse};
+    use dump::CodecId;
+
+    fn codec(name: &str) -> CodecId {
+        dump::codec(name).unwrap()
+    }
+    fn plan(line: &str) -> Result<Plan, String> {
+        match parse(format!("gdump {line}").split(' ').map(std::ffi::OsString::from))? {
+            Parsed::Convert { args, .. } => Plan::new(&args, Voice::Gdump),
+            Parsed::Verb { verb, .. } => Ok(Plan::from(verb)),
+            _ => Err("help".to_owned()),
+        }
+    }
+
+    fn conversion(line: &str) -> Conversion {
+        match plan(line) {
+            Ok(Plan::Convert(conversion)) => *conversion,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn files_by_mode() {
+        for (line, inputs, outputs) in [
+            ("a b", 1, 1),
+            ("p1 p2 p3 out", 3, 1),
+            ("--split a b c", 1, 2),
+            ("--reassemble p1 p2 out", 2, 1),
+            ("-F a", 1, 0),
+            ("--reassemble -F p1 p2", 2, 0),
+        ] {
+            let plan = conversion(line);
+            assert_eq!((plan.inputs.paths.len(), plan.outputs.len()), (inputs, outputs), "{line}");
+        }
+        assert!(matches!(plan("-R out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));
+        assert!(matches!(plan("-R - out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));
+        assert!(matches!(plan("-R -d 0 in out"), Ok(Plan::Rearrange(Rearrangement { input: Some(_), .. }))));
+        assert!(matches!(plan("diff a b"), Ok(Plan::Diff(_))));
+        let target = |line| match plan(line) {
+            Ok(Plan::Dmesg(plan)) => plan.target,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert!(matches!(target("--dump-dmesg -c -d 31 a b"), LogTarget::File(path) if path.as_os_str() == "b"));
+        assert!(!matches!(target("-F --partial-dmesg --dump-dmesg a"), LogTarget::File(_)));
+        assert!(matches!(target("dmesg a"), LogTarget::Reader));
+    }
+
+    #[test]
+    fn compression_by_options() {
+        for (line, compression) in [
+            ("a b", Compression::None),
+            ("-c a b", Compression::Codec(codec("zlib"))),
+            ("--codec zstd a b", Compression::Codec(codec("zstd"))),
+            ("--codec none a b", Compression::None),
+            ("-E --codec none a b", Compression::None),
+            ("--reassemble a b", Compression::AsInput),
+            ("--reassemble -l a b", Compression::Codec(codec("lzo"))),
+            ("--reassemble --codec none a b", Compression::None),
+        ] {
+            assert_eq!(conversion(line).compression, compression, "{line}");
+        }
+        assert_eq!(Compression::AsInput.codec(Some(codec("lzo"))), Some(codec("lzo")));
+        assert_eq!(Compression::None.codec(Some(codec("lzo"))), None);
+        assert_eq!(Compression::Codec(codec("zlib")).codec(Some(codec("lzo"))), Some(codec("zlib")));
+    }
+
+    #[test]
+    fn formats_by_options() {
+        for (line, expected) in [
+            ("a b", "kdump"),
+            ("-E a b", "elf"),
+            ("-E --format elf a b", "elf"),
+            ("--format raw --format lime a b", "lime"),
+        ] {
+            assert_eq!(conversion(line).format.name, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for line in [
+            "a",
+            "-F",
+            "--split a b",
+            "-R a b c",
+            "-R -c a",
+            "-R --codec none a",
+            "-R -d 1 a",
+            "-F --split a b c",
+            "-R -F a",
+            "-R --dry-run a",
+            "-R -f --checksum a",
+            "-R --pfn-range 0..64 a",
+            "-R --raw-base 0 a",
+            "-R --max-unpacked 1G a",
+            "-R --strict a",
+            "-F --atomic a",
+            "-E -c a b",
+            "-E --codec lzo a b",
+            "--format raw -l a b",
+            "-E --format raw a b",
+            "--format zip a b",
+            "-E --split a b c",
+            "--pfn-range 0..64 --split a b c",
+            "--pfn-range 0..64 -E a b",
+            "--pfn-range 1..64 a b",
+            "--pfn-range 64..64 a b",
+            "--splitblock-size -1 a b",
+            "--cyclic-buffer 1x a b",
+            "--max-memory 64 a b",
+            "--raw-base x a b",
+            "diff a",
+            "info",
+        ] {
+            assert!(plan(line).is_err(), "{line}");
+        }
+        assert!(plan("--pfn-range 64.. a b").is_ok());
+    }
+}
