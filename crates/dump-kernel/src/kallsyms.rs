@@ -12,6 +12,7 @@
 //! kernel to kernel, and no key says it, so it is taken from the symbols whose addresses vmcoreinfo has: they must agree.
 
 use crate::symbols::KernelSymbols;
+use crate::types::BUILT_WITH;
 use crate::virt::KernelMemory;
 use crate::vmcoreinfo::Vmcoreinfo;
 use crate::words::Words;
@@ -28,8 +29,11 @@ const MAX_NAME: usize = 1024;
 /// Tokens are as long as names at most.
 const MAX_TOKEN: usize = 512;
 
-/// Names are read as much at a time.
+/// Names are read as much at a time: to the end of a page, behind which nothing need be mapped.
 const STEP: usize = 4096;
+
+/// Nearly all tokens are shorter, and are copied as if they were as long: faster than by their length.
+const SHORT: usize = 16;
 
 /// Symbols of vmcoreinfo that addresses are held against.
 const MAX_KNOWN: usize = 64;
@@ -37,23 +41,40 @@ const MAX_KNOWN: usize = 64;
 /// What vmcoreinfo gives of these is what they point to.
 const POINTERS: [&str; 2] = ["mem_section", "vmemmap"];
 
-/// The symbols of a kernel, by name.
+/// The symbols of a kernel, by name. The names stay in the dump and are read for each question.
 #[derive(Clone, Debug)]
 pub struct Kallsyms {
-    /// The names as they lie in memory.
-    names: Vec<u8>,
+    names: VirtAddr,
     tokens: Tokens,
     count: usize,
     places: Places,
+    /// Functions of [`BUILT_WITH`] that it does not have.
+    lacking: Vec<&'static str>,
     words: Words,
 }
 
 /// What the bytes of names stand for.
 #[derive(Clone, Debug)]
 struct Tokens {
+    /// The table, and as much behind it as a short token is copied with.
     table: Vec<u8>,
     /// Where each token's text is in the table.
     places: Vec<(usize, usize)>,
+}
+
+/// The names, one after the other, as they are read.
+struct Names<'m, 'p> {
+    memory: &'m mut KernelMemory<'p>,
+    tokens: &'m Tokens,
+    /// Where what was not read yet begins.
+    next: VirtAddr,
+    read: usize,
+    /// What was read of them, and how much of that was passed.
+    coded: Vec<u8>,
+    passed: usize,
+    /// The last name, as far as `len`, its type before it; what comes behind is left over.
+    text: [u8; MAX_NAME + SHORT],
+    len: usize,
 }
 
 /// Where addresses stand, and what they are.
@@ -121,17 +142,13 @@ impl Kallsyms {
             return Err(Error::corrupt(text));
         }
         let tokens = read_tokens(memory, place("kallsyms_token_index")?, place("kallsyms_token_table")?)?;
-        let names = read_names(memory, place("kallsyms_names")?, count)?;
+        let names = place("kallsyms_names")?;
         let (offsets, addresses) = (info.symbol("kallsyms_offsets"), info.symbol("kallsyms_addresses"));
-        let table_at = match (offsets, addresses) {
-            (Some(offsets), _) => offsets,
-            (None, Some(addresses)) => addresses,
-            (None, None) => return Err(Error::missing("vmcoreinfo lacks SYMBOL(kallsyms_offsets)")),
-        };
+        let table = offsets.or(addresses).ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(kallsyms_offsets)"))?;
         let words = memory.words();
-        let places = Places { table: table_at, counting: Counting::Address };
-        let mut all = Kallsyms { names, tokens, count: count as usize, places, words };
-        all.places.counting = all.counting(info, memory, offsets.is_some())?;
+        let places = Places { table, counting: Counting::Address };
+        let mut all = Kallsyms { names, tokens, count: count as usize, places, lacking: Vec::new(), words };
+        all.compare(info, memory, offsets.is_some())?;
         Ok(all)
     }
 
@@ -149,7 +166,7 @@ impl Kallsyms {
     /// variables of single files may share a name.
     pub fn symbol(&self, memory: &mut KernelMemory<'_>, name: &str) -> Option<VirtAddr> {
         let mut found = None;
-        for i in self.find(&[name]).remove(0) {
+        for i in self.find(memory, &[name]).ok()?.remove(0) {
             let (at, entry) = self.entry(memory, i, self.places.counting).ok()?;
             let address = self.places.counting.address(at, entry, self.words);
             if found.is_some_and(|found| found != address) {
@@ -160,32 +177,25 @@ impl Kallsyms {
         found.filter(|address| *address != 0).map(VirtAddr)
     }
 
+    /// Whether the kernel lacks one of [`BUILT_WITH`]'s functions.
+    pub(crate) fn lacks(&self, function: &str) -> bool {
+        self.lacking.contains(&function)
+    }
+
     /// Where among the symbols each of `wanted` stands.
-    fn find(&self, wanted: &[&str]) -> Vec<Vec<usize>> {
+    fn find(&self, memory: &mut KernelMemory<'_>, wanted: &[&str]) -> Result<Vec<Vec<usize>>> {
         let by_name: HashMap<&[u8], usize> = wanted.iter().enumerate().map(|(i, name)| (name.as_bytes(), i)).collect();
+        let mut is_wanted = [false; MAX_NAME];
+        wanted.iter().for_each(|name| is_wanted[name.len().min(MAX_NAME - 1)] = true);
         let mut found = vec![Vec::new(); wanted.len()];
-        let (mut rest, mut name) = (self.names.as_slice(), Vec::with_capacity(MAX_NAME));
+        let mut names = Names::new(memory, &self.tokens, self.names);
         for i in 0..self.count {
-            let Some((coded, after)) = split_name(rest) else { break };
-            rest = after;
-            self.decode(coded, &mut name);
-            let wanted = name.get(1..).and_then(|name| by_name.get(name));
-            if let Some(places) = wanted.and_then(|wanted| found.get_mut(*wanted)) {
+            let Some(name) = names.next()?.get(1..).filter(|name| is_wanted[name.len()]) else { continue };
+            if let Some(places) = by_name.get(name).and_then(|wanted| found.get_mut(*wanted)) {
                 places.push(i);
             }
         }
-        found
-    }
-
-    /// The name, its type before it.
-    fn decode(&self, coded: &[u8], name: &mut Vec<u8>) {
-        name.clear();
-        for token in coded {
-            name.extend_from_slice(self.tokens.text(*token));
-            if name.len() > MAX_NAME {
-                return name.clear();
-            }
-        }
+        Ok(found)
     }
 
     /// The entry of symbol `i` and where it is.
@@ -197,20 +207,37 @@ impl Kallsyms {
         Ok((at, entry))
     }
 
-    /// How addresses are written, by the symbols that vmcoreinfo has: the way in which two or more of them, and most,
-    /// come out right.
-    fn counting(&self, info: &Vmcoreinfo, memory: &mut KernelMemory<'_>, relative: bool) -> Result<Counting> {
+    /// Looks for the symbols that vmcoreinfo has, which say how addresses are written, and for what the kernel may lack.
+    fn compare(&mut self, info: &Vmcoreinfo, memory: &mut KernelMemory<'_>, relative: bool) -> Result<()> {
         let known: Vec<(&str, u64)> = known(info).collect();
-        let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+        let functions: [&'static str; BUILT_WITH.len()] = BUILT_WITH.map(|(_, function)| function);
+        let names: Vec<&str> = known.iter().map(|(name, _)| *name).chain(functions).collect();
+        let mut found = self.find(memory, &names)?;
+        let parts = found.split_off(known.len());
+        let functions = functions.into_iter().zip(parts);
+        self.lacking = functions.filter(|(_, places)| places.is_empty()).map(|(name, _)| name).collect();
+        let addresses = known.iter().map(|(_, address)| *address);
+        self.places.counting = self.counting(memory, found.into_iter().zip(addresses), relative)?;
+        Ok(())
+    }
+
+    /// How addresses are written, by symbols whose places among the names and addresses are known: the way in which two
+    /// or more of them, and most, come out right.
+    fn counting(
+        &self,
+        memory: &mut KernelMemory<'_>,
+        known: impl Iterator<Item = (Vec<usize>, u64)>,
+        relative: bool,
+    ) -> Result<Counting> {
         let mut votes: Vec<(Counting, usize)> = Vec::new();
         let mut asked = 0;
-        for (places, (_, address)) in self.find(&names).into_iter().zip(&known) {
+        for (places, address) in known {
             let [i] = places[..] else { continue };
             let tried = if relative { Counting::FromEntry } else { Counting::Address };
             let (at, entry) = self.entry(memory, i, tried)?;
             asked += 1;
-            let absolute = (!relative && entry == *address).then_some(Counting::Address);
-            let ways = Counting::ways(at, entry, *address, self.words).filter(|_| relative).chain(absolute);
+            let absolute = (!relative && entry == address).then_some(Counting::Address);
+            let ways = Counting::ways(at, entry, address, self.words).filter(|_| relative).chain(absolute);
             for way in ways {
                 match votes.iter_mut().find(|(known, _)| *known == way) {
                     Some((_, votes)) => *votes += 1,
@@ -233,10 +260,60 @@ fn known(info: &Vmcoreinfo) -> impl Iterator<Item = (&str, u64)> {
     symbols.filter_map(|name| Some((name, info.symbol(name)?.0))).take(MAX_KNOWN)
 }
 
-impl Tokens {
-    fn text(&self, token: u8) -> &[u8] {
-        let text = self.places.get(usize::from(token)).and_then(|(from, to)| self.table.get(*from..*to));
-        text.unwrap_or_default()
+impl<'m, 'p> Names<'m, 'p> {
+    fn new(memory: &'m mut KernelMemory<'p>, tokens: &'m Tokens, at: VirtAddr) -> Names<'m, 'p> {
+        let text = [0; MAX_NAME + SHORT];
+        Names { memory, tokens, next: at, read: 0, coded: Vec::new(), passed: 0, text, len: 0 }
+    }
+
+    /// The next name, its type before it; an empty one if it is too long to be one.
+    fn next(&mut self) -> Result<&[u8]> {
+        let (from, to) = loop {
+            let rest = self.coded.get(self.passed..).unwrap_or_default();
+            if let Some((coded, rest)) = split_name(rest) {
+                let end = self.coded.len() - rest.len();
+                break (end - coded.len(), end);
+            }
+            self.read_on()?;
+        };
+        self.passed = to;
+        self.decode(from, to);
+        Ok(self.text.get(..self.len).unwrap_or_default())
+    }
+
+    fn read_on(&mut self) -> Result<()> {
+        if self.read >= MAX_NAMES {
+            return Err(Error::corrupt(format!("kallsyms: its names pass {} MiB", MAX_NAMES >> 20)));
+        }
+        self.coded.drain(..self.passed);
+        self.passed = 0;
+        let step = STEP - self.next.0 as usize % STEP;
+        let from = self.coded.len();
+        self.coded.resize(from + step, 0);
+        self.memory.read(self.next, &mut self.coded[from..]).map_err(|e| e.within("kallsyms_names"))?;
+        let next = self.next.checked_add(step as u64);
+        self.next = next.ok_or_else(|| Error::corrupt("kallsyms: kallsyms_names exceeds 2^64"))?;
+        self.read += step;
+        Ok(())
+    }
+
+    /// The text of what is coded from `from` to `to`.
+    fn decode(&mut self, from: usize, to: usize) {
+        self.len = 0;
+        for token in &self.coded[from..to] {
+            let (start, end) = self.tokens.places[usize::from(*token)];
+            let (len, into) = (end - start, self.len);
+            if into + len > MAX_NAME {
+                self.len = 0;
+                return;
+            }
+            if len <= SHORT {
+                self.text[into..into + SHORT].copy_from_slice(&self.tokens.table[start..start + SHORT]);
+            } else {
+                self.text[into..into + len].copy_from_slice(&self.tokens.table[start..end]);
+            }
+            self.len += len;
+        }
     }
 }
 
@@ -265,29 +342,8 @@ fn read_tokens(memory: &mut KernelMemory<'_>, index: VirtAddr, at: VirtAddr) -> 
     let end = |from: usize| table.get(from..)?.iter().position(|byte| *byte == 0).map(|len| (from, from + len));
     let places: Option<Vec<_>> = starts.iter().map(|from| end(*from)).collect();
     let places = places.ok_or_else(|| Error::corrupt("kallsyms: a token of kallsyms_token_table does not end"))?;
+    table.resize(table.len() + SHORT, 0);
     Ok(Tokens { table, places })
-}
-
-/// `count` names.
-fn read_names(memory: &mut KernelMemory<'_>, at: VirtAddr, count: u32) -> Result<Vec<u8>> {
-    let (mut names, mut seen, mut end) = (Vec::new(), 0, 0);
-    while seen < count {
-        let here = at.checked_add(names.len() as u64).filter(|_| names.len() < MAX_NAMES);
-        let here = here.ok_or_else(|| {
-            Error::corrupt(format!("kallsyms: the names of {count} symbols pass {} MiB", MAX_NAMES >> 20))
-        })?;
-        // to the end of a page, behind which nothing need be mapped
-        let step = STEP - here.0 as usize % STEP;
-        let from = names.len();
-        names.resize(from + step, 0);
-        memory.read(here, &mut names[from..]).map_err(|e| e.within("kallsyms_names"))?;
-        while let Some((_, rest)) = names.get(end..).filter(|_| seen < count).and_then(split_name) {
-            end = names.len() - rest.len();
-            seen += 1;
-        }
-    }
-    names.truncate(end);
-    Ok(names)
 }
 
 /// The first name, coded, and what comes after it; `None` where it goes on past the end.
@@ -352,10 +408,11 @@ mod tests {
             dump_core::ByteOrder::Little => value.to_le_bytes()[..width].to_vec(),
             dump_core::ByteOrder::Big => value.to_be_bytes()[8 - width..].to_vec(),
         };
-        // token 0 is "init_", 1 to 255 are themselves
-        let mut table = b"init_\0".to_vec();
-        let mut index = put(0, 2);
-        for byte in 1..=255u8 {
+        // token 0 is "init_", 1 a long one, 2 to 255 are themselves
+        let long = "a token too long to be copied as a short one";
+        let mut table = [b"init_\0", long.as_bytes(), b"\0"].concat();
+        let mut index = [put(0, 2), put(6, 2)].concat();
+        for byte in 2..=255u8 {
             index.extend(put(table.len() as u64, 2));
             table.extend([byte, 0]);
         }
@@ -363,6 +420,7 @@ mod tests {
         for (name, _) in symbols {
             let coded = match name.strip_prefix("init_") {
                 Some(rest) => [b"D\0", rest.as_bytes()].concat(),
+                None if *name == long => b"D\x01".to_vec(),
                 None => [b"T", name.as_bytes()].concat(),
             };
             match coded.len() {
@@ -403,6 +461,7 @@ mod tests {
             ("init_uts_ns", 0xffff_ffff_8120_0040),
             ("__start_BTF", 0xffff_ffff_8130_0000),
             ("alias", 0xffff_ffff_8130_0000),
+            ("a token too long to be copied as a short one", 0xffff_ffff_8130_0100),
         ]
     }
 
@@ -410,7 +469,7 @@ mod tests {
         let xlat = Flat(made.words.wrap(BASE));
         let mut memory = KernelMemory::new(made, &xlat, made.words);
         let all = Kallsyms::read(&Vmcoreinfo::parse(text.as_bytes()), &mut memory)?;
-        let names = ["_stext", "twice", symbols()[3].0, "init_uts_ns", "__start_BTF", "none", "stext"];
+        let names = ["_stext", "twice", symbols()[3].0, "init_uts_ns", "__start_BTF", "none", "stext", symbols()[7].0];
         let found = names.iter().map(|name| all.symbol(&mut memory, name).map(|at| at.0)).collect();
         Ok((all, found))
     }
@@ -430,10 +489,24 @@ mod tests {
         for (width, entry) in ways {
             let (made, text) = made(&symbols(), Le64::WORDS, entry, width);
             let (all, found) = read(&made, &format!("{text}{KNOWN}")).unwrap();
-            assert_eq!(all.len(), 7);
-            let want = [Some(0), None, Some(3), Some(4), Some(5), None, None].map(|i| i.map(|i: usize| symbols()[i].1));
+            assert_eq!(all.len(), 8);
+            let want = [Some(0), None, Some(3), Some(4), Some(5), None, None, Some(7)]
+                .map(|i| i.map(|i: usize| symbols()[i].1));
             assert_eq!(found, want, "{:?}", all.places);
         }
+    }
+
+    #[test]
+    fn functions_that_a_kernel_lacks() {
+        let of = |symbols: &[(&str, u64)]| {
+            let (made, text) = made(symbols, Le64::WORDS, |address, _| address, 8);
+            read(&made, &format!("{text}{KNOWN}")).unwrap().0
+        };
+        assert!(of(&symbols()).lacks("memory_failure"));
+        let with = [symbols(), vec![("memory_failure", 0xffff_ffff_8120_0000)]].concat();
+        assert!(!of(&with).lacks("memory_failure"));
+        let alike = [symbols(), vec![("memory_failure_queue", 0xffff_ffff_8120_0000)]].concat();
+        assert!(of(&alike).lacks("memory_failure"));
     }
 
     #[test]

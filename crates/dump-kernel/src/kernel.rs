@@ -110,19 +110,24 @@ impl Kernel {
     /// All that is known of its symbols, to `use_them`: where vmcoreinfo lacks one, what there is beside it is asked,
     /// and what the kernel has in its memory is read.
     pub fn with_symbols<T>(&self, phys: &dyn PhysMemory, use_them: impl FnOnce(&dyn KernelSymbols) -> T) -> T {
-        let sources = self.sources.as_deref();
-        match sources {
-            None => use_them(&self.info),
-            Some(sources) => {
-                let own = OwnSymbols { own: sources.own.get_or_init(Own::default), kernel: self, phys };
-                use_them(&Symbols::new(&self.info, Some(sources), Reach::All(&own)))
-            }
-        }
+        self.reaching(phys, |own| Reach::All(own), use_them)
+    }
+
+    /// Its symbols as far as `reach` goes, what it has in its memory being given to that.
+    fn reaching<T>(
+        &self,
+        phys: &dyn PhysMemory,
+        reach: impl for<'a> FnOnce(&'a dyn KernelSymbols) -> Reach<'a>,
+        use_them: impl FnOnce(&dyn KernelSymbols) -> T,
+    ) -> T {
+        let Some(sources) = self.sources.as_deref() else { return use_them(&self.info) };
+        let own = OwnSymbols { own: sources.own.get_or_init(Own::default), kernel: self, phys };
+        use_them(&Symbols::new(&self.info, Some(sources), reach(&own)))
     }
 
     /// What `make` makes of vmcoreinfo; where that lacks something, of all that is known.
     fn ask<T>(&self, phys: &dyn PhysMemory, make: impl Fn(&dyn KernelSymbols) -> Result<T>) -> Result<T> {
-        let stated = make(&Symbols::new(&self.info, self.sources.as_deref(), Reach::Note));
+        let stated = self.reaching(phys, |own| Reach::Note(own), &make);
         match stated {
             Err(e) if e.kind() == ErrorKind::MissingInfo && self.sources.is_some() => {
                 self.with_symbols(phys, |symbols| make(symbols)).map_err(|_| e)

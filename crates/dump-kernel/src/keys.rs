@@ -176,7 +176,8 @@ impl Keys<'_> {
         let no_mapcount = self.mapcount().is_none();
         let no_tail = tail == TailMark::Unknown;
         let tail_key = "OFFSET(page.compound_head), OFFSET(page.compound_info) or OFFSET(page.lru)";
-        let no_hwpoison = !self.has("PG_hwpoison") && self.may_be_since(HWPOISON_EXPORTED);
+        let no_hwpoison =
+            !self.has("PG_hwpoison") && self.may_be_since(HWPOISON_EXPORTED) && !self.info.lacks_number("PG_hwpoison");
         let no_offline = match self.has("PAGE_OFFLINE_MAPCOUNT_VALUE") {
             true => no_mapcount,
             false => self.may_be_since(OFFLINE_EXPORTED),

@@ -54,7 +54,7 @@ pub use search::{note_order, vmcoreinfo_at};
 pub use sources::{Answer, Source, Sources, Symbols};
 pub use standing::{Standing, end_in_pages_of};
 pub use symbols::KernelSymbols;
-pub use types::{KernelTypes, member_of_array, number_by_types};
+pub use types::{KernelTypes, lacks_number_by_types, member_of_array, number_by_types};
 pub use virt::KernelMemory;
 pub use vmcoreinfo::Vmcoreinfo;
 pub use vmemmap::{Holes, StructPageFrame, StructPageFrames};

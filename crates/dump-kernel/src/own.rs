@@ -5,7 +5,8 @@ use crate::kallsyms::Kallsyms;
 use crate::kernel::Kernel;
 use crate::memory::PhysMemory;
 use crate::symbols::KernelSymbols;
-use crate::types::{KernelTypes, member_of_array, number_by_types};
+use crate::types::{KernelTypes, built_with, lacks_number_by_types, member_of_array, number_by_types};
+use crate::vmcoreinfo::Vmcoreinfo;
 use dump_core::{Error, Result, VirtAddr};
 use std::sync::OnceLock;
 
@@ -54,8 +55,17 @@ impl OwnSymbols<'_> {
         self.own.btf.get_or_init(|| self.read_btf()).as_ref().ok()
     }
 
-    /// By the symbols that the linker puts around it; where they are not known, by its first bytes.
+    /// That which agrees with vmcoreinfo.
     fn read_btf(&self) -> Result<Btf> {
+        let btf = self.place_btf()?;
+        match contradiction(self.kernel.info(), &btf) {
+            Some(text) => Err(Error::corrupt(format!("BTF: {text}; it is not used"))),
+            None => Ok(btf),
+        }
+    }
+
+    /// By the symbols that the linker puts around it; where they are not known, by its first bytes.
+    fn place_btf(&self) -> Result<Btf> {
         if self.kernel.info().version().is_some_and(|version| version < BTF_SINCE) {
             return Err(Error::missing("a kernel as old has no BTF"));
         }
@@ -118,6 +128,29 @@ impl OwnSymbols<'_> {
     }
 }
 
+/// Members of which all kernels' vmcoreinfo and BTF say where they are.
+const KNOWN_MEMBERS: [&str; 8] = [
+    "page.flags",
+    "page._refcount",
+    "page.mapping",
+    "page.lru",
+    "page._mapcount",
+    "page.private",
+    "list_head.next",
+    "list_head.prev",
+];
+
+/// What types and vmcoreinfo say differently.
+fn contradiction(info: &Vmcoreinfo, types: &dyn KernelTypes) -> Option<String> {
+    let sizes = ["page", "list_head"].map(|ty| (format!("SIZE({ty})"), info.size_of(ty), types.size_of(ty)));
+    let offsets =
+        KNOWN_MEMBERS.map(|member| (format!("OFFSET({member})"), info.offset_of(member), types.offset_of(member)));
+    sizes.into_iter().chain(offsets).find_map(|(key, stated, read)| {
+        let (stated, read) = (stated?, read?);
+        (stated != read).then(|| format!("{key}={read}, and vmcoreinfo has {stated}"))
+    })
+}
+
 impl KernelSymbols for OwnSymbols<'_> {
     fn symbol(&self, name: &str) -> Option<VirtAddr> {
         self.kallsyms()?.symbol(&mut self.kernel.memory(self.phys), name)
@@ -139,7 +172,56 @@ impl KernelSymbols for OwnSymbols<'_> {
         number_by_types(self.btf()?, self.version(), name)
     }
 
+    /// By kallsyms; where that cannot be read, by BTF, if that was read.
+    fn lacks_number(&self, name: &str) -> bool {
+        let Some(kallsyms) = self.kallsyms() else {
+            let btf = self.own.btf.get().and_then(|btf| btf.as_ref().ok());
+            return btf.is_some_and(|btf| lacks_number_by_types(btf, name));
+        };
+        built_with(name).is_some_and(|function| kallsyms.lacks(function))
+    }
+
     fn version(&self) -> Option<(u32, u32)> {
         self.kernel.info().version()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Types in which struct page has this size, and its `lru` this offset.
+    struct Page(u64, u64);
+
+    impl KernelTypes for Page {
+        fn size_of(&self, ty: &str) -> Option<u64> {
+            (ty == "page").then_some(self.0)
+        }
+
+        fn offset_of(&self, member: &str) -> Option<u64> {
+            (member == "page.lru").then_some(self.1)
+        }
+
+        fn length_of(&self, _: &str) -> Option<u64> {
+            None
+        }
+
+        fn enumerator(&self, _: &str, _: &str) -> Option<i64> {
+            None
+        }
+
+        fn has_enum(&self, _: &str) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn types_that_contradict_vmcoreinfo() {
+        let info = Vmcoreinfo::parse(b"SIZE(page)=64\nOFFSET(page.lru)=8\nOFFSET(page.flags)=0\n");
+        assert_eq!(contradiction(&info, &Page(64, 8)), None);
+        let said = contradiction(&info, &Page(56, 8));
+        assert_eq!(said.unwrap(), "SIZE(page)=56, and vmcoreinfo has 64");
+        let said = contradiction(&info, &Page(64, 16));
+        assert_eq!(said.unwrap(), "OFFSET(page.lru)=16, and vmcoreinfo has 8");
     }
 }

@@ -127,8 +127,8 @@ impl Question<'_> {
 /// How far a question goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Reach<'a> {
-    /// To vmcoreinfo.
-    Note,
+    /// To vmcoreinfo; what the kernel has not, its memory tells.
+    Note(&'a dyn KernelSymbols),
     /// To files too, before memory can be read.
     Files,
     /// To all: with what the kernel has in its memory.
@@ -156,7 +156,7 @@ impl<'a> Symbols<'a> {
             return Some(value);
         }
         let own = match self.reach {
-            Reach::Note => return None,
+            Reach::Note(_) => return None,
             Reach::Files => None,
             Reach::All(own) => Some(own),
         };
@@ -194,8 +194,19 @@ impl KernelSymbols for Symbols<'_> {
         self.ask(Question::Number(name)).map(|number| number as i64)
     }
 
+    fn lacks_number(&self, name: &str) -> bool {
+        let Some(sources) = self.sources else { return false };
+        match self.reach {
+            Reach::Note(own) => own.lacks_number(name),
+            Reach::Files => false,
+            Reach::All(own) => {
+                own.lacks_number(name) || sources.vmlinux.as_ref().is_some_and(|vmlinux| vmlinux.lacks_number(name))
+            }
+        }
+    }
+
     fn version(&self) -> Option<(u32, u32)> {
-        let sources = self.sources.filter(|_| !matches!(self.reach, Reach::Note));
+        let sources = self.sources.filter(|_| !matches!(self.reach, Reach::Note(_)));
         let files = sources.iter().flat_map(|sources| [&sources.file, &sources.vmlinux]).flatten();
         self.info.version().or_else(|| files.filter_map(|file| file.version()).next())
     }

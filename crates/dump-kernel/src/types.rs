@@ -72,12 +72,27 @@ const PAGE_TYPES: [PageType; 5] = [
     },
 ];
 
+/// Numbers that only kernels with a function have, because one option of their configuration brings both.
+pub(crate) const BUILT_WITH: [(&str, &str); 1] = [
+    ("PG_hwpoison", "memory_failure"), // CONFIG_MEMORY_FAILURE; the function is 2.6.32's (6a46079cf57a), and exported
+];
+
 /// When page types became an enumeration, at the latest.
 const ENUMERATED: (u32, u32) = (6, 10);
 
 /// The array that vmcoreinfo names `array`: a member of a type, `type.member`, or a variable.
 pub fn member_of_array(array: &str) -> &str {
     ARRAYS.iter().find(|(name, _)| *name == array).map_or(array, |(_, member)| member)
+}
+
+/// The function without which a kernel does not have the number `name`.
+pub(crate) fn built_with(name: &str) -> Option<&'static str> {
+    BUILT_WITH.iter().find(|(number, _)| *number == name).map(|(_, function)| *function)
+}
+
+/// Whether the kernel's enumerations tell that it has no number `name`.
+pub fn lacks_number_by_types(types: &dyn KernelTypes, name: &str) -> bool {
+    name.starts_with("PG_") && types.has_enum("pageflags") && types.enumerator("pageflags", name).is_none()
 }
 
 /// A number that vmcoreinfo of a kernel of release `version` has, by its enumerations; `None` where a kernel as old

@@ -3,7 +3,7 @@
 use crate::kernel_files::Moved;
 use dump_core::VirtAddr;
 use dump_debuginfo::Vmlinux;
-use dump_kernel::{Btf, KernelSymbols, KernelTypes, Words, member_of_array, number_by_types};
+use dump_kernel::{Btf, KernelSymbols, KernelTypes, Words, lacks_number_by_types, member_of_array, number_by_types};
 use std::sync::{Arc, OnceLock};
 
 /// Longest `linux_banner` (bytes).
@@ -89,6 +89,10 @@ impl KernelSymbols for VmlinuxSymbols {
 
     fn number(&self, name: &str) -> Option<i64> {
         number_by_types(&self.types, self.version(), name)
+    }
+
+    fn lacks_number(&self, name: &str) -> bool {
+        lacks_number_by_types(&self.types, name)
     }
 
     fn version(&self) -> Option<(u32, u32)> {
