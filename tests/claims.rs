@@ -262,7 +262,7 @@ fn loads_in_each_other_are_no_work() {
 #[test]
 fn large_notes_are_copied_and_not_kept() {
     let dir = scratch();
-    let [file, packed, out] = ["core", "core.zst", "out"].map(|name| dir.path().join(name));
+    let [file, packed, kdump, out] = ["core", "core.zst", "kdump", "out"].map(|name| dir.path().join(name));
     let device = |byte: u8, len: usize| {
         let mut desc = vec![byte; len];
         desc[..4].copy_from_slice(b"nic\0");
@@ -279,8 +279,10 @@ fn large_notes_are_copied_and_not_kept() {
         let info = gdump_ok(&["info", text(&packed)]);
         assert!(info.contains("6.1.0") && info.contains("NT_VMCOREDD"), "{count}: {}", &info[..info.len().min(1000)]);
         // where the stream of notes is: a PT_NOTE's p_offset, and the sub header's offset_note
-        for (option, field) in [("-c", 4096 + 48), ("-E", 64 + 8)] {
-            let args = [option, "-f", "-d", "0", "-D", text(&packed), text(&out)];
+        let (in_kdump, in_elf) = (("-c", 4096 + 48), ("-E", 64 + 8));
+        assert!(gdump(&["-c", "-f", "-d", "0", text(&packed), text(&kdump)]).status.success());
+        for (input, (option, field)) in [(&packed, in_kdump), (&packed, in_elf), (&kdump, in_kdump), (&kdump, in_elf)] {
+            let args = [option, "-f", "-d", "0", "-D", text(input), text(&out)];
             let run = gdump(&args);
             let said = said(&run);
             let peak = said.lines().find_map(|line| line.trim().strip_prefix("peak memory")).unwrap();

@@ -26,6 +26,7 @@ mod large_notes;
 mod machine;
 mod map;
 mod meta;
+mod note_bytes;
 mod note_names;
 mod note_order;
 mod notes;
@@ -54,6 +55,7 @@ pub use format::{Abilities, Bytes, Format, OpenOptions, Output, PROBE_BYTES, Par
 pub use large_notes::LargeNotes;
 pub use machine::{ByteOrder, Machine, WordSize};
 pub use meta::{DumpMeta, Segment, UtsName};
+pub use note_bytes::NoteBytes;
 pub use note_names::NoteInfo;
 pub use notes::{Note, Notes, note_len};
 pub use page_runs::runs_of_bits;

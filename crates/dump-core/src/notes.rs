@@ -56,6 +56,12 @@ impl Notes {
         notes
     }
 
+    /// These and others that stay where they are.
+    #[must_use]
+    pub fn and_large(self, large: LargeNotes) -> Notes {
+        Notes { large, ..self }
+    }
+
     /// No notes.
     pub fn empty(order: ByteOrder) -> Notes {
         Notes::new(Vec::new(), order)

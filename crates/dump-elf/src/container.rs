@@ -8,13 +8,12 @@ use crate::claims::{Claims, Look, are_virtual_only};
 use crate::flavor::{Evidence, Flavor};
 use crate::format;
 use crate::header::{FileHeader, INCOMPLETE};
-use crate::notes::NoteBytes;
 use crate::qnx::QnxNote;
 use crate::section;
 use crate::table::ProgramTable;
 use dump_core::{
-    Claim, Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, LargeNotes, Notes, PageBitmap,
-    PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
+    Claim, Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, LargeNotes, NoteBytes, Notes,
+    PageBitmap, PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
 };
 use std::sync::Arc;
 

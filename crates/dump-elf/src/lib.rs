@@ -24,7 +24,6 @@ mod format;
 mod header;
 mod judgement;
 mod layout;
-mod notes;
 mod qemu;
 mod qnx;
 mod salvage;

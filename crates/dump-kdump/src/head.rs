@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use dump_core::{ByteReader, Claim, DumpMeta, Error, Machine, Notes, Pfn, PfnRange, ReadAt, Result, UtsName};
+use dump_core::{
+    ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName,
+};
 
 use crate::codec::Codec;
 use crate::desc::PageDesc;
@@ -14,9 +16,6 @@ use crate::layout::Layout;
 use crate::rank::{self, Ranked};
 use crate::retable::Retable;
 use crate::table::Table;
-
-/// Longest notes that are read: a thousand times what a machine with a thousand CPUs has.
-const MAX_NOTES: u64 = 256 << 20;
 
 /// Longest VMCOREINFO and erase text; the kernel's own is one page.
 pub(crate) const MAX_TEXT: u64 = 16 << 20;
@@ -29,7 +28,10 @@ pub(crate) struct Head {
     pub(crate) file_len: u64,
     pub(crate) header: Header,
     pub(crate) layout: Layout,
+    /// What it says of itself, without large notes.
     pub(crate) meta: DumpMeta,
+    /// Where those lie: offset and length (bytes).
+    pub(crate) large_notes: Vec<(u64, u64)>,
     /// The 2nd bitmap.
     pub(crate) held: Arc<Ranked>,
     /// The page frames that this file answers for.
@@ -73,7 +75,7 @@ impl Head {
         }
         let part = part_of(&header)?;
         let mut faults = header_faults::labels(&header, file);
-        let meta = meta(file, file_len, &header, &mut faults)?;
+        let (meta, large_notes) = meta(file, file_len, &header, &mut faults)?;
         let held = Ranked::read(file.reader().as_mut(), held_at, end)?;
         let base = held.rank(part.start);
         let (all, here) = (held.rank(end), held.rank(part.end) - base);
@@ -96,6 +98,7 @@ impl Head {
             header,
             layout,
             meta,
+            large_notes,
             held,
             part,
             table,
@@ -192,16 +195,18 @@ fn part_of(header: &Header) -> Result<PfnRange> {
     Ok(PfnRange::new(Pfn(sub.start_pfn), Pfn(sub.end_pfn)))
 }
 
+fn check_range(file_len: u64, at: FileRange, what: &str) -> Result<()> {
+    let end = at.end().ok_or_else(|| {
+        Error::corrupt(format!("{what} at offset {:#x}: size {:#x} exceeds 2^64", at.offset, at.size))
+    })?;
+    if end > file_len { Err(Error::truncated(what, end, file_len)) } else { Ok(()) }
+}
+
 fn read_range(file: &dyn ReadAt, file_len: u64, at: FileRange, most: u64, what: &str) -> Result<Vec<u8>> {
     if at.is_empty() {
         return Ok(Vec::new());
     }
-    let end = at.end().ok_or_else(|| {
-        Error::corrupt(format!("{what} at offset {:#x}: size {:#x} exceeds 2^64", at.offset, at.size))
-    })?;
-    if end > file_len {
-        return Err(Error::truncated(what, end, file_len));
-    }
+    check_range(file_len, at, what)?;
     if at.size > most {
         return Err(Error::unsupported(format!("{what} of {:#x} bytes, expected at most {most:#x}", at.size)));
     }
@@ -210,15 +215,21 @@ fn read_range(file: &dyn ReadAt, file_len: u64, at: FileRange, most: u64, what: 
     Ok(bytes)
 }
 
-/// What the headers and notes say about the machine. Notes that cannot be read are a fault, not an error: the pages are
-/// there without them.
-fn meta(file: &dyn ReadAt, file_len: u64, header: &Header, faults: &mut Vec<Error>) -> Result<DumpMeta> {
+/// What the headers and notes say about the machine, and where notes lie that were not read. Notes that cannot be read
+/// are a fault, not an error: the pages are there without them.
+fn meta(
+    file: &dyn ReadAt,
+    file_len: u64,
+    header: &Header,
+    faults: &mut Vec<Error>,
+) -> Result<(DumpMeta, Vec<(u64, u64)>)> {
     let (main, sub, abi) = (&header.main, &header.sub, header.abi);
     let elf_machine = Machine::elf_machine_by_name(&main.utsname.machine());
     let machine = Machine { elf_machine, order: abi.order, word: abi.word }.of_kernel();
-    Ok(DumpMeta {
+    let (notes, large) = notes(file, file_len, header, faults)?;
+    let meta = DumpMeta {
         end_pfn: Pfn(sub.max_mapnr),
-        notes: notes(file, file_len, header, faults)?,
+        notes,
         stated_cpus: Some(main.nr_cpus.unsigned_abs()),
         utsname: Some(main.utsname).filter(|names| *names != UtsName::default()),
         crash_time: Some(main.tv_sec).filter(|time| *time != 0),
@@ -230,22 +241,34 @@ fn meta(file: &dyn ReadAt, file_len: u64, header: &Header, faults: &mut Vec<Erro
         incomplete: main.status & STATUS_INCOMPLETE != 0,
         excluded_vmemmap: main.status & STATUS_EXCLUDED_VMEMMAP != 0,
         ..DumpMeta::new(machine, header.page_size)
-    })
+    };
+    Ok((meta, large))
 }
 
-/// The notes. Version 3 has VMCOREINFO without notes, other files may point past theirs: the note is made up for it.
-fn notes(file: &dyn ReadAt, file_len: u64, header: &Header, faults: &mut Vec<Error>) -> Result<Notes> {
-    let sub = &header.sub;
-    let mut read = |at, most, what| {
-        let found = read_range(file, file_len, at, most, what);
-        found.map_err(|e| faults.push(e.within("sub header"))).unwrap_or_default()
-    };
-    let mut notes = Notes::new(read(sub.notes, MAX_NOTES, "notes"), header.abi.order);
+/// The notes, and where those lie that are too large to be read. Version 3 has VMCOREINFO without notes, other files may point past theirs: the note is made up for it.
+fn notes(
+    file: &dyn ReadAt,
+    file_len: u64,
+    header: &Header,
+    faults: &mut Vec<Error>,
+) -> Result<(Notes, Vec<(u64, u64)>)> {
+    let (sub, order) = (&header.sub, header.abi.order);
+    let mut fault = |e: Error| faults.push(e.within("sub header"));
+    let place = (sub.notes.offset, sub.notes.size);
+    let found = if sub.notes.is_empty() { Ok(()) } else { check_range(file_len, sub.notes, "notes") };
+    let found = found.and_then(|()| NoteBytes::read(file, &[place], file_len, order));
+    let NoteBytes { bytes, large, fault: left_out, .. } = found.unwrap_or_else(|e| {
+        fault(e);
+        NoteBytes::default()
+    });
+    left_out.into_iter().for_each(&mut fault);
+    let mut notes = Notes::new(bytes, order);
     if notes.vmcoreinfo_range().is_none() && !sub.vmcoreinfo.is_empty() {
-        let text = read(sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo");
+        let text = read_range(file, file_len, sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo");
+        let text = text.map_err(fault).unwrap_or_default();
         if !text.is_empty() {
             notes.push(b"VMCOREINFO", &text)?;
         }
     }
-    Ok(notes)
+    Ok((notes, large))
 }

@@ -10,8 +10,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dump_core::{
-    Claim, Container, Depth, Description, DumpMeta, Error, PageBitmap, PageChecker, PageReader, PageSize, PageSource,
-    Pfn, PfnRange, ReadAt, Result, Survey,
+    Claim, Container, Depth, Description, DumpMeta, Error, LargeNotes, PageBitmap, PageChecker, PageReader, PageSize,
+    PageSource, Pfn, PfnRange, ReadAt, Result, Survey,
 };
 
 use crate::codec::Codec;
@@ -25,11 +25,11 @@ use crate::survey;
 
 /// A kdump file, or one part of a split dump.
 pub struct KdumpFile<R> {
-    file: R,
+    file: Arc<R>,
     head: Head,
 }
 
-impl<R: ReadAt> KdumpFile<R> {
+impl<R: ReadAt + 'static> KdumpFile<R> {
     /// Opens a file.
     ///
     /// # Errors
@@ -37,14 +37,19 @@ impl<R: ReadAt> KdumpFile<R> {
     /// `Unsupported`, `Io`. A file cut off later than that opens; its pages past the end are unreadable.
     pub fn open(file: R) -> Result<KdumpFile<R>> {
         let head = Head::read(&file)?;
-        Ok(KdumpFile { file, head })
+        Ok(KdumpFile::of(file, head))
     }
 
     /// Opens a file of which parts are damaged, to read what is certain: see [`salvage`](crate::salvage).
-    pub(crate) fn of(file: R, head: Head) -> KdumpFile<R> {
+    pub(crate) fn of(file: R, mut head: Head) -> KdumpFile<R> {
+        let file = Arc::new(file);
+        let large = LargeNotes::new(file.clone(), std::mem::take(&mut head.large_notes));
+        head.meta.notes = head.meta.notes.and_large(large);
         KdumpFile { file, head }
     }
+}
 
+impl<R: ReadAt> KdumpFile<R> {
     /// Both headers as they were decoded.
     pub fn header(&self) -> &Header {
         &self.head.header

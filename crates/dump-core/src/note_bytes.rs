@@ -1,6 +1,10 @@
-//! The notes of all PT_NOTEs: what is looked into is read, the rest stays where it is.
+//! Notes as they lie in a file: what is looked into is read, the rest stays where it is.
 
-use dump_core::{ByteOrder, Error, FieldsMut, ReadAt, Result, WordSize, note_len};
+use crate::bytes::ReadAt;
+use crate::error::{Error, Result};
+use crate::machine::{ByteOrder, WordSize};
+use crate::notes::note_len;
+use crate::wire::FieldsMut;
 use std::ops::Range;
 
 /// More bytes of notes than any dump has; device dumps (NT_VMCOREDD) take tens of MiB.
@@ -28,22 +32,22 @@ const HEADER: usize = 12;
 /// Bytes of a note's header and of the longest of those names.
 const START: u64 = HEADER as u64 + 16;
 
-/// Notes of a core.
-#[derive(Default)]
-pub(crate) struct NoteBytes {
-    /// Those that were read, one PT_NOTE behind the other, with what follows the last note of each.
+/// Notes of a file.
+#[derive(Debug, Default)]
+pub struct NoteBytes {
+    /// Those that were read, one place behind the other, with what follows the last note of each.
     pub bytes: Vec<u8>,
-    /// Which of them are the last PT_NOTE's.
+    /// Which of them are the last place's.
     pub last: Range<usize>,
-    /// Where those lie that were not: offset and length (bytes).
+    /// Where those lie that were not: offset and length (bytes), as [`LargeNotes`](crate::LargeNotes) has them.
     pub large: Vec<(u64, u64)>,
     /// What was left out, and why.
     pub fault: Option<Error>,
 }
 
 impl NoteBytes {
-    /// Reads the PT_NOTEs at `places` (offset and length), as far as the file of `len` bytes has them. No more is taken
-    /// than the file is long: PT_NOTEs that lie over one another are no reason to have a file many times.
+    /// Reads the streams of notes at `places` (offset and length), as far as the file of `len` bytes has them. No more is
+    /// taken than the file is long: places that lie over one another are no reason to have a file many times.
     ///
     /// # Errors
     /// `Io`.
@@ -54,8 +58,8 @@ impl NoteBytes {
             let size = (*size).min(len.saturating_sub(*offset));
             if size > room {
                 let text = format!(
-                    "PT_NOTE at offset {offset:#x}, of {size:#x} bytes: all notes are more than the file can hold or \
-                     {MAX_NOTES:#x} bytes; it and {} PT_NOTEs after it are left out",
+                    "notes at offset {offset:#x}, of {size:#x} bytes: all notes are more than the file can hold or \
+                     {MAX_NOTES:#x} bytes; these and those of {} places after them are left out",
                     places.len() - i - 1
                 );
                 notes.fault = Some(Error::corrupt(text));
@@ -70,7 +74,7 @@ impl NoteBytes {
         Ok(notes)
     }
 
-    /// Reads a PT_NOTE by windows, each of which begins with a note.
+    /// Reads a stream by windows, each of which begins with a note.
     fn read_one(&mut self, input: &dyn ReadAt, offset: u64, size: u64, order: ByteOrder) -> Result<()> {
         let (mut reader, mut at) = (input.reader(), 0);
         while at < size {
@@ -143,7 +147,29 @@ fn owner(bytes: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dump_synth::{Endian, Notes};
+
+    const VMC: &str = "VMCOREINFO";
+
+    /// Notes, one after the other.
+    #[derive(Default)]
+    struct Stream(Vec<u8>);
+
+    impl Stream {
+        fn note(mut self, name: &str, kind: u32, desc: &[u8]) -> Stream {
+            for n in [name.len() as u32 + 1, desc.len() as u32, kind] {
+                self.0.extend(n.to_le_bytes());
+            }
+            for part in [&[name.as_bytes(), &[0]].concat(), desc] {
+                self.0.extend(part);
+                self.0.resize(self.0.len().next_multiple_of(4), 0);
+            }
+            self
+        }
+
+        fn small(self) -> Vec<u8> {
+            self.note("CORE", 1, &[7; 336]).note(VMC, 0, b"OSRELEASE=6.1\n").0
+        }
+    }
 
     fn read(file: &[u8], places: &[(u64, u64)]) -> NoteBytes {
         NoteBytes::read(&file.to_vec(), places, file.len() as u64, ByteOrder::Little).unwrap()
@@ -151,7 +177,7 @@ mod tests {
 
     #[test]
     fn small_streams_are_read_byte_for_byte() {
-        let notes = Notes::new(Endian::Little).prstatus_x86_64(1, &[7; 27]).vmcoreinfo("OSRELEASE=6.1\n").into_bytes();
+        let notes = Stream::default().small();
         let (zeros, noise) = ([&notes[..], &[0; 400]].concat(), [&notes[..], &[0xff; 40]].concat());
         for stream in [&notes[..], &zeros, &noise, &notes[..notes.len() - 1], &notes[..notes.len() - 30], &[1, 2, 3]] {
             let found = read(stream, &[(0, stream.len() as u64)]);
@@ -161,11 +187,10 @@ mod tests {
 
     #[test]
     fn large_notes_stay_where_they_are() {
-        let text = |notes: Notes| notes.vmcoreinfo("OSRELEASE=6.1\n");
-        let new = || Notes::new(Endian::Little);
-        let small = text(new().prstatus_x86_64(1, &[7; 27])).into_bytes();
-        let big = new().note("LINUX", 0x700, &vec![5; 3 << 20]).into_bytes();
-        let many: Vec<u8> = (0..40).flat_map(|n| new().note("X", n, &vec![6; 1 << 19]).into_bytes()).collect();
+        let new = Stream::default;
+        let small = new().small();
+        let big = new().note("LINUX", 0x700, &vec![5; 3 << 20]).0;
+        let many: Vec<u8> = (0..40).flat_map(|n| new().note("X", n, &vec![6; 1 << 19]).0).collect();
         let file = [&big[..], &small, &big, &big, &many, &small].concat();
         let found = read(&file, &[(0, file.len() as u64)]);
         let len = big.len() as u64;
@@ -175,10 +200,11 @@ mod tests {
         let left: u64 = found.large.iter().map(|(_, len)| len).sum();
         assert_eq!(found.bytes.len() as u64 + left, file.len() as u64);
         // no text of a kernel's, however long it says it is
-        let long = text(new().vmcoreinfo(&"A=1\n".repeat(1 << 20))).into_bytes();
+        let text = b"OSRELEASE=6.1\n";
+        let long = new().note(VMC, 0, &b"A=1\n".repeat(1 << 20)).note(VMC, 0, text).0;
         let found = read(&long, &[(0, long.len() as u64)]);
-        let notes = dump_core::Notes::new(found.bytes, ByteOrder::Little);
-        assert_eq!((notes.iter().count(), notes.vmcoreinfo()), (2, Some(&b"OSRELEASE=6.1\n"[..])));
+        let notes = crate::Notes::new(found.bytes, ByteOrder::Little);
+        assert_eq!((notes.iter().count(), notes.vmcoreinfo()), (2, Some(&text[..])));
         // zeros without end, and a note without its padding
         let endless = [&small[..], &vec![0; 9 << 20]].concat();
         assert!(read(&endless, &[(0, endless.len() as u64)]).bytes.len() < 2 << 20);
