@@ -15,8 +15,8 @@ fn wide() -> FakeKernel {
              cache   0x7f00..0x8100
              free    0x9000 order=10
              free    0x9400 order=10
-             hugetlb 0x10000 order=14
-             hugetlb 0x14000 order=14
+             thp     0x10000 order=14
+             thp     0x14000 order=14
              anon    0x1c000..0x1d000",
         )
         .build()

@@ -112,7 +112,7 @@ fn scan(
     found: &mut Scanned,
 ) {
     let span = window.span();
-    let mut scan = Scan { judge, footprint: job.footprint, done: span.start, window, found, far: Vec::new() };
+    let mut scan = Scan { job, judge, done: span.start, window, found, far: Vec::new() };
     for piece in scanner.windows(span) {
         scan.done = scan.done.max(piece.start);
         if scan.done < piece.end && scan.window.count(PfnRange::new(scan.done, piece.end)) != 0 {
@@ -124,8 +124,8 @@ fn scan(
 
 /// The scan of a window of the bitmap.
 struct Scan<'s, 'b> {
+    job: &'s Exclusion<'s>,
     judge: &'s Judge,
-    footprint: &'s Footprint,
     /// Pages below are settled by the head of their compound page.
     done: Pfn,
     window: &'s mut WindowMut<'b>,
@@ -145,7 +145,7 @@ impl Scan<'_, '_> {
     fn settle_far(&mut self, scanner: &mut PageScanner<'_>) {
         for (reason, block) in self.far.drain(..) {
             match scanner.confirms(block) {
-                true => self.found.leave_out(self.window, self.footprint, reason, block.pages()),
+                true => self.found.leave_out(self.window, self.job.footprint, reason, block.pages()),
                 false => self.found.tally.keep(Doubt::Contradiction, block.first, 1),
             }
         }
@@ -154,9 +154,9 @@ impl Scan<'_, '_> {
 
 /// Judges `pages` from `scan.done` on; returns the first page that is not settled by what stands in them.
 fn scan_pages<W: WordLayout>(scan: &mut Scan<'_, '_>, pages: StructPages<'_, W>) -> Pfn {
-    let Scan { judge, footprint, window, found, far, .. } = scan;
+    let Scan { job, judge, window, found, far, .. } = scan;
     let (mut done, end) = (scan.done, pages.window().end);
-    let mut leaving = Leaving { window, footprint, found, run: None };
+    let mut leaving = Leaving { window, footprint: job.footprint, found, run: None };
     while done < end {
         let pfn = done;
         done = pfn + 1;
@@ -171,6 +171,10 @@ fn scan_pages<W: WordLayout>(scan: &mut Scan<'_, '_>, pages: StructPages<'_, W>)
             }
             continue;
         };
+        if let Some(mark) = reason.mark().filter(|mark| !job.kernel.stands_by(job.memory, job.map, job.rules, *mark)) {
+            leaving.found.tally.keep(Doubt::of_mark(mark), pfn, 1);
+            continue;
+        }
         let block = Block { kind: reason.block(), first: pfn, order };
         let confirmed = if order == 0 { Some(true) } else { pages.confirm(block) };
         match confirmed {

@@ -1,7 +1,7 @@
 //! Dump levels: which classes of pages are left out.
 
 use crate::tally::Doubt;
-use dump_kernel::{BlockKind, PageFacts, PageRules, PageState, Unknown};
+use dump_kernel::{BlockKind, Mark, PageFacts, PageRules, PageState, Unknown};
 
 bitflags::bitflags! {
     /// A dump level, 0 to 31: the classes of pages that are left out.
@@ -91,6 +91,16 @@ impl Reason {
         Reason::Offline,
         Reason::Unaccepted,
     ];
+
+    /// The mark, where pages go for this reason at every level.
+    pub(crate) fn mark(self) -> Option<Mark> {
+        match self {
+            Reason::Hwpoison => Some(Mark::Hwpoison),
+            Reason::Offline => Some(Mark::Offline),
+            Reason::Unaccepted => Some(Mark::Unaccepted),
+            Reason::Cache | Reason::CachePrivate | Reason::User | Reason::Free => None,
+        }
+    }
 
     /// What pages that go together for this reason are.
     pub fn block(self) -> BlockKind {

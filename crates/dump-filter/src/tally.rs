@@ -2,6 +2,7 @@
 
 use crate::level::Reason;
 use dump_core::Pfn;
+use dump_kernel::Mark;
 
 /// Why pages are kept that would be left out if their struct pages could be believed, or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,15 +15,48 @@ pub enum Doubt {
     Walked,
     /// They have the type of unaccepted memory, which vmcoreinfo does not name.
     MaybeUnaccepted,
+    /// They are broken by a number of vmcoreinfo's that something contradicts.
+    Hwpoison,
+    /// They are offline by such a number.
+    Offline,
+    /// They are unaccepted by such a number.
+    Unaccepted,
 }
 
 impl Doubt {
     /// Every doubt.
-    pub const ALL: [Doubt; 4] = [Doubt::Unread, Doubt::Contradiction, Doubt::Walked, Doubt::MaybeUnaccepted];
+    pub const ALL: [Doubt; 7] = [
+        Doubt::Unread,
+        Doubt::Contradiction,
+        Doubt::Walked,
+        Doubt::MaybeUnaccepted,
+        Doubt::Hwpoison,
+        Doubt::Offline,
+        Doubt::Unaccepted,
+    ];
+
+    /// What it is to doubt a mark.
+    pub fn of_mark(mark: Mark) -> Doubt {
+        match mark {
+            Mark::Hwpoison => Doubt::Hwpoison,
+            Mark::Offline => Doubt::Offline,
+            Mark::Unaccepted => Doubt::Unaccepted,
+        }
+    }
+
+    /// Whether the pages would go at every level.
+    pub fn is_of_all_levels(self) -> bool {
+        !matches!(self, Doubt::Unread | Doubt::Contradiction | Doubt::Walked)
+    }
 
     /// The pages, for messages.
     pub fn class(self) -> &'static str {
-        if self == Doubt::MaybeUnaccepted { "unaccepted pages" } else { "some pages" }
+        match self {
+            Doubt::Unread | Doubt::Contradiction | Doubt::Walked => "some pages",
+            Doubt::MaybeUnaccepted | Doubt::Unaccepted => "unaccepted pages",
+            Doubt::Hwpoison => "hwpoison pages",
+            Doubt::Offline => "offline pages",
+        }
     }
 
     /// Why they are kept, for messages.
@@ -32,6 +66,9 @@ impl Doubt {
             Doubt::Contradiction => "their struct pages contradict themselves",
             Doubt::Walked => "struct pages were found with them, and their own say that they are not the kernel's",
             Doubt::MaybeUnaccepted => "vmcoreinfo lacks NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)",
+            Doubt::Hwpoison => "NUMBER(PG_hwpoison) is not what the kernel's own data say",
+            Doubt::Offline => "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE) is not what the kernel's own data say",
+            Doubt::Unaccepted => "NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE) is not what the kernel's own data say",
         }
     }
 }

@@ -92,8 +92,7 @@ fn every_era_on_every_machine() {
 /// A huge page of 2^16 pages over several windows, and small pages on both sides of a window's end.
 #[test]
 fn in_many_windows_as_in_one() {
-    let recipe =
-        "ram 0x6000..0x20400\nhugetlb 0x10000 order=16 zero\nanon 0x7ff0..0x8010 zero\nfree 0x20000 order=10 zero";
+    let recipe = "ram 0x6000..0x20400\nthp 0x10000 order=16 zero\nanon 0x7ff0..0x8010 zero\nfree 0x20000 order=10 zero";
     for machine in machines() {
         let fake = builder(Era::V6_12, machine, MemModel::Flat).recipe(recipe).build();
         let subject = Subject::new(&fake, machine);

@@ -76,7 +76,7 @@ fn wide(era: Era, model: MemModel) -> KernelBuilder {
          free    0x9400 order=10
          anon    0xa000..0xa040
          anon    0xb001..0xb17f
-         hugetlb 0x10000 order=14
+         thp     0x10000 order=14
          anon    0x1c000..0x1d000",
     )
 }
@@ -107,7 +107,7 @@ fn pages_of_any_size_in_any_windows() {
     for model in [huge, SMALL, MemModel::Sparse(StructPages::Vmemmap(Leaf::M2))] {
         let fake = wide(Era::V6_1, model).build();
         let gone = check(&fake, &format!("{model:?}"));
-        // 8 and 4 of anon, 8 of cache, 32 of free, 1 and 4 of anon, 256 of hugetlb, 64 of anon
+        // 8 and 4 of anon, 8 of cache, 32 of free, 1 and 4 of anon, 256 of a huge page, 64 of anon
         assert_eq!(gone.len(), 8 + 4 + 8 + 32 + 1 + 4 + 256 + 64, "{model:?}");
         let frame = |pfn| fake.struct_page(pfn).unwrap().1 / 4096;
         assert!(gone.contains(&frame(0xa000)) && gone.contains(&frame(0x1c000)));

@@ -6,6 +6,7 @@ use crate::free_list::FreeLists;
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
 use crate::own::{Own, OwnSymbols};
+use crate::proof::Proofs;
 use crate::sources::{Reach, Sources, Symbols};
 use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
@@ -24,6 +25,7 @@ pub struct Kernel {
     page_size: PageSize,
     arch: &'static dyn Arch,
     xlat: Box<dyn Translate>,
+    proofs: Proofs,
 }
 
 impl Kernel {
@@ -74,12 +76,20 @@ impl Kernel {
     ) -> Result<Kernel> {
         let symbols = Symbols::new(&info, sources.as_deref(), Reach::Files);
         let xlat = arch.page_tables(MachineFacts { symbols: &symbols, words, page_size, segments })?;
-        Ok(Kernel { info, sources, words, page_size, arch, xlat })
+        Ok(Kernel { info, sources, words, page_size, arch, xlat, proofs: Proofs::default() })
     }
 
     /// The vmcoreinfo that it was made from.
     pub fn info(&self) -> &Vmcoreinfo {
         &self.info
+    }
+
+    pub(crate) fn sources(&self) -> Option<&Sources> {
+        self.sources.as_deref()
+    }
+
+    pub(crate) fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     /// Its architecture.

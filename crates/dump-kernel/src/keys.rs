@@ -268,10 +268,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// A field of `width` bytes; `None` where it passes the end of a struct page.
+    /// A field of `width` bytes; `None` where no compiler puts one, or it passes the end of a struct page.
     pub(crate) fn field(self, offset: u64, width: usize) -> Option<Field> {
         let offset = usize::try_from(offset).ok()?;
-        (offset.checked_add(width)? <= self.size).then_some(Field { offset, width })
+        let aligned = offset % width.min(self.word).max(1) == 0;
+        (aligned && offset.checked_add(width)? <= self.size).then_some(Field { offset, width })
     }
 
     /// A field that is a word.

@@ -31,7 +31,7 @@ bitflags::bitflags! {
         /// Given back to the hypervisor, or not yet given by it.
         const OFFLINE = 1 << 8;
         /// Its struct page says what cannot all be so: a free page in use, an anonymous page table, an order that no
-        /// block or compound page of these pages can have. None of the other facts is proof of anything, but for
+        /// block, compound page or hugetlb page of these pages can have. None of the other facts is proof of anything, but for
         /// [`PageFacts::HWPOISON`].
         const CONTRADICTION = 1 << 9;
         /// Its struct page cannot be read: nothing is known.
@@ -157,7 +157,8 @@ impl PageRules {
             }
             Link::Head | Link::None => state.facts |= PageFacts::CONTRADICTION,
         }
-        state.facts |= fact(PageFacts::HUGETLB, hugetlb);
+        let can_be = 1u64.checked_shl(state.order.into()).is_some_and(|order| order & self.hugetlb_orders != 0);
+        state.facts |= fact(PageFacts::HUGETLB, hugetlb) | fact(PageFacts::CONTRADICTION, hugetlb & !can_be);
     }
 
     /// Where a struct page says that its head is, asked of the one at `head` with this order.

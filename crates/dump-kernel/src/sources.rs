@@ -82,6 +82,12 @@ impl Sources {
         self.own.get().map(Own::failures).unwrap_or_default()
     }
 
+    /// All that there is beside vmcoreinfo.
+    pub(crate) fn beside<'a>(&'a self, own: &'a dyn KernelSymbols) -> Vec<&'a dyn KernelSymbols> {
+        let files = [&self.file, &self.vmlinux].into_iter().flatten().map(|symbols| &**symbols);
+        files.chain([own]).collect()
+    }
+
     fn recorded(&self, key: &str) -> Option<(u64, Source)> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }

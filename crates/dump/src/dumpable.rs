@@ -249,7 +249,7 @@ impl<'a> Dumpable<'a> {
             let doubtful = tally.doubtful(doubt);
             if let Some(first) = doubtful.first {
                 let why = format!("{} ({} pages, the first is pfn {first})", doubt.why(), doubtful.pages);
-                let asked = self.criteria.level.needs_kernel() && doubt != Doubt::MaybeUnaccepted;
+                let asked = self.criteria.level.needs_kernel() && !doubt.is_of_all_levels();
                 (self.unknown)(Unidentified { class: doubt.class(), why: &why, asked })?;
             }
         }

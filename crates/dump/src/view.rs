@@ -17,10 +17,11 @@ impl KernelView {
     /// Locates the struct pages of the page frames below `end`, and computes how they are marked.
     ///
     /// # Errors
-    /// If vmcoreinfo lacks what is needed, or the dump cannot be read there.
+    /// If vmcoreinfo lacks what is needed or is proven wrong, or the dump cannot be read there.
     pub fn new(kernel: Kernel, end: Pfn, memory: &dyn PhysMemory) -> Result<KernelView> {
         let rules = kernel.page_rules(memory)?;
         let map = kernel.mem_map(memory, end).map_err(|e| e.within("cannot locate mem_map"))?;
+        kernel.ask_text(memory, &map, &rules)?;
         Ok(KernelView { kernel, map, rules })
     }
 }

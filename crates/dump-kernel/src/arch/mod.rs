@@ -94,6 +94,11 @@ pub trait Arch: Send + Sync {
         None
     }
 
+    /// Orders that hugetlb pages can have (log2 of pages); none where that is not known.
+    fn hugetlb_orders(&self) -> &'static [u8] {
+        &[]
+    }
+
     /// Addresses of kernel code and kernel stacks among the registers of one CPU, the descriptor of an NT_PRSTATUS.
     fn kernel_pointers(&self, _prstatus: &[u8]) -> Vec<VirtAddr> {
         Vec::new()

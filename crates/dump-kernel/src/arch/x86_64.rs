@@ -78,6 +78,11 @@ impl Arch for X86_64 {
     }
 
     /// `user_regs_struct` begins at 112 (Linux, include/linux/elfcore.h): rip is its 17th word, rsp its 20th.
+    /// 2 MiB and 1 GiB.
+    fn hugetlb_orders(&self) -> &'static [u8] {
+        &[9, 18]
+    }
+
     fn kernel_pointers(&self, prstatus: &[u8]) -> Vec<VirtAddr> {
         let words = [16, 19].into_iter().filter_map(|i| prstatus.get(112 + 8 * i..)?.first_chunk());
         words.map(|word| VirtAddr(u64::from_le_bytes(*word))).filter(|at| self.is_kernel(*at)).collect()

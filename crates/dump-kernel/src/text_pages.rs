@@ -1,0 +1,88 @@
+//! What the struct pages of the kernel's own text say of the keys by which struct pages are read.
+//!
+//! Nobody but the boot code writes them, and every release leaves them alike (`__init_single_page()` and
+//! `init_reserved_page()` of Linux, mm/mm_init.c, before 6.0 mm/page_alloc.c): not mapped, no mapping, on no list, no flag
+//! but PG_reserved beside the numbers of their zone, node and section. Where that does not come out, a key is wrong.
+
+use crate::era::PageRules;
+use crate::kernel::Kernel;
+use crate::mem_map::MemMap;
+use crate::memory::PhysMemory;
+use crate::symbols::KernelSymbols;
+use dump_core::{Error, Pfn, Result, VirtAddr};
+
+/// How much of the text is looked at (bytes): no kernel has less.
+const TEXT: u64 = 1 << 20;
+
+/// Fewer struct pages say nothing.
+const FEW: usize = 8;
+
+/// A key, and whether the struct page of a page of text is as that key says that it is.
+type Question = (&'static str, fn(&TextPage<'_>) -> bool);
+
+const QUESTIONS: [Question; 7] = [
+    ("OFFSET(page._mapcount)", |page| page.rules.mapcount == 0 || page.u32(page.rules.mapcount) == u32::MAX),
+    // free pages alone have none
+    ("OFFSET(page._refcount)", |page| page.rules.refcount.is_none_or(|at| page.u32(at) <= 1)),
+    ("OFFSET(page.mapping)", |page| page.word(page.rules.mapping) == 0),
+    ("NUMBER(PG_lru)", |page| !page.has(page.rules.lru)),
+    ("NUMBER(PG_slab)", |page| !page.has(page.rules.slab_flag)),
+    ("NUMBER(PG_head_mask)", |page| !page.has(page.rules.head)),
+    ("NUMBER(PG_hwpoison)", |page| !page.has(page.rules.hwpoison)),
+];
+
+struct TextPage<'a> {
+    rules: &'a PageRules,
+    bytes: &'a [u8],
+}
+
+impl TextPage<'_> {
+    fn word(&self, at: usize) -> u64 {
+        let words = self.rules.words();
+        self.bytes.get(at..at + words.bytes()).map_or(0, |bytes| words.integer(bytes))
+    }
+
+    fn u32(&self, at: usize) -> u32 {
+        self.bytes.get(at..at + 4).map_or(0, |bytes| self.rules.words().integer(bytes) as u32)
+    }
+
+    fn has(&self, flags: u64) -> bool {
+        self.word(self.rules.flags) & flags != 0
+    }
+}
+
+impl Kernel {
+    /// Asks the struct pages of the kernel's text whether `rules` and `map` fit them.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the key, if most of them say that they do not.
+    pub fn ask_text(&self, phys: &dyn PhysMemory, map: &MemMap, rules: &PageRules) -> Result<()> {
+        let (mut memory, mut fits, mut asked) = (self.memory(phys), [0; QUESTIONS.len()], 0);
+        let Some(text) = self.info().symbol("_stext") else { return Ok(()) };
+        let mut bytes = vec![0; rules.struct_page_size()];
+        for into in (0..TEXT).step_by(self.page_size().bytes()) {
+            let at = text.0.checked_add(into).and_then(|at| memory.translate(VirtAddr(at)).ok());
+            let pfn = at.map(|at| Pfn(at.phys.0 / self.page_size().bytes() as u64));
+            let struct_page = pfn.and_then(|pfn| map.struct_page(pfn));
+            if struct_page.is_none_or(|at| memory.read(at, &mut bytes).is_err()) {
+                continue;
+            }
+            asked += 1;
+            let page = TextPage { rules, bytes: &bytes };
+            fits.iter_mut().zip(QUESTIONS).for_each(|(fits, (_, fit))| *fits += usize::from(fit(&page)));
+        }
+        let wrong: Vec<_> = QUESTIONS.iter().zip(fits).filter(|(_, fits)| 2 * fits < asked).collect();
+        match wrong[..] {
+            [((key, _), fits), ..] if asked >= FEW => {
+                // where several are wrong, all are read at wrong places
+                let key = if wrong.len() > 1 { "SIZE(page), or several of its offsets," } else { key };
+                Err(Error::corrupt(format!(
+                    "vmcoreinfo: {key} cannot be what it says: the struct pages of {} of {asked} pages of the kernel's \
+                     text contradict it",
+                    asked - fits
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
