@@ -215,9 +215,9 @@ fn a_user_address_is_that_of_the_process_that_crashed() {
                 SYMBOL(current_task)=1ac00\nOFFSET(task_struct.mm)=768\nOFFSET(mm_struct.pgd)=56\n";
     std::fs::write(dir.path().join("more"), own + more).unwrap();
     for (options, virt, phys, said) in [
-        ("-i more", 0x40_0000u64, 0u64, ""),
+        ("-i more", 0x40_0000u64, 0x3dc000u64, ""),
         ("-i more", 0x1000, u64::MAX, "the process that crashed: virtual address 0x1000 is not mapped"),
-        ("", 0x40_0000, u64::MAX, "does not say SYMBOL("),
+        ("", 0x40_0000, u64::MAX, "does not say OFFSET(task_struct.mm)"),
     ] {
         let run = run(dir.path(), &format!("makedumpfile -f {options} --vtop {virt:#x} -c -d 31 $D out"));
         assert!(run.status.success() && stderr(&run).contains(said), "{virt:#x}: {}", stderr(&run));
