@@ -45,7 +45,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -l num-threads -d 'Use N threa
 complete -c gdump -n "__fish_gdump_needs_command" -l max-memory -d 'Use at most SIZE bytes of memory (64M, 1G); the output is the same for any SIZE [default: half of the available memory]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l cyclic-buffer -d 'Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l message-level -d 'Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages) and 16 (page report) [default: 7]' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l vtop -d 'Print the physical address of kernel virtual address ADDR, then write the dump' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l vtop -d 'Print the physical address of virtual address ADDR, then write the dump' -r
 complete -c gdump -n "__fish_gdump_needs_command" -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r

@@ -6,7 +6,7 @@ complete -c makedumpfile -l splitblock-size -d 'Split at multiples of KB KiB of 
 complete -c makedumpfile -l num-threads -d 'Use N threads; the output is the same for any N [default: the number of CPUs]' -r
 complete -c makedumpfile -l cyclic-buffer -d 'Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory' -r
 complete -c makedumpfile -l message-level -d 'Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages) and 16 (page report) [default: 7]' -r
-complete -c makedumpfile -l vtop -d 'Print the physical address of kernel virtual address ADDR, then write the dump' -r
+complete -c makedumpfile -l vtop -d 'Print the physical address of virtual address ADDR, then write the dump' -r
 complete -c makedumpfile -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
 complete -c makedumpfile -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
 complete -c makedumpfile -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r

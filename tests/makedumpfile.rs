@@ -1,6 +1,8 @@
 //! gdump called as makedumpfile: what its callers write, read and rely on, each in a shell as they do it.
 
 use crate::support::{gdump_ok, scratch, skipped, text, tiny};
+use dump_synth::elf::{ElfCore as Core, Load};
+use dump_synth::{Endian, Notes};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -174,6 +176,54 @@ fn a_virtual_address_is_translated_first() {
     let run = run(dir.path(), &format!("makedumpfile --vtop {virt:#x} -c -d 31 $D out"));
     assert!(run.status.success(), "{}", stderr(&run));
     assert!(stdout(&run).contains(&format!("{virt:x}  {phys:x}\n")), "{}", stdout(&run));
+}
+
+/// A running kernel's memory has what it maps beside its RAM, and is counted all the same; a dump of it is none.
+#[test]
+fn memory_of_a_running_kernel_is_counted_and_not_dumped() {
+    let (dir, elf) = (room(), crate::support::elf(&tiny().vmcore));
+    let mut name = vec![0; 136];
+    name[40..47].copy_from_slice(b"vmlinux");
+    let notes = Notes::new(Endian::Little).note("CORE", 3, &name).vmcoreinfo(&elf.vmcoreinfo);
+    let vmcore = std::fs::read(&tiny().vmcore).unwrap();
+    let mut kcore = Core::x86_64().note(notes.into_bytes());
+    // as vmalloc's, at no physical address
+    kcore = kcore.load(Load::new(u64::MAX, 0xffff_c900_0000_0000, vec![1; 0x4000]));
+    for load in &elf.loads {
+        let data = vmcore[load.offset as usize..(load.offset + load.filesz) as usize].to_vec();
+        kcore = kcore.load(Load::new(load.paddr, load.vaddr, data));
+    }
+    std::fs::write(dir.path().join("kcore"), kcore.to_bytes()).unwrap();
+    let counted = |of: &str| {
+        let run = run(dir.path(), &format!("makedumpfile --mem-usage {of}"));
+        assert!(run.status.success(), "{}", stderr(&run));
+        stdout(&run)
+    };
+    assert_eq!(counted("kcore"), counted("$D"));
+    let run = run(dir.path(), "makedumpfile -c -d 31 kcore out");
+    assert!(run.status.code() == Some(1) && stderr(&run).contains("/proc/kcore"), "{}", stderr(&run));
+    assert!(!dir.path().join("out").exists());
+}
+
+/// A user address is one of the process that crashed: with what its kernel lacks, kallsyms and BTF, in a file. Physical
+/// addresses by crash (`vtop -u`).
+#[test]
+fn a_user_address_is_that_of_the_process_that_crashed() {
+    let dir = room();
+    let own = std::fs::read_to_string(crate::support::root().join("crates/dump/tests/tiny.vmcoreinfo")).unwrap();
+    let more = "SYMBOL(crashing_cpu)=ffffffff81a30960\nSYMBOL(__per_cpu_offset)=ffffffff8190d780\n\
+                SYMBOL(current_task)=1ac00\nOFFSET(task_struct.mm)=768\nOFFSET(mm_struct.pgd)=56\n";
+    std::fs::write(dir.path().join("more"), own + more).unwrap();
+    for (options, virt, phys, said) in [
+        ("-i more", 0x40_0000u64, 0x3dc000u64, ""),
+        ("-i more", 0x1000, u64::MAX, "the process that crashed: virtual address 0x1000 is not mapped"),
+        ("", 0x40_0000, u64::MAX, "does not say OFFSET(task_struct.mm)"),
+    ] {
+        let run = run(dir.path(), &format!("makedumpfile -f {options} --vtop {virt:#x} -c -d 31 $D out"));
+        assert!(run.status.success() && stderr(&run).contains(said), "{virt:#x}: {}", stderr(&run));
+        assert!(stdout(&run).contains(&format!("{virt:16x}  {phys:x}\n")), "{virt:#x}: {}", stdout(&run));
+        assert!(std::fs::read(dir.path().join("out")).unwrap() == wanted(dir.path(), &["-c", "-d", "31"]), "{options}");
+    }
 }
 
 /// Red Hat: kdump.sh saves to a file system, to a raw device and through ssh; mkdumprd checks the configured collector;

@@ -64,6 +64,9 @@ pub const PROBE_BYTES: usize = 64;
 pub struct OpenOptions {
     /// Where the bytes of a file without structure begin in memory.
     pub raw_base: Option<PhysAddr>,
+    /// Whether the memory of a running kernel is taken too (`/proc/kcore`). It changes while it is read: enough to count
+    /// its pages, no dump.
+    pub live: bool,
 }
 
 /// One file of a dump that is spread over several.

@@ -4,8 +4,8 @@
 //! is asked for was found: the first units of a kernel have most of it.
 
 use crate::elf::Elf;
-use dump_core::{ByteOrder, ReadAt, Result};
-use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, RunTimeEndian, SectionId, Unit};
+use dump_core::{ByteOrder, Error, ReadAt, Result};
+use gimli::{AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, RunTimeEndian, SectionId, Unit, UnitType};
 use std::collections::HashMap;
 
 type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
@@ -15,6 +15,12 @@ type Entry<'a, 'u> = DebuggingInformationEntry<'u, 'u, Slice<'a>>;
 const MAX_DEPTH: u32 = 32;
 const MAX_NESTING: u32 = 8;
 const MAX_VISITS: u32 = 1 << 12;
+
+/// Sections that say where types are that `.debug_info` refers to, and what that means.
+const ELSEWHERE: [(&str, &str); 2] = [
+    (".gnu_debugaltlink", "a part of which dwz put into a file that it shares with others (.gnu_debugaltlink)"),
+    (".debug_types", "in type units, which are not read (.debug_types)"),
+];
 
 /// The sections of debug information, and what was found in them so far.
 pub(crate) struct DebugInfo {
@@ -51,9 +57,16 @@ struct Place {
 
 impl DebugInfo {
     /// Reads the sections of `elf`; `None` where it has none.
+    ///
+    /// # Errors
+    /// If one cannot be read; `Unsupported` where a part of the types is somewhere else, so that members would seem to
+    /// have no name or no type. No distribution's kernel has that: SUSE's went through dwz, one file at a time.
     pub(crate) fn read<R: ReadAt>(elf: &Elf<R>) -> Result<Option<DebugInfo>> {
         if !elf.has(".debug_info") || !elf.has(".debug_abbrev") {
             return Ok(None);
+        }
+        if let Some((_, what)) = ELSEWHERE.iter().find(|(section, _)| elf.has(section)) {
+            return Err(Error::unsupported(format!("debug information {what}")));
         }
         let wanted = [
             SectionId::DebugInfo,
@@ -69,7 +82,7 @@ impl DebugInfo {
         let endian = if elf.order == ByteOrder::Little { RunTimeEndian::Little } else { RunTimeEndian::Big };
         let sections = sections.collect::<Result<Vec<_>>>()?;
         let mut info = DebugInfo { sections, endian, index: Index::default() };
-        info.index.units = info.unit_places();
+        info.index.units = info.unit_places()?;
         Ok(Some(info))
     }
 
@@ -79,14 +92,17 @@ impl DebugInfo {
         Dwarf::load(section).unwrap_or_default()
     }
 
-    fn unit_places(&self) -> Vec<usize> {
+    fn unit_places(&self) -> Result<Vec<usize>> {
         let dwarf = self.dwarf();
         let (mut units, mut places) = (dwarf.units(), Vec::new());
         // what comes after a unit that makes no sense cannot be found
         while let Ok(Some(header)) = units.next() {
+            if let UnitType::Type { .. } = header.type_() {
+                return Err(Error::unsupported("debug information in type units, which are not read"));
+            }
             places.extend(header.offset().as_debug_info_offset().map(|at| at.0));
         }
-        places
+        Ok(places)
     }
 
     /// The definition of that name.

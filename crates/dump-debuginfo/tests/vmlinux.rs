@@ -303,6 +303,26 @@ fn debug_information_in_a_file_of_its_own() {
     assert!(!open(dir.path(), "vmlinux", &elf.file(vec![outside])).unwrap().has_debug_info().unwrap());
 }
 
+#[test]
+fn types_that_are_somewhere_else_are_not_half_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let elf = Elf { order: ByteOrder::Little, word: WordSize::Bits64 };
+    let refused = |sections: Vec<Section>| {
+        let e = open(dir.path(), "vmlinux", &elf.file(sections)).unwrap().has_debug_info().unwrap_err();
+        (e.kind(), e.to_string())
+    };
+    for (name, says) in [(".gnu_debugaltlink", "dwz put into a file that it shares"), (".debug_types", "type units")] {
+        let more = Section(name, 1, 0, 0, b"common.debug\0".to_vec());
+        let (kind, text) = refused(elf.dwarf(4).into_iter().chain([more]).collect());
+        assert!(kind == ErrorKind::Unsupported && text.contains(says) && text.contains("vmlinux: debug"), "{text}");
+    }
+    let mut sections = elf.dwarf(5);
+    let units = sections.iter_mut().find(|section| section.0 == ".debug_info").unwrap();
+    assert_eq!(units.4[6], 1, "after the length and the version: DW_UT_compile");
+    units.4[6] = 2;
+    assert!(refused(sections).1.contains("in type units"));
+}
+
 /// All that can be asked, of whatever is left.
 fn ask(file: &Vmlinux) {
     let _ = (file.build_id(), file.symbol("_stext"), file.bytes_at(0x1000, 4), file.btf(), file.has_debug_info());

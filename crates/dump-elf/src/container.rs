@@ -13,7 +13,7 @@ use crate::section;
 use crate::table::ProgramTable;
 use dump_core::{
     Claim, Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, LargeNotes, NoteBytes, Notes,
-    PageBitmap, PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
+    OpenOptions, PageBitmap, PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
 };
 use std::sync::Arc;
 
@@ -45,6 +45,14 @@ impl<R: ReadAt + 'static> ElfCore<R> {
     /// A file that ends within its memory or its notes is not an error: what is there can be read, and
     /// [`damage`](Container::damage) has the reason.
     pub fn open(input: R) -> Result<ElfCore<R>> {
+        ElfCore::open_as(input, &OpenOptions::default())
+    }
+
+    /// The same, where `options` may say that `/proc/kcore` is read as well.
+    ///
+    /// # Errors
+    /// As [`open`](ElfCore::open).
+    pub fn open_as(input: R, options: &OpenOptions) -> Result<ElfCore<R>> {
         let header = FileHeader::read(&input)?;
         let mut table = ProgramTable::read(&input, &header)?;
         let len = input.len()?;
@@ -56,7 +64,7 @@ impl<R: ReadAt + 'static> ElfCore<R> {
         let last_notes = notes.as_bytes().get(last).unwrap_or_default();
         let evidence = Evidence { header: &header, table: &table, notes: &notes, last_notes, sections: &sections };
         let (flavor, filtered) = (evidence.flavor(), evidence.is_filtered());
-        if let Some(refusal) = flavor.refusal().or(table.fault.take()) {
+        if let Some(refusal) = flavor.refusal(options.live).or(table.fault.take()) {
             return Err(refusal);
         }
         if table.segments.is_empty() {
@@ -66,7 +74,8 @@ impl<R: ReadAt + 'static> ElfCore<R> {
         let virtual_only = are_virtual_only(&table.in_file);
         let mut claims = Claims::default();
         let in_file = Extents::layered(std::mem::take(&mut table.in_file), &mut |overlap| claims.add(overlap));
-        let conflict = match claims.are_kexecs(&table.segments) {
+        // a running kernel's memory changes between one look and the next
+        let conflict = match claims.are_kexecs(&table.segments) || (flavor == Flavor::Kcore && !virtual_only) {
             true => None,
             false => claims.conflict(&input, Look::Few),
         };

@@ -87,9 +87,10 @@ impl Flavor {
         matches!(self, Flavor::Qemu | Flavor::QemuSections)
     }
 
-    /// Why it cannot be read as a dump, where that is so.
-    pub(crate) fn refusal(self) -> Option<Error> {
+    /// Why it cannot be read as a dump, where that is so: `live` says that a running kernel's memory can.
+    pub(crate) fn refusal(self, live: bool) -> Option<Error> {
         let error = match self {
+            Flavor::Kcore if live => return None,
             Flavor::Kcore => Error::unsupported(
                 "/proc/kcore or a copy of it: the memory of a running kernel, which changes while it is read",
             )

@@ -28,8 +28,8 @@ fn probe(prefix: &[u8], _: &OpenOptions) -> bool {
     prefix.starts_with(ELFMAG)
 }
 
-fn open(bytes: Bytes, _: &OpenOptions) -> Result<Box<dyn Container>> {
-    Ok(Box::new(ElfCore::open(bytes)?))
+fn open(bytes: Bytes, options: &OpenOptions) -> Result<Box<dyn Container>> {
+    Ok(Box::new(ElfCore::open_as(bytes, options)?))
 }
 
 fn create(_: &WriteOptions) -> Result<Box<dyn DumpWriter>> {

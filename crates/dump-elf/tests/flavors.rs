@@ -1,6 +1,6 @@
 //! Who made a core: fakes of every make, as `dump-synth` writes them.
 
-use dump_core::{Container, Description, ErrorKind, PageSource};
+use dump_core::{Container, Description, ErrorKind, OpenOptions, PageSource};
 use dump_elf::{ElfCore, Flavor};
 use dump_synth::elf::{ElfCore as Core, Load};
 use dump_synth::{Endian, Notes, Width};
@@ -108,6 +108,21 @@ fn what_is_no_dump_is_refused_by_name() {
     // a 32-bit core's all ones
     let narrow = Core::new(Width::W32, Endian::Little, 3).load(Load::new(0xffff_ffff, 0xc000_0000, vec![1; 4096]));
     assert_eq!(flavor(&narrow).unwrap_err().0, ErrorKind::Corrupt);
+}
+
+/// Its RAM is what has a physical address; where nothing has one, nothing can be told.
+#[test]
+fn kcore_is_opened_where_it_is_asked_for() {
+    let nowhere = || Load::new(u64::MAX, 0xffff_ffff_8000_0000, vec![1; 4096]);
+    let old = |byte| Load::new(0, 0xffff_8880_0010_0000, vec![byte; 4096]);
+    let live = OpenOptions { live: true, ..OpenOptions::default() };
+    let kcore = with(kernel("vmlinux"), nowhere()).load(load()).load(Load { vaddr: 1 << 63, ..load() });
+    let core = ElfCore::open_as(kcore.to_bytes(), &live).unwrap();
+    assert_eq!((core.flavor(), core.meta().end_pfn.0), (Flavor::Kcore, 0x101));
+    assert!(core.check_headers().is_empty() && !core.doubts_pages());
+    let old = with(kernel("vmlinux"), old(1)).load(old(2));
+    let e = ElfCore::open_as(old.to_bytes(), &live).err().unwrap();
+    assert!(e.to_string().contains("virtual addresses alone"), "{e}");
 }
 
 /// Two sections, no segments: what xl dump-core writes, in outline.

@@ -15,7 +15,7 @@ pub fn kdump(data: &[u8]) {
 pub fn lime(data: &[u8]) {
     let base = data.first_chunk().map_or(0, |base| u64::from_le_bytes(*base));
     open(&dump_raw::LIME, data, &OpenOptions::default());
-    open(&dump_raw::RAW, data, &OpenOptions { raw_base: Some(PhysAddr(base)) });
+    open(&dump_raw::RAW, data, &OpenOptions { raw_base: Some(PhysAddr(base)), live: false });
 }
 
 pub fn avml(data: &[u8]) {

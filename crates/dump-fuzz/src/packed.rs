@@ -89,7 +89,11 @@ fn open(bytes: &[u8]) -> dump::Result<Dump> {
     let mut file = File::from(fd);
     file.write_all(bytes).unwrap();
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let opening = Opening { options: OpenOptions { raw_base: Some(PhysAddr(0)) }, mapped: false, ..Opening::default() };
+    let opening = Opening {
+        options: OpenOptions { raw_base: Some(PhysAddr(0)), live: false },
+        mapped: false,
+        ..Opening::default()
+    };
     Dump::open_all(&[path.into()], &opening, &Patience::default())
 }
 

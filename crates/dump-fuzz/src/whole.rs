@@ -112,7 +112,7 @@ fn convert(image: &Image, view: Option<&KernelView>, choice: &Choice) -> Option<
 fn judge(image: &Image, filtered: bool, choice: &Choice, complete: bool, outputs: Vec<MemoryOutput>) {
     let raw = choice.format.name == "raw";
     let mut files: Vec<Bytes> = outputs.iter().map(|output| Box::new(output.bytes()) as Bytes).collect();
-    let options = OpenOptions { raw_base: raw.then_some(PhysAddr(0)) };
+    let options = OpenOptions { raw_base: raw.then_some(PhysAddr(0)), live: false };
     let opened = match choice.format.open_parts.filter(|_| files.len() > 1) {
         Some(open) => open(files.into_iter().map(|bytes| Part { name: String::new(), bytes }).collect()),
         None => (choice.format.open)(files.remove(0), &options),

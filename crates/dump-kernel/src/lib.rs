@@ -29,6 +29,7 @@ mod mem_map;
 mod memory;
 mod own;
 mod page;
+mod process;
 mod proof;
 mod search;
 mod sources;

@@ -237,7 +237,7 @@ fn pages_that_are_not_to_come_are_a_bug() {
 
 #[test]
 fn rows_of_the_table_of_formats() {
-    let (none, based) = (OpenOptions::default(), OpenOptions { raw_base: Some(PhysAddr(0x3000)) });
+    let (none, based) = (OpenOptions::default(), OpenOptions { raw_base: Some(PhysAddr(0x3000)), live: false });
     let range = 0x3000..0x5000;
     let ranges = std::slice::from_ref(&range);
     for (format, image, options) in

@@ -122,7 +122,7 @@ mod tests {
     /// Memory may begin with anything, but what says that it is a dump is one.
     #[test]
     fn bare_memory_is_what_nothing_else_is() {
-        let options = OpenOptions { raw_base: Some(PhysAddr(0)) };
+        let options = OpenOptions { raw_base: Some(PhysAddr(0)), live: false };
         let name = |prefix: &[u8]| probe(prefix, &options).map(|format| format.name);
         assert_eq!([name(b"\x7fELF"), name(b"PAGEDU64"), name(b"text")], [Some("elf"), Some("raw"), Some("raw")]);
     }

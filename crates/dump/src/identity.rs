@@ -79,7 +79,10 @@ impl Identity {
             let finds = memory_search::search(source, &|found| evidence.judge(found), watch)?;
             identity.choose_found(finds, &evidence);
             return match (&identity.chosen, stranger) {
-                (None, Some(e)) => Err(Error::new(ErrorKind::OtherKernel, e.to_string())),
+                (None, Some(e)) => {
+                    let text = "another kernel, or the same at other addresses (KASLR), which vmcoreinfo alone says";
+                    Err(Error::new(ErrorKind::OtherKernel, e.to_string()).hint(text))
+                }
                 _ => Ok(identity),
             };
         }

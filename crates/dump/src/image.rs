@@ -162,15 +162,13 @@ impl Image {
         self.kernel()?.memory(&self.memory()).read(at, buf)
     }
 
-    /// The physical address that virtual address `at` of the kernel stands for.
+    /// The physical address that virtual address `at` stands for: of the kernel, or of the process that ran where it
+    /// crashed.
     ///
     /// # Errors
-    /// As [`kernel`](Image::kernel); if it is not mapped.
+    /// As [`kernel`](Image::kernel) and [`Kernel::phys_of`].
     pub fn translate(&self, at: VirtAddr) -> Result<PhysAddr> {
-        let kernel = self.kernel()?;
-        let memory = self.memory();
-        let mapping = kernel.memory(&memory).translate(at)?;
-        Ok(mapping.phys)
+        self.kernel()?.phys_of(&self.memory(), at)
     }
 
     /// Its kernel, through whose page tables virtual addresses are read.

@@ -212,7 +212,10 @@ pub struct ConvertArgs {
     /// Without this option they are kept, and a warning names the class and what is missing.
     #[arg(long)]
     pub strict: bool,
-    /// Print the physical address of kernel virtual address ADDR, then write the dump
+    /// Print the physical address of virtual address ADDR, then write the dump
+    ///
+    /// A user address is one of the process that ran where the kernel crashed. One that is not mapped is printed as all
+    /// ones, with a warning.
     #[arg(long, value_name = "ADDR", value_parser = virtual_address)]
     pub vtop: Option<VirtAddr>,
     /// Write at most SIZE bytes (64M, 1G) to each DUMPFILE
@@ -222,7 +225,7 @@ pub struct ConvertArgs {
     pub limit: Option<u64>,
     /// Print how many pages of each class VMCORE has, and write nothing
     ///
-    /// The dump levels of the classes are added to exclude them; see -d.
+    /// The dump levels of the classes are added to exclude them; see -d. VMCORE may be /proc/kcore.
     #[arg(long)]
     pub mem_usage: bool,
     /// Only check the options, print what is wrong with them, and exit

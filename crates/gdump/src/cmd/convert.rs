@@ -63,8 +63,11 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     say_what_is_odd(plan.messages, image);
     print_debug(plan.messages, view.as_ref(), image);
     if let Some(address) = plan.vtop {
-        let translated = image.translate(address).map_err(|e| e.within(image.name()))?;
-        plan.messages.common(&vtop(address, translated));
+        let translated = image.translate(address);
+        if let Err(e) = &translated {
+            plan.messages.warning(&format!("{}: --vtop: {e}", image.name()));
+        }
+        plan.messages.common(&vtop(address, translated.ok()));
     }
     let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
     let mut levels = plan.levels.iter().peekable();
@@ -331,10 +334,11 @@ impl Attempt<'_> {
     }
 }
 
-/// A translated address, as makedumpfile prints it.
-fn vtop(address: VirtAddr, translated: PhysAddr) -> String {
+/// A translated address, as makedumpfile prints it: all ones where it has no physical one.
+fn vtop(address: VirtAddr, translated: Option<PhysAddr>) -> String {
+    let translated = translated.map_or(u64::MAX, |at| at.0);
     let at = format!("Translating virtual address {:x} to physical address.", address.0);
-    format!("{at}\nVIRTUAL           PHYSICAL\n{:16x}  {:x}\n\n", address.0, translated.0)
+    format!("{at}\nVIRTUAL           PHYSICAL\n{:16x}  {:x}\n\n", address.0, translated)
 }
 
 /// Prints what is known about the kernel, in the form of makedumpfile's debug messages where scripts read those.

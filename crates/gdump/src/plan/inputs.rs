@@ -11,6 +11,8 @@ pub struct Inputs {
     pub paths: Vec<PathBuf>,
     /// The physical address of the first byte of a file that has no headers.
     pub raw_base: Option<PhysAddr>,
+    /// Whether a running kernel's memory is taken too.
+    pub live: bool,
     /// Whether `/proc/vmcore` may be mapped.
     pub mapped: bool,
     /// How long a compressed file may be when it is unpacked (bytes); `None` for as long as there is room.
@@ -46,14 +48,22 @@ impl KernelPaths {
 
 impl Inputs {
     pub(super) fn to_look_at(paths: Vec<PathBuf>, raw_base: Option<PhysAddr>, max_unpacked: Option<u64>) -> Inputs {
-        Inputs { paths, raw_base, mapped: true, max_unpacked, work_dir: None, kernel: KernelPaths::default() }
+        Inputs {
+            paths,
+            raw_base,
+            live: false,
+            mapped: true,
+            max_unpacked,
+            work_dir: None,
+            kernel: KernelPaths::default(),
+        }
     }
 
     /// Of a command line without a verb.
     pub(super) fn of(paths: Vec<PathBuf>, args: &ConvertArgs) -> Inputs {
         let (raw_base, max_unpacked) = (args.raw_base, args.max_unpacked);
         let (work_dir, kernel) = (args.work_dir.clone(), KernelPaths::of(args));
-        Inputs { paths, raw_base, mapped: !args.non_mmap, max_unpacked, work_dir, kernel }
+        Inputs { paths, raw_base, live: args.mem_usage, mapped: !args.non_mmap, max_unpacked, work_dir, kernel }
     }
 
     /// All files to read.
@@ -65,7 +75,7 @@ impl Inputs {
     /// How they are opened.
     pub fn opening(&self) -> Opening {
         Opening {
-            options: OpenOptions { raw_base: self.raw_base },
+            options: OpenOptions { raw_base: self.raw_base, live: self.live },
             mapped: self.mapped,
             max_unpacked: self.max_unpacked,
             directory: self.work_dir.clone(),
