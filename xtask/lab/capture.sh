@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # In the capture kernel: the same commands by each program in /capture, on the real /proc/vmcore, in turn.
-# /capture.plan has: programs (folders of /capture), rounds, slow (yes: also a run of minutes).
+# /capture.plan has: programs (folders of /capture), rounds of the two commands that kdump uses most, slow (yes: also a run
+# of minutes).
 # A row on the console: ROW|program|run|what `measure` wrote|bytes of output.
 . /capture.plan
 mkdir -p /out; mount -t ext4 /dev/vdb /out || exit
@@ -29,9 +30,9 @@ while [ $round -lt $rounds ]; do
   round=$((round + 1))
   run "-l -d 31" l31 -- -l -d 31 /proc/vmcore @l31
   run "-c -d 31" c31 -- -c -d 31 /proc/vmcore @c31
-  run "-F -c -d 31, into a pipe" flat -- -F -c -d 31 /proc/vmcore
-  run "--split -c -d 31" split0 split1 -- --split -c -d 31 /proc/vmcore @split0 @split1
-  run "--dump-dmesg" dmesg -- --dump-dmesg /proc/vmcore @dmesg
 done
+run "-F -c -d 31, into a pipe" flat -- -F -c -d 31 /proc/vmcore
+run "--split -c -d 31" split0 split1 -- --split -c -d 31 /proc/vmcore @split0 @split1
+run "--dump-dmesg" dmesg -- --dump-dmesg /proc/vmcore @dmesg
 [ "$slow" != yes ] || run "-c -d 1" c1 -- -c -d 1 /proc/vmcore @c1
 umount /out

@@ -1,7 +1,8 @@
 // measure FILE PROGRAM ARGUMENT...: runs a program and writes to FILE what it took:
-//   exit status, seconds, seconds of CPU time, peak resident KiB, of it anonymous, page tables, processes
+//   exit status, seconds, seconds of CPU time, peak resident KiB, how much of it is no file's, page tables, processes
 // The peak is VmHWM at the end of the process, the largest where there are several. What wait4 tells (and time(1) with
-// it) begins at the size of the process that forked, and would hide a small program's.
+// it) begins at the size of the process that forked, and would hide a small program's. Pages of programs and libraries
+// belong to the peak, but in an initramfs they are in memory in any case.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -13,26 +14,26 @@
 #include <time.h>
 #include <unistd.h>
 
-static long peak, anonymous, tables, processes;
+static long peak, own, tables, processes;
 
 // A process is about to end, and still has its memory.
 static void look(pid_t pid)
 {
 	char path[64], line[256];
-	long hwm = 0, anon = 0, pte = 0;
+	long hwm = 0, file = 0, pte = 0;
 	snprintf(path, sizeof path, "/proc/%d/status", pid);
 	FILE *f = fopen(path, "r");
 	if (!f)
 		return;
 	while (fgets(line, sizeof line, f)) {
 		sscanf(line, "VmHWM: %ld", &hwm);
-		sscanf(line, "RssAnon: %ld", &anon);
+		sscanf(line, "RssFile: %ld", &file);
 		sscanf(line, "VmPTE: %ld", &pte);
 	}
 	fclose(f);
 	processes++;
 	if (hwm > peak)
-		peak = hwm, anonymous = anon, tables = pte;
+		peak = hwm, own = hwm - file, tables = pte;
 }
 
 static double seconds(void)
@@ -82,6 +83,6 @@ int main(int argc, char **argv)
 	FILE *out = fopen(argv[1], "w");
 	if (!out || !ended)
 		return 2;
-	fprintf(out, "%d %.2f %.2f %ld %ld %ld %ld\n", status, took, cpu, peak, anonymous, tables, processes);
+	fprintf(out, "%d %.2f %.2f %ld %ld %ld %ld\n", status, took, cpu, peak, own, tables, processes);
 	return fclose(out) ? 2 : status;
 }

@@ -15,7 +15,7 @@ pub struct Measured {
     pub cpu: f64,
     /// Most memory resident, in KiB: that of its largest process, program text included.
     pub peak: u64,
-    /// How much of that was anonymous at the end of the process, and its page tables, in KiB.
+    /// What of that was no file's, and page tables, in KiB: what a process takes of an initramfs' machine.
     pub own: u64,
     /// Processes.
     pub processes: u64,
@@ -53,7 +53,7 @@ fn parse(line: &str) -> Option<Measured> {
     let words: Vec<&str> = line.split_once("ROW|")?.1.trim_end().split('|').collect();
     let [folder, run, took, bytes] = words.try_into().ok()?;
     let took: Vec<&str> = took.split(' ').collect();
-    let [status, seconds, cpu, peak, anonymous, tables, processes] = took.try_into().ok()?;
+    let [status, seconds, cpu, peak, memory, tables, processes] = took.try_into().ok()?;
     Some(Measured {
         folder: folder.to_owned(),
         run: run.to_owned(),
@@ -61,7 +61,7 @@ fn parse(line: &str) -> Option<Measured> {
         seconds: seconds.parse().ok()?,
         cpu: cpu.parse().ok()?,
         peak: peak.parse().ok()?,
-        own: anonymous.parse::<u64>().ok()? + tables.parse::<u64>().ok()?,
+        own: memory.parse::<u64>().ok()? + tables.parse::<u64>().ok()?,
         processes: processes.parse().ok()?,
         bytes: bytes.parse().ok()?,
     })

@@ -33,7 +33,7 @@ pub struct Args {
     /// MiB of it to fill with data that compresses to about a third, as memory in use does
     #[arg(long, value_name = "MB")]
     rich: Option<u32>,
-    /// How often each command runs; the least time and the most memory count
+    /// How often -l -d 31 and -c -d 31 run; the least time and the most memory count
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
     rounds: u32,
     /// Also copy all memory (-c -d 1), which takes makedumpfile minutes in an emulated machine
