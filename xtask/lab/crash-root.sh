@@ -25,6 +25,10 @@ WantedBy=multi-user.target
 EOF
 in_root systemctl enable crash.service kdump-tools.service kdump-tools-dump.service >/dev/null 2>&1
 echo '/dev/vda / ext4 defaults 0 1' >"$root/etc/fstab"
+# Otherwise the machine makes the same initramfs once more, which takes an emulated CPU minutes.
+for initrd in "$root"/var/lib/kdump/initrd.img-*; do
+  cp "$root/etc/kdump/sysctl.conf" "$root/var/lib/kdump/latest_sysctls-${initrd##*/initrd.img-}"
+done
 rm -rf "$root"/var/crash/2* "$root"/tmp/*
 
 used=$(du -sm "$root" | cut -f 1)

@@ -23,12 +23,13 @@ pub fn run(root: &Path, gdump: &Path, vmlinux: Option<&Path>) -> Result<()> {
     let console = boot(root, &image, scratch.path())?;
     let said = console.lines().filter(|line| ["makedumpfile", "kdump-tools"].iter().any(|word| line.contains(word)));
     said.for_each(|line| println!("console: {}", line.trim_end()));
-    let dumps = taken(&image, scratch.path())?;
+    let kept = root.with_extension("crash");
+    let dumps = taken(&image, &kept)?;
     let Some(dump) = dumps.iter().find(|path| program::base(path).starts_with("dump.")) else {
-        bail!("kdump-tools left no dump in /var/crash, only {dumps:?}; the console ends:\n{}", end(&console));
+        bail!("kdump-tools left no dump in /var/crash, but {dumps:?}; the console ends:\n{}", end(&console));
     };
     for file in &dumps {
-        println!("/var/crash: {}, {} bytes", program::base(file), file.metadata()?.len());
+        println!("{}: {} bytes", file.display(), file.metadata()?.len());
     }
     print!("{}", program::quiet(Command::new(gdump).arg("check").arg(dump))?);
     vmlinux.map_or(Ok(()), |vmlinux| opened(gdump, dump, vmlinux))
@@ -54,12 +55,16 @@ fn boot(root: &Path, image: &Path, scratch: &Path) -> Result<String> {
     Ok(console)
 }
 
-/// The files of /var/crash.
-fn taken(image: &Path, scratch: &Path) -> Result<Vec<PathBuf>> {
-    let request = format!("rdump /var/crash {}", scratch.display());
+/// The files of the machine's /var/crash, which are kept in `kept`.
+fn taken(image: &Path, kept: &Path) -> Result<Vec<PathBuf>> {
+    if kept.exists() {
+        std::fs::remove_dir_all(kept).with_context(|| kept.display().to_string())?;
+    }
+    std::fs::create_dir_all(kept).with_context(|| kept.display().to_string())?;
+    let request = format!("rdump /var/crash {}", kept.display());
     program::quiet(Command::new("debugfs").args(["-R", &request]).arg(image))?;
     let mut files = Vec::new();
-    for stamp in std::fs::read_dir(scratch.join("crash"))?.flatten().filter(|entry| entry.path().is_dir()) {
+    for stamp in std::fs::read_dir(kept.join("crash"))?.flatten().filter(|entry| entry.path().is_dir()) {
         files.extend(std::fs::read_dir(stamp.path())?.flatten().map(|entry| entry.path()));
     }
     files.sort();
@@ -70,7 +75,10 @@ fn taken(image: &Path, scratch: &Path) -> Result<Vec<PathBuf>> {
 fn opened(gdump: &Path, dump: &Path, vmlinux: &Path) -> Result<()> {
     program::need(&["crash"])?;
     let whole = dump.with_extension("rearranged");
-    program::quiet(Command::new(gdump).args(["makedumpfile", "-R"]).arg(&whole).stdin(std::fs::File::open(dump)?))?;
+    let mut rearrange = Command::new(gdump);
+    let rearrange = rearrange.args(["makedumpfile", "-f", "-R"]).arg(&whole).stdin(std::fs::File::open(dump)?);
+    let output = rearrange.output().with_context(|| program::shown(rearrange))?;
+    program::checked(rearrange, &output)?;
     let script = dump.with_extension("commands");
     std::fs::write(&script, "sys\nbt\nkmem -i\nquit\n")?;
     let mut crash = Command::new("crash");
