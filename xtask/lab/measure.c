@@ -20,7 +20,7 @@ static long peak, own, tables, processes;
 static void look(pid_t pid)
 {
 	char path[64], line[256];
-	long hwm = 0, file = 0, pte = 0;
+	long hwm = 0, file = 0, shmem = 0, pte = 0;
 	snprintf(path, sizeof path, "/proc/%d/status", pid);
 	FILE *f = fopen(path, "r");
 	if (!f)
@@ -28,12 +28,13 @@ static void look(pid_t pid)
 	while (fgets(line, sizeof line, f)) {
 		sscanf(line, "VmHWM: %ld", &hwm);
 		sscanf(line, "RssFile: %ld", &file);
+		sscanf(line, "RssShmem: %ld", &shmem); // files of an initramfs
 		sscanf(line, "VmPTE: %ld", &pte);
 	}
 	fclose(f);
 	processes++;
 	if (hwm > peak)
-		peak = hwm, own = hwm - file, tables = pte;
+		peak = hwm, own = hwm - file - shmem, tables = pte;
 }
 
 static double seconds(void)
