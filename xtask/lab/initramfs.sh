@@ -13,6 +13,10 @@ cp -r "$packaging/dracut/99gdump" "$root/usr/lib/dracut/modules.d/"
 cp "$packaging/initramfs-tools/hooks/gdump" "$root/usr/share/initramfs-tools/hooks/"
 kernel=$(ls "$root/lib/modules" | sort -V | tail -1)
 in_root() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+if [ -e "$root/usr/bin/makedumpfile.distrib" ]; then # crash-root.sh left it so
+  rm -f "$root/usr/bin/makedumpfile"
+  in_root dpkg-divert --local --rename --remove /usr/bin/makedumpfile >/dev/null
+fi
 
 # What is in an unpacked initramfs: TREE NAME.
 check() {
@@ -35,6 +39,7 @@ size() { find "$1" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum }
 rm -rf "$root/tmp/tree"
 # A list of modules, because what a chroot's root directory lies on cannot be found out.
 sed -i 's/^MODULES=.*/MODULES=list/' "$root/etc/initramfs-tools/initramfs.conf"
+printf '%s\n' virtio_pci virtio_blk ext4 >"$root/etc/initramfs-tools/modules"
 in_root /etc/kernel/postinst.d/kdump-tools "$kernel" "/boot/vmlinuz-$kernel" >/dev/null
 in_root unmkinitramfs "/var/lib/kdump/initrd.img-$kernel" /tmp/tree
 tree=$root/tmp/tree

@@ -19,6 +19,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("gcc", "gcc and libc6-dev"),
     ("kexec", "kexec-tools"),
     ("kill", "procps"),
+    ("ldd", "libc-bin"),
     ("makedumpfile", "makedumpfile"),
     ("mkfs.ext4", "e2fsprogs"),
     ("prlimit", "util-linux"),

@@ -1,6 +1,9 @@
 //! `cargo xtask initramfs`: the hooks in packaging/ put gdump into kdump's initramfs under makedumpfile's name.
 //!
-//! They are tried in a Debian root, by kdump-tools' own script and by dracut: `lab/initramfs.sh`.
+//! They are tried in a Debian root, by kdump-tools' own script and by dracut: `lab/initramfs.sh`. With `--crash` that root
+//! is booted and crashed, and its own services write the dump: [`crash`].
+
+mod crash;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,7 +13,8 @@ use anyhow::{Context, Result};
 use crate::{dist, program, workspace};
 
 /// What kdump's initramfs is made with.
-const PACKAGES: &str = "initramfs-tools,dracut-core,kdump-tools,makedumpfile,linux-image-cloud-amd64,zstd,cpio";
+const PACKAGES: &str =
+    "initramfs-tools,dracut-core,kdump-tools,makedumpfile,linux-image-cloud-amd64,zstd,cpio,systemd-sysv,udev";
 
 /// What `cargo xtask initramfs` takes.
 #[derive(clap::Args)]
@@ -21,11 +25,23 @@ pub struct Args {
     /// Where the root is, made if need be [default: target/lab/NAME-root]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Then boot that root in an emulated machine, crash it, and check the dump that its own kdump-tools writes
+    #[arg(long)]
+    crash: bool,
+    /// The kernel of the root with DWARF, for crash to open the dump with
+    #[arg(long, value_name = "VMLINUX", requires = "crash")]
+    vmlinux: Option<PathBuf>,
+    /// Another gdump than this repository's static one
+    #[arg(long, value_name = "PATH", hide = true)]
+    gdump: Option<PathBuf>,
 }
 
 /// Runs the command; as root.
 pub fn run(args: &Args) -> Result<()> {
     program::need(&["bash", "debootstrap", "unshare", "apt-get"])?;
+    if args.crash {
+        program::need(crash::PROGRAMS)?;
+    }
     let default = || Ok::<_, anyhow::Error>(workspace::target()?.join(format!("lab/{}-root", args.suite)));
     let root = args.root.clone().map_or_else(default, Ok)?;
     if !root.join("usr/sbin/kdump-config").is_file() {
@@ -39,9 +55,14 @@ pub fn run(args: &Args) -> Result<()> {
     let vmcore = scratch.path().join("vmcore");
     let packed = std::fs::read(repository.join("fixtures/tiny/vmcore.zst"))?;
     std::fs::write(&vmcore, zstd::decode_all(&packed[..])?)?;
+    let gdump = args.gdump.clone().map_or_else(dist::native, Ok)?;
     let mut script = Command::new("unshare");
     script.args(["--mount", "bash"]).arg(repository.join("xtask/lab/initramfs.sh"));
-    program::run(script.arg(root).arg(dist::native()?).arg(repository.join("packaging")).arg(vmcore))
+    program::run(script.arg(&root).arg(&gdump).arg(repository.join("packaging")).arg(vmcore))?;
+    if args.crash {
+        crash::run(&root, &gdump, args.vmlinux.as_deref())?;
+    }
+    Ok(())
 }
 
 /// The mirror that this machine's apt uses.
