@@ -95,6 +95,12 @@ pub(crate) fn length(head: &[u8], order: ByteOrder) -> Option<u64> {
     Some(header.end()).filter(|end| *end <= MAX_BYTES)
 }
 
+/// Where the strings of a BTF that begins with `head` are, from its start: offset and length (bytes).
+pub(crate) fn strings(head: &[u8], order: ByteOrder) -> Option<(u64, u64)> {
+    let header = Header::parse(head, order).filter(|header| header.end() <= MAX_BYTES)?;
+    Some((header.len + header.strings.0, header.strings.1))
+}
+
 struct Header {
     len: u64,
     types: (u64, u64),

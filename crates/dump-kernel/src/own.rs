@@ -64,9 +64,14 @@ impl OwnSymbols<'_> {
         }
     }
 
+    /// Whether the kernel is as new as BTF is.
+    fn has_btf(&self) -> bool {
+        self.kernel.info().version().is_none_or(|version| version >= BTF_SINCE)
+    }
+
     /// By the symbols that the linker puts around it; where they are not known, by its first bytes.
     fn place_btf(&self) -> Result<Btf> {
-        if self.kernel.info().version().is_some_and(|version| version < BTF_SINCE) {
+        if !self.has_btf() {
             return Err(Error::missing("a kernel as old has no BTF"));
         }
         let Some(from) = self.symbol("__start_BTF") else {
@@ -98,6 +103,41 @@ impl OwnSymbols<'_> {
 
     /// The first in the kernel's image that has struct page.
     fn find_btf(&self) -> Result<Btf> {
+        self.search_btf(|at, _| self.btf_at(at, None).ok().filter(|found| found.size_of("page").is_some()))
+    }
+
+    /// Whether the names in the kernel's BTF have `name`, of which no more than a piece is held; `None` where there is no
+    /// BTF. What is no name there is no enumerator.
+    fn btf_names(&self, name: &str) -> Option<bool> {
+        let found = self.search_btf(|at, head| {
+            let (from, len) = btf::strings(head, self.kernel.words().order)?;
+            let [page, flags, wanted] = self.find_names(at.checked_add(from)?, len, ["page", "pageflags", name])?;
+            (page && flags).then_some(wanted)
+        });
+        found.ok()
+    }
+
+    /// Which of `names` are among the strings, each with a NUL, in `len` bytes from `from` on.
+    fn find_names(&self, from: VirtAddr, len: u64, names: [&str; 3]) -> Option<[bool; 3]> {
+        let (mut memory, mut found, mut bytes) = (self.kernel.memory(self.phys), [false; 3], Vec::new());
+        let mut done = 0;
+        while done < len {
+            let left_over = bytes.len();
+            bytes.resize(left_over + STEP.min((len - done) as usize), 0);
+            memory.read(from.checked_add(done)?, &mut bytes[left_over..]).ok()?;
+            done += (bytes.len() - left_over) as u64;
+            let end = bytes.iter().rposition(|byte| *byte == 0)?;
+            for string in bytes[..end].split(|byte| *byte == 0) {
+                found.iter_mut().zip(names).for_each(|(found, name)| *found |= string == name.as_bytes());
+            }
+            bytes.drain(..=end);
+        }
+        Some(found)
+    }
+
+    /// What `of` makes of the first beginning of BTF in the kernel's image of which it makes something, given its place
+    /// and its header.
+    fn search_btf<T>(&self, of: impl Fn(VirtAddr, &[u8]) -> Option<T>) -> Result<T> {
         let none = || Error::missing("the kernel's image has no BTF, or it is not in the dump");
         let start = self.kernel.info().symbol("_stext").ok_or_else(none)?;
         let order = self.kernel.words().order;
@@ -111,12 +151,12 @@ impl OwnSymbols<'_> {
                 continue;
             }
             for place in (0..=STEP - btf::HEADER).step_by(ALIGNMENT) {
-                if btf::length(&bytes[place..place + btf::HEADER], order).is_none() {
+                let head = &bytes[place..place + btf::HEADER];
+                if btf::length(head, order).is_none() {
                     continue;
                 }
                 tried += 1;
-                let found = self.btf_at(VirtAddr(at + place as u64), None);
-                if let Some(found) = found.ok().filter(|found| found.size_of("page").is_some()) {
+                if let Some(found) = of(VirtAddr(at + place as u64), head) {
                     return Ok(found);
                 }
                 if tried == MAX_TRIED {
@@ -172,13 +212,15 @@ impl KernelSymbols for OwnSymbols<'_> {
         number_by_types(self.btf()?, self.version(), name)
     }
 
-    /// By kallsyms; where that cannot be read, by BTF, if that was read.
+    /// By kallsyms; where that cannot be read, by BTF: as it was read, or by its names alone.
     fn lacks_number(&self, name: &str) -> bool {
-        let Some(kallsyms) = self.kallsyms() else {
-            let btf = self.own.btf.get().and_then(|btf| btf.as_ref().ok());
-            return btf.is_some_and(|btf| lacks_number_by_types(btf, name));
-        };
-        built_with(name).is_some_and(|function| kallsyms.lacks(function))
+        let kallsyms = self.kallsyms();
+        match (kallsyms, self.own.btf.get(), built_with(name)) {
+            (Some(kallsyms), _, Some(function)) => kallsyms.lacks(function),
+            (None, Some(btf), _) => btf.as_ref().is_ok_and(|btf| lacks_number_by_types(btf, name)),
+            (None, None, Some(_)) => self.has_btf() && self.btf_names(name) == Some(false),
+            _ => false,
+        }
     }
 
     fn version(&self) -> Option<(u32, u32)> {

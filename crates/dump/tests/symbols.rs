@@ -246,3 +246,29 @@ fn a_key_that_is_lacking_is_found_elsewhere_or_said() {
 fn a_key_that_is_lacking_is_found_elsewhere_or_said_in_the_corpus() {
     corpus().iter().for_each(check_each_key);
 }
+
+/// A kernel without CONFIG_MEMORY_FAILURE has no broken pages, and nothing is said: by kallsyms, which lacks a function,
+/// or by the names of BTF, which lack the flag.
+#[test]
+fn a_kernel_that_cannot_have_broken_pages_is_known_in_the_corpus() {
+    let (flag, all, mut with_btf) = (b"\0PG_hwpoison\0", corpus(), 0);
+    for case in &all {
+        let bytes = fs::read(&case.path).unwrap();
+        let Some(at) = bytes.windows(flag.len()).position(|text| text == flag) else { continue };
+        let said = |keys: &[&str]| {
+            let image = case.without(keys, || case.image(&KernelFiles::default())).unwrap();
+            let said = kept(&image).unwrap().said;
+            said.iter().filter(|text| text.contains("NUMBER(PG_hwpoison)")).count()
+        };
+        let no_kallsyms = ["NUMBER(PG_hwpoison)", "SYMBOL(kallsyms_names)"];
+        if said(&no_kallsyms) != 0 {
+            continue; // it has no BTF
+        }
+        with_btf += 1;
+        case.put(at as u64 + 2, b'x');
+        assert_eq!(said(&no_kallsyms), 0, "{}: BTF says that there is none", case.name);
+        assert_eq!(said(&["NUMBER(PG_hwpoison)"]), 1, "{}: kallsyms says that there is one", case.name);
+        case.put(at as u64 + 2, flag[2]);
+    }
+    assert!(all.is_empty() || with_btf > 0);
+}
