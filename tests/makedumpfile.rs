@@ -369,7 +369,7 @@ fn messages_begin_with_the_name_that_was_called() {
         ("ln -s $G makedumpfile-R.pl; ./makedumpfile-R.pl", "makedumpfile-R.pl: expected the file name", ""),
         ("./makedumpfile-R.pl out <$D", "makedumpfile-R.pl: stdin: not a flattened", "\nmakedumpfile Failed.\n"),
         (
-            "(sleep 20 & echo $! >pid; wait) | (timeout -s INT 1 env --default-signal makedumpfile -c - out; \
+            "(sleep 20 & echo $! >pid; wait) | (timeout --foreground -s INT 1 env --default-signal makedumpfile -c - out; \
              echo status $?; kill $(cat pid))",
             "makedumpfile: interrupted",
             "\nmakedumpfile Failed.\n",
