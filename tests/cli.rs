@@ -236,3 +236,19 @@ fn quiet_without_a_terminal() {
     let run = gdump(&["-d", "31", text(&tiny().vmcore), text(&dir.path().join("out"))]);
     assert!(run.status.success() && run.stderr.is_empty());
 }
+
+/// As of a script's variable that is not set.
+#[test]
+fn an_empty_file_name_is_said_to_be_one() {
+    for (args, said) in [
+        (&["-c", "", "out"][..], "file name 1 of 2 is empty"),
+        (&["makedumpfile", "-c", "in", ""], "file name 2 of 2 is empty"),
+        (&["info", ""], "file name 1 of 1 is empty"),
+        (&["diff", "a", ""], "file name 2 of 2 is empty"),
+        (&["repair", "a", "", "b"], "file name 2 of 3 is empty"),
+    ] {
+        let run = gdump(args);
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.code() == Some(1) && stderr.lines().count() == 1 && stderr.contains(said), "{stderr}");
+    }
+}

@@ -56,3 +56,15 @@ fn a_text_is_made_of_a_vmlinux_alone() {
         assert!(!out.exists());
     }
 }
+
+/// A text that was on a system with other ends of lines is the same text.
+#[test]
+fn a_text_may_have_cr_lf() {
+    let dir = scratch();
+    let [right, got, crlf] = ["right", "got", "crlf"].map(|name| dir.path().join(name));
+    let own = fs::read_to_string(root().join("crates/dump/tests/tiny.vmcoreinfo")).unwrap();
+    fs::write(&crlf, own.replace('\n', "\r\n")).unwrap();
+    gdump_ok(&["-l", "-d", "31", text(&tiny().vmcore), text(&right)]);
+    gdump_ok(&["-l", "-d", "31", "-i", text(&crlf), text(&tiny().vmcore), text(&got)]);
+    assert!(fs::read(&right).unwrap() == fs::read(&got).unwrap());
+}

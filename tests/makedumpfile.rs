@@ -166,6 +166,25 @@ fn memory_is_counted_as_in_the_report() {
     assert!(!table.contains("Completed"));
 }
 
+/// What a filtered dump lacks is not taken for the kernel's.
+#[test]
+fn memory_of_a_filtered_dump_is_not_counted_as_the_kernels() {
+    let dir = room();
+    let rows = |table: &str| -> Vec<u64> {
+        let row = |line: &str| line.split('\t').find_map(|word| word.trim().parse().ok());
+        table.lines().filter_map(row).collect()
+    };
+    let whole = run(dir.path(), "makedumpfile --mem-usage $D");
+    let filtered = run(dir.path(), "makedumpfile -c -d 31 $D d31 >/dev/null 2>&1; makedumpfile --mem-usage d31");
+    let (whole, table, said) = (rows(&stdout(&whole)), rows(&stdout(&filtered)), stderr(&filtered));
+    assert!(filtered.status.success() && whole.len() == 8 && table.len() == 8, "{whole:?} {table:?}");
+    // zero pages are there, as such; the kernel's are all there
+    assert_eq!((table[0], &table[1..5]), (whole[0], &[0; 4][..]), "{said}");
+    assert_eq!(table[5..], whole[5..], "{said}");
+    let lacking = whole[1..5].iter().sum::<u64>();
+    assert!(said.contains(&format!("d31: does not hold {lacking} of {} pages (dump level 31)", whole[7])), "{said}");
+}
+
 /// `--vtop` of kernel text is where its segment of the vmcore lies.
 #[test]
 fn a_virtual_address_is_translated_first() {
@@ -384,4 +403,66 @@ fn unused_vmemmap_takes_a_work_dir() {
     let made = run(dir.path(), "makedumpfile -e --work-dir . -c -d 31 $D out");
     assert!(made.status.success() && stdout(&made).contains("makedumpfile Completed."), "{}", stderr(&made));
     assert!(std::fs::read(dir.path().join("out")).unwrap() == wanted(dir.path(), &["-e", "-c", "-d", "31"]));
+}
+
+/// Messages begin with the name that the program was called by, and end in makedumpfile's words.
+#[test]
+fn messages_begin_with_the_name_that_was_called() {
+    let dir = room();
+    for (script, said, stdout_says) in [
+        ("makedumpfile -h >/dev/full", "makedumpfile: stdout: No space left", ""),
+        ("makedumpfile -v >/dev/full", "makedumpfile: stdout: No space left", ""),
+        ("$G makedumpfile -v >/dev/full", "makedumpfile: stdout: No space left", ""),
+        ("ln -s $G vmcore-dmesg; ./vmcore-dmesg nowhere", "vmcore-dmesg: nowhere: No such file", ""),
+        ("./vmcore-dmesg --nonsense", "vmcore-dmesg: --nonsense: unknown option", ""),
+        ("./vmcore-dmesg $D >/dev/full", "vmcore-dmesg: stdout: No space left", ""),
+        ("ln -s $G makedumpfile-R.pl; ./makedumpfile-R.pl", "makedumpfile-R.pl: expected the file name", ""),
+        ("./makedumpfile-R.pl out <$D", "makedumpfile-R.pl: stdin: not a flattened", "\nmakedumpfile Failed.\n"),
+        (
+            "(sleep 20 & echo $! >pid; wait) | (timeout --foreground -s INT 1 env --default-signal makedumpfile -c - out; \
+             echo status $?; kill $(cat pid))",
+            "makedumpfile: interrupted",
+            "\nmakedumpfile Failed.\n",
+        ),
+    ] {
+        let run = run(dir.path(), script);
+        let lines: Vec<String> = stderr(&run).lines().filter(|line| !line.contains(" %]")).map(str::to_owned).collect();
+        assert!(lines.len() == 1 && lines[0].starts_with(said), "{script}: {lines:?}");
+        assert!(stdout(&run).contains(stdout_says), "{script}: {}", stdout(&run));
+    }
+}
+
+/// `--vtop` of what `strtoul` makes of it.
+#[test]
+fn addresses_are_what_strtoul_makes_of_them() {
+    let dir = room();
+    let minus = run(dir.path(), "makedumpfile --vtop -1 -c -d 31 $D out");
+    assert!(stderr(&minus).contains("--vtop '-1': understood as 0xffffffffffffffff"), "{}", stderr(&minus));
+    let zero = run(dir.path(), "makedumpfile -f --vtop 0 -c -d 31 $D out");
+    assert!(zero.status.success() && !stdout(&zero).contains("Translating"), "{}", stderr(&zero));
+}
+
+/// A limit on address space costs threads, or the dump; a run that was begun is not aborted.
+#[test]
+fn a_limit_on_address_space_is_planned_for() {
+    let dir = room();
+    let want = wanted(dir.path(), &["-l", "-d", "31"]);
+    let (mut made, mut refused) = (0, 0);
+    for kib in (8000..32000).step_by(1000) {
+        let script = format!("(ulimit -v {kib}; exec makedumpfile -f -d31 -l --num-threads 2 $D out)");
+        let run = run(dir.path(), &script);
+        let said = stderr(&run);
+        match run.status.code() {
+            Some(0) => assert!(std::fs::read(dir.path().join("out")).unwrap() == want, "{kib}: {said}"),
+            Some(1) => {
+                assert!(said.contains("limit on address space leaves"), "{kib}: {said}");
+                refused += 1;
+            }
+            // not even the program can be loaded, or begin
+            _ if made + refused == 0 => {}
+            other => panic!("{kib}: {other:?}: {said}"),
+        }
+        made += usize::from(run.status.success());
+    }
+    assert!(made > 8, "{made}");
 }

@@ -157,3 +157,55 @@ fn a_closed_pipe_is_no_success() {
     assert_eq!(run.status.code(), Some(1), "{stderr}");
     assert!(stderr.lines().count() == 1 && stderr.contains("Broken pipe"), "{stderr}");
 }
+
+/// A dump that was cut off before it was sent arrives, and is not called whole.
+#[test]
+fn a_flagged_dump_is_no_success() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("input"), dir.path().join("out"));
+    let cut = gdump(&["-F", "-c", "-L", "1M", "--message-level", "0", text(&tiny().vmcore)]);
+    assert_eq!(cut.status.code(), Some(1));
+    let elf = gdump(&["-F", "-E", "-L", "1M", "--message-level", "0", text(&tiny().vmcore)]);
+    for stream in [cut.stdout, elf.stdout] {
+        fs::write(&input, stream).unwrap();
+        let run = rearrange(&input, &out);
+        let (stdout, stderr) = (String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap());
+        assert!(run.status.code() == Some(1) && !stdout.contains("saved to"), "{stdout}{stderr}");
+        assert!(stderr.lines().count() == 1 && stderr.contains("flagged incomplete, as stdin is"), "{stderr}");
+        let check = gdump(&["check", text(&out)]);
+        assert!(String::from_utf8_lossy(&check.stdout).contains("flagged incomplete"));
+    }
+}
+
+/// A record that is not there leaves a hole where whoever writes a dump leaves none.
+#[test]
+fn missing_records_are_said() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("input"), dir.path().join("out"));
+    let stream = gdump(&["-F", "-d", "31", "--message-level", "0", text(&tiny().vmcore)]).stdout;
+    let be = |at: usize| u64::from_be_bytes(stream[at..at + 8].try_into().unwrap()) as usize;
+    // headers come first; of what follows, pages are in the longest records
+    let mut records = vec![4096];
+    while be(records[records.len() - 1]) >> 63 == 0 {
+        let at = records[records.len() - 1];
+        records.push(at + 16 + be(at + 8));
+    }
+    let long: Vec<usize> = records.iter().copied().filter(|at| be(at + 8) == 48 << 10).collect();
+    for at in [long[0], long[long.len() / 2], long[long.len() - 2]] {
+        let (offset, len) = (be(at), be(at + 8));
+        fs::write(&input, [&stream[..at], &stream[at + 16 + len..]].concat()).unwrap();
+        let run = rearrange(&input, &out);
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(&format!("records are missing: {len} bytes at {offset:#x} of the dump")), "{stderr}");
+        assert!(stderr.contains("flagged incomplete"), "{stderr}");
+        assert_eq!(gdump(&["check", text(&out)]).status.code(), Some(1));
+    }
+    // zeros may be in no record, where a format takes them from there
+    for format in ["elf", "raw", "lime", "kdump"] {
+        let stream = gdump(&["-F", "-d", "0", "--format", format, "--message-level", "0", text(&tiny().vmcore)]);
+        fs::write(&input, stream.stdout).unwrap();
+        let run = rearrange(&input, &out);
+        assert!(run.status.success(), "{format}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+}

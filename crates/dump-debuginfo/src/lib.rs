@@ -11,4 +11,5 @@ mod elf;
 mod separate;
 mod vmlinux;
 
+pub use separate::debug_paths;
 pub use vmlinux::Vmlinux;

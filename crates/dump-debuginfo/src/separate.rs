@@ -20,6 +20,16 @@ pub(crate) fn debug_file<R: ReadAt>(elf: &Elf<R>, path: &Path) -> Option<Elf<Inp
     })
 }
 
+/// The files that debug information of the ELF file at `path` may be taken from, beside itself; there or not. None where
+/// `path` is no such file.
+pub fn debug_paths(path: impl AsRef<Path>) -> Vec<PathBuf> {
+    let path = path.as_ref();
+    let file = path.is_file().then(|| open_file(path).ok()).flatten(); // a pipe is not opened for this
+    let Some(elf) = file.and_then(|file| Elf::new(file).ok()) else { return Vec::new() };
+    let found = candidates(&elf, path, elf.build_id().as_deref(), Path::new(DEBUG_ROOT));
+    found.into_iter().map(|(candidate, _)| candidate).collect()
+}
+
 /// Paths where it may be, in the order of gdb, each with the checksum that `.gnu_debuglink` gives of it.
 fn candidates<R: ReadAt>(elf: &Elf<R>, path: &Path, id: Option<&[u8]>, root: &Path) -> Vec<(PathBuf, Option<u32>)> {
     let mut found = Vec::new();

@@ -31,6 +31,7 @@ mod pieces;
 mod rearrange;
 mod scan;
 mod stream;
+mod written;
 
 pub use beheaded::Beheaded;
 pub use header::{HEADER_LEN, RECORD_LEN, Record, is_flattened};

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::header::{self, HEADER_LEN, PREFIX_LEN, RECORD_LEN, Record};
+use crate::written::Written;
 use dump_core::{Error, ErrorKind, Phase, Result, Watch, WriteAt};
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -21,7 +22,7 @@ const BYTES_PER_BLOCK: usize = 256 << 10;
 const BUFFERS: usize = 6;
 
 /// What a stream turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rearranged {
     /// Length of the image (bytes).
     pub len: u64,
@@ -29,6 +30,9 @@ pub struct Rearranged {
     pub records: u64,
     /// Bytes taken from the input, the end marker included. What follows is not read.
     pub stream_len: u64,
+    /// What no record wrote below the image's end, where it begins and how long it is (bytes); none of an image in
+    /// thousands of pieces. It reads as zeros, which is what a writer that leaves zeros out means by it.
+    pub holes: Vec<(u64, u64)>,
 }
 
 /// Writes the image of the flattened stream `input` to `output`.
@@ -70,16 +74,16 @@ fn copy(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<R
         let read = read(stream, max_len, &mut blocks);
         drop(blocks);
         // what could not be written is why reading stopped, if both failed
-        let len = writer.join().unwrap_or_else(|_| Err(Error::corrupt("the writing thread failed unexpectedly")))?;
-        Ok(Rearranged { len, records: read?, stream_len: stream.at })
+        let image = writer.join().unwrap_or_else(|_| Err(Error::corrupt("the writing thread failed unexpectedly")))?;
+        Ok(image.rearranged(read?, stream.at))
     })
 }
 
 /// The same where no thread can be started: that costs time, and not the dump.
 fn copy_alone(stream: &mut Stream<'_>, output: &dyn WriteAt, max_len: u64) -> Result<Rearranged> {
-    let mut alone = Alone { image: Image { output, len: 0 }, spare: Vec::new() };
+    let mut alone = Alone { image: Image::on(output), spare: Vec::new() };
     let records = read(stream, max_len, &mut alone)?;
-    Ok(Rearranged { len: alone.image.len, records, stream_len: stream.at })
+    Ok(alone.image.rearranged(records, stream.at))
 }
 
 /// Where blocks come from and go to.
@@ -167,27 +171,36 @@ fn read(stream: &mut Stream<'_>, max_len: u64, blocks: &mut dyn Blocks) -> Resul
     Ok(records)
 }
 
-/// Writes what comes; returns how long the image is.
-fn write(output: &dyn WriteAt, to_write: &Receiver<Block>, emptied: &Sender<Vec<u8>>) -> Result<u64> {
-    let mut image = Image { output, len: 0 };
+/// Writes what comes.
+fn write<'a>(output: &'a dyn WriteAt, to_write: &Receiver<Block>, emptied: &Sender<Vec<u8>>) -> Result<Image<'a>> {
+    let mut image = Image::on(output);
     for block in to_write {
         image.write(block.at, &block.bytes).map_err(|e| located(block.stream_at, e))?;
         let _ = emptied.send(block.bytes); // nobody reads any more: the last blocks
     }
-    Ok(image.len)
+    Ok(image)
 }
 
 fn located(stream_at: u64, e: Error) -> Error {
     e.within(format_args!("flattened dump: offset {stream_at:#x} of the stream"))
 }
 
-/// The output and how long the image on it is so far.
+/// The output and the image on it so far.
 struct Image<'a> {
     output: &'a dyn WriteAt,
     len: u64,
+    written: Written,
 }
 
-impl Image<'_> {
+impl<'a> Image<'a> {
+    fn on(output: &'a dyn WriteAt) -> Image<'a> {
+        Image { output, len: 0, written: Written::default() }
+    }
+
+    fn rearranged(&self, records: u64, stream_len: u64) -> Rearranged {
+        Rearranged { len: self.len, records, stream_len, holes: self.written.holes() }
+    }
+
     fn write(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -198,6 +211,7 @@ impl Image<'_> {
         }
         self.output.write_at(at, bytes)?;
         self.len = self.len.max(at + bytes.len() as u64);
+        self.written.add(at, bytes.len() as u64);
         Ok(())
     }
 }

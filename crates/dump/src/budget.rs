@@ -8,7 +8,7 @@
 //! A capture kernel has 100 to 500 MB for everything, and running out of it costs the dump. See docs/memory.md for
 //! what was measured.
 
-use dump_core::PageBitmap;
+use dump_core::{Error, ErrorKind, PageBitmap, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,16 @@ const REST: u64 = 3 << 20;
 /// Bytes that each worker adds: 48 KiB of pages read, a block compressed, a codec's tables, the part of its stack that
 /// it uses.
 const WORKER: u64 = 288 << 10;
+
+/// Address space of a worker's stack (bytes), the standard library's default; more than the worker ever uses of it, but
+/// all of it counts where address space is limited.
+const STACK: u64 = 2 << 20;
+
+/// Address space that a run takes beside its workers, once it has begun (bytes); measured.
+const LEAST_SPACE: u64 = 3 << 20;
+
+/// Address space that each worker adds beside its stack (bytes), more than it uses of it; measured.
+const WORKER_SPACE: u64 = 1 << 20;
 
 /// Bytes of memory that the work may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +63,12 @@ impl Budget {
 
     /// The pages that a bitmap may span if `bitmaps` of them are held at a time beside `threads` workers, and in no
     /// more than `most` bytes: all `pages`, or as many chunks as fit, at least one. `taken` is what the process uses by
-    /// now (bytes): an open input may hold bitmaps and indexes of its own.
-    pub fn window(self, taken: u64, threads: usize, bitmaps: u64, most: u64, pages: u64) -> u64 {
-        let base = BASE.max(taken + REST);
-        let room = self.0.saturating_sub(base + threads as u64 * WORKER).min(most) / bitmaps.max(1);
+    /// now: an open input may hold bitmaps and indexes of its own.
+    pub fn window(self, taken: Taken, threads: usize, bitmaps: u64, most: u64, pages: u64) -> u64 {
+        let workers = threads as u64 * WORKER;
+        let memory = self.0.saturating_sub(BASE.max(taken.memory + REST) + workers);
+        let space = taken.space_left.saturating_sub(REST + workers);
+        let room = memory.min(space).min(most) / bitmaps.max(1);
         if PageBitmap::most_bytes(pages) <= room {
             return pages;
         }
@@ -71,9 +83,48 @@ pub fn vmemmap(pages: u64) -> u64 {
     2 * (PageBitmap::most_bytes(pages / 64 + PageBitmap::CHUNK_PAGES) + 16 * chunks)
 }
 
-/// Resident memory of this process (bytes).
-pub fn taken() -> u64 {
-    fs::read_to_string("/proc/self/status").ok().and_then(|text| kib(&text, "VmRSS:")).unwrap_or(0)
+/// What this process uses by now.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Resident memory (bytes).
+    memory: u64,
+    /// Address space that its limit leaves (bytes).
+    space_left: u64,
+}
+
+impl Taken {
+    /// By what the system says.
+    pub fn now() -> Taken {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let left = address_space(&limits).map(|limit| limit.saturating_sub(kib(&status, "VmSize:").unwrap_or(0)));
+        Taken { memory: kib(&status, "VmRSS:").unwrap_or(0), space_left: left.unwrap_or(u64::MAX) }
+    }
+
+    /// With `bytes` more.
+    pub(crate) fn and(self, bytes: u64) -> Taken {
+        Taken { memory: self.memory + bytes, space_left: self.space_left.saturating_sub(bytes) }
+    }
+
+    /// How many of `threads` workers the limit on address space has room for, one of them this thread.
+    ///
+    /// # Errors
+    /// If not even this thread has room to work.
+    pub fn threads(self, threads: usize) -> Result<usize> {
+        let Some(rest) = self.space_left.checked_sub(LEAST_SPACE) else {
+            let (left, least) = (self.space_left >> 10, LEAST_SPACE >> 10);
+            let text = format!("the limit on address space leaves {left} KiB, expected at least {least} KiB");
+            return Err(Error::new(ErrorKind::Io, text).hint("ulimit -v"));
+        };
+        let fit = usize::try_from(rest / (STACK + WORKER_SPACE)).unwrap_or(usize::MAX);
+        Ok(threads.min(fit).max(1))
+    }
+}
+
+/// The limit on address space in a text of `/proc/self/limits` (bytes), if there is one.
+fn address_space(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Peak of the resident memory of this process (bytes).
@@ -134,27 +185,44 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+    const NOTHING: Taken = Taken { memory: 0, space_left: u64::MAX };
 
     #[test]
     fn shares() {
         let tib = (1u64 << 40) / 4096;
         // 1 TiB of 4 KiB pages is 32 MiB of bitmap
-        assert_eq!(Budget(96 * MIB).window(0, 2, 1, u64::MAX, tib), tib);
-        assert_eq!(Budget(64 * MIB).window(0, 2, 1, u64::MAX, tib), tib);
+        assert_eq!(Budget(96 * MIB).window(NOTHING, 2, 1, u64::MAX, tib), tib);
+        assert_eq!(Budget(64 * MIB).window(NOTHING, 2, 1, u64::MAX, tib), tib);
         for budget in [8, 24, 32] {
             let budget = Budget(budget * MIB);
-            let window = budget.window(0, 2, 1, u64::MAX, tib);
+            let window = budget.window(NOTHING, 2, 1, u64::MAX, tib);
             assert!(window < tib && window % PageBitmap::CHUNK_PAGES == 0);
             assert!(BASE + 2 * WORKER + PageBitmap::most_bytes(window) <= budget.bytes());
         }
-        assert!(Budget(64 * MIB).window(0, 2, 2, u64::MAX, tib) < tib);
-        assert!(Budget(64 * MIB).window(40 * MIB, 2, 1, u64::MAX, tib) < tib);
-        assert_eq!(Budget(0).window(0, 2, 1, u64::MAX, tib), PageBitmap::CHUNK_PAGES);
-        assert_eq!(Budget(u64::MAX).window(0, 2, 1, u64::MAX, tib), tib);
+        assert!(Budget(64 * MIB).window(NOTHING, 2, 2, u64::MAX, tib) < tib);
+        assert!(Budget(64 * MIB).window(Taken { memory: 40 * MIB, ..NOTHING }, 2, 1, u64::MAX, tib) < tib);
+        assert_eq!(Budget(0).window(NOTHING, 2, 1, u64::MAX, tib), PageBitmap::CHUNK_PAGES);
+        assert_eq!(Budget(u64::MAX).window(NOTHING, 2, 1, u64::MAX, tib), tib);
         assert_eq!(Budget(u64::MAX).threads(64), 64);
         assert_eq!(Budget(7 * MIB).threads(64), 3);
-        assert_eq!(Budget(u64::MAX).window(0, 2, 1, 4 << 20, tib), 1020 * PageBitmap::CHUNK_PAGES);
+        assert_eq!(Budget(u64::MAX).window(NOTHING, 2, 1, 4 << 20, tib), 1020 * PageBitmap::CHUNK_PAGES);
         assert_eq!(Budget(0).threads(64), 1);
+    }
+
+    #[test]
+    fn address_space_is_shared_too() {
+        let tib = (1u64 << 40) / 4096;
+        let left = |space_left| Taken { memory: 0, space_left };
+        assert_eq!(NOTHING.threads(64).unwrap(), 64);
+        assert_eq!(left(LEAST_SPACE + 3 * (STACK + WORKER_SPACE)).threads(64).unwrap(), 3);
+        assert_eq!(left(LEAST_SPACE).threads(64).unwrap(), 1);
+        let e = left(LEAST_SPACE - 1).threads(64).unwrap_err().to_string();
+        assert!(e.contains("ulimit -v"), "{e}");
+        let window = Budget(u64::MAX).window(left(16 * MIB), 2, 1, u64::MAX, tib);
+        assert!(window < tib && PageBitmap::most_bytes(window) + REST + 2 * WORKER <= 16 * MIB);
+        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax address space  14336000  unlimited  bytes\n";
+        assert_eq!(address_space(limits), Some(14_336_000));
+        assert_eq!(address_space(&limits.replace("14336000", "unlimited")), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Image ─ ConvertOptions ─> Conversion (all that can fail before an output is made) ─ outputs ─> Converted
 //! ```
 
-use crate::budget::{self, Budget};
+use crate::budget::{self, Budget, Taken};
 use crate::dumpable::{Criteria, Dumpable, Findings, OnUnknown};
 use crate::formats::format;
 use crate::image::Image;
@@ -135,8 +135,8 @@ impl<'a> Conversion<'a> {
         let mut meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
         let ram = plausible_ram(image)?;
         let threads = rayon::current_num_threads();
-        let (taken, most, end) = (budget::taken(), options.bitmap_bytes, meta.end_pfn);
-        let taken = taken + if options.without_vmemmap { budget::vmemmap(end.0) } else { 0 };
+        let (taken, most, end) = (Taken::now(), options.bitmap_bytes, meta.end_pfn);
+        let taken = if options.without_vmemmap { taken.and(budget::vmemmap(end.0)) } else { taken };
         let window = options.budget.window(taken, threads, output.bitmaps, most, end.0);
         // containers that cannot mark zero pages but leave them out
         let says_zero = output.abilities.contains(Abilities::SAYS_ZERO);

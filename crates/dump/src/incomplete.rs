@@ -3,6 +3,9 @@
 use crate::formats::FORMATS;
 use dump_core::{Error, OpenOptions, PROBE_BYTES, Patch, ReadAt, Result, WriteAt};
 
+/// What is kept of a dump's beginning (bytes): the headers that have the flag, of any format.
+const HEADERS: usize = 4096;
+
 /// Flags the dump that `input` begins with as incomplete, by writing to `output`, the same file, which is made long
 /// enough for what the header refers to.
 ///
@@ -27,11 +30,15 @@ fn patch_of(prefix: &[u8], input: &dyn ReadAt) -> Result<Patch> {
 
 /// The flag of a dump that is copied byte by byte: set in what is written until all of it is there.
 pub struct EarlyFlag {
+    /// What the dump begins with.
+    beginning: Vec<u8>,
     offset: u64,
     /// The flag's field as the dump has it.
     plain: Vec<u8>,
     /// The bits of it that say "incomplete".
     bits: Vec<u8>,
+    /// Where what headers refer to begins; 0 where a format has no such place.
+    dense_from: u64,
 }
 
 impl EarlyFlag {
@@ -40,7 +47,8 @@ impl EarlyFlag {
         let patch = patch_of(beginning, &beginning).ok()?;
         let plain = beginning.get(usize::try_from(patch.offset).ok()?..)?.get(..patch.bytes.len())?.to_vec();
         let bits = plain.iter().zip(&patch.bytes).map(|(plain, set)| plain ^ set).collect();
-        Some(EarlyFlag { offset: patch.offset, plain, bits })
+        let beginning = beginning.get(..HEADERS).unwrap_or(beginning).to_vec();
+        Some(EarlyFlag { beginning, offset: patch.offset, plain, bits, dense_from: patch.min_len })
     }
 
     /// `bytes`, which go to `offset`, with the flag set where they hold it; `None` where they do not.
@@ -53,6 +61,22 @@ impl EarlyFlag {
             flagged.get_or_insert_with(|| bytes.to_vec())[at] = byte | bit;
         }
         flagged
+    }
+
+    /// From where on (bytes) whoever writes such a dump writes everything: the page descriptors and pages of a kdump
+    /// file. `None` where zeros may be left unwritten anywhere.
+    pub fn dense_from(&self) -> Option<u64> {
+        (self.dense_from != 0).then_some(self.dense_from)
+    }
+
+    /// Whether the dump itself says that it is incomplete, by what came of it so far.
+    pub fn is_set(&self) -> bool {
+        let mut beginning = self.beginning.clone();
+        for (i, plain) in self.plain.iter().enumerate() {
+            let at = usize::try_from(self.offset).ok().and_then(|offset| beginning.get_mut(offset + i));
+            at.into_iter().for_each(|byte| *byte = *plain);
+        }
+        patch_of(&beginning, &beginning.as_slice()).is_ok_and(|patch| patch.bytes == self.plain)
     }
 
     /// Makes the flag what it is in the dump.
@@ -77,7 +101,11 @@ mod tests {
         header[48] = 6; // flags of its own
         let mut flag = EarlyFlag::of(&header).unwrap();
         assert_eq!(flag.set_in(0, &header).unwrap()[48], 7);
+        assert!(!flag.is_set());
+        assert_eq!(flag.set_in(48, &[3]).unwrap(), [3]);
+        assert!(flag.is_set());
         assert_eq!(flag.set_in(48, &[2]).unwrap(), [3]);
+        assert!(!flag.is_set());
         assert_eq!(flag.set_in(47, &[8]), None);
         assert_eq!(flag.set_in(52, &[8]), None);
         let output = dump_kit::MemoryOutput::default();

@@ -77,6 +77,7 @@ impl Text {
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(|e| within(e.into()))?;
         file.take(MAX_TEXT).read_to_end(&mut bytes).map_err(|e| within(e.into()))?;
+        without_cr(&mut bytes);
         if bytes.last().is_some_and(|byte| *byte != b'\n') {
             bytes.push(b'\n'); // a file's last line is whole
         }
@@ -87,6 +88,16 @@ impl Text {
         }
         Ok(Text { path: path.to_owned(), bytes, info })
     }
+}
+
+/// Ends lines that end in CR LF, as those of a file that was on other systems do, in LF alone.
+fn without_cr(text: &mut Vec<u8>) {
+    let mut kept = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        kept.extend_from_slice(line.strip_suffix(b"\r\n").unwrap_or(line));
+        kept.extend(line.ends_with(b"\r\n").then_some(b'\n'));
+    }
+    *text = kept;
 }
 
 /// Opens a `vmlinux`.

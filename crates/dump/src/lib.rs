@@ -133,7 +133,7 @@ mod vmcoreinfo_text;
 mod vmlinux_symbols;
 
 pub use bitmaps::bitmaps;
-pub use budget::{Budget, peak};
+pub use budget::{Budget, Taken, peak};
 pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
@@ -158,6 +158,7 @@ pub use dump_core::{
     Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions,
     read_pages, system_text,
 };
+pub use dump_debuginfo::debug_paths;
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_kernel::{

@@ -17,6 +17,16 @@ pub enum Called {
 }
 
 impl Called {
+    /// The program's name, which its messages begin with.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Called::Gdump(_) => "gdump",
+            Called::Makedumpfile(_) => "makedumpfile",
+            Called::Rearrange(_) => "makedumpfile-R.pl",
+            Called::Dmesg(_) => "vmcore-dmesg",
+        }
+    }
+
     /// By a command line.
     pub fn by(words: impl IntoIterator<Item = OsString>) -> Called {
         let mut words: Vec<OsString> = words.into_iter().collect();

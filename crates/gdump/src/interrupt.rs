@@ -3,13 +3,15 @@
 //! A dump carries its flag from the first byte on, so that nothing has to be done at the end. Whatever the work waits
 //! for, an input that is idle or a disk, the program is gone a moment after the signal.
 
-use crate::messages::Messages;
+use crate::makedumpfile;
+use crate::messages::{Messages, Voice};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::os::raw::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// How long the work may take to end by itself, with a report of what was done. A second signal ends it at once.
@@ -26,7 +28,7 @@ pub struct Interrupt {
 
 impl Interrupt {
     /// Listens from now on. If that cannot be set up, signals have their default effect.
-    pub fn listen() -> Interrupt {
+    pub fn listen(messages: Messages) -> Interrupt {
         let interrupt = Interrupt::default();
         // a file that grows too large for the process is a failed write, not the end of the process
         let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
@@ -39,7 +41,7 @@ impl Interrupt {
         }
         if let Ok(signals) = Signals::new(heeded) {
             // without the thread, only work that waits for nothing ends by itself
-            let _ = std::thread::Builder::new().spawn(move || end_after(signals));
+            let _ = small().spawn(move || end_after(signals, messages));
         }
         interrupt
     }
@@ -51,17 +53,29 @@ impl Interrupt {
 }
 
 /// Waits for a signal, and ends the program when the time of grace is over.
-fn end_after(mut signals: Signals) {
+fn end_after(mut signals: Signals, messages: Messages) {
     if signals.forever().next().is_some() {
         std::thread::sleep(GRACE);
         // who reads stderr may be what the work waits for
-        if let Ok(said) = std::thread::Builder::new().spawn(|| Messages::default().error("interrupted")) {
+        if let Ok(said) = small().spawn(move || say(messages)) {
             let since = Instant::now();
             while !said.is_finished() && since.elapsed() < GRACE {
                 std::thread::sleep(GRACE / 100);
             }
         }
         std::process::exit(FAILED);
+    }
+}
+
+/// A thread that does next to nothing, and takes next to nothing of address space that may be limited.
+fn small() -> Builder {
+    Builder::new().stack_size(128 << 10)
+}
+
+fn say(messages: Messages) {
+    messages.error("interrupted");
+    if messages.voice() == Voice::Makedumpfile {
+        messages.outcome(makedumpfile::FAILED);
     }
 }
 

@@ -35,7 +35,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = match Called::by(std::env::args_os()) {
+    let called = Called::by(std::env::args_os());
+    messages::begin_with(called.name());
+    let exit = match called {
         Called::Gdump(words) => gdump(words),
         Called::Makedumpfile(words) => makedumpfile(words),
         Called::Rearrange(words) => rearrange(words),
@@ -104,10 +106,14 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Plan::Diff(plan) => cmd::diff::run(plan),
         Plan::Repair(plan) => cmd::repair::run(plan),
     };
-    done.unwrap_or_else(|e| {
+    let exit = done.unwrap_or_else(|e| {
         fail(plan.messages(), &e.to_string());
         Exit::from(&e)
-    })
+    });
+    match messages::lost() {
+        Some(why) if exit == Exit::Completed && plan.prints() => fail(plan.messages(), why),
+        _ => exit,
+    }
 }
 
 fn fail(messages: Messages, message: &str) -> Exit {

@@ -5,6 +5,27 @@ use crate::escape::{escaped, escaped_line};
 use crate::exit::Exit;
 use dump::Error;
 use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
+
+/// The name that the program was called by.
+static NAME: OnceLock<&str> = OnceLock::new();
+
+/// Why stdout did not take what was printed there, the first time.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// Begins messages with `name` from now on.
+pub fn begin_with(name: &'static str) {
+    let _ = NAME.set(name); // once, in main()
+}
+
+fn name() -> &'static str {
+    NAME.get().copied().unwrap_or("gdump")
+}
+
+/// Why something that was printed to stdout is lost, if anything is. A reader that went away lost nothing.
+pub fn lost() -> Option<&'static str> {
+    LOST.get().map(String::as_str)
+}
 
 bitflags::bitflags! {
     /// Kinds of messages, by makedumpfile's bits.
@@ -40,16 +61,6 @@ pub enum Voice {
     Makedumpfile,
 }
 
-impl Voice {
-    /// The name that messages begin with.
-    pub fn name(self) -> &'static str {
-        match self {
-            Voice::Gdump => "gdump",
-            Voice::Makedumpfile => "makedumpfile",
-        }
-    }
-}
-
 /// Prints the messages of a message level.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Messages {
@@ -80,14 +91,19 @@ impl Messages {
         self.level.intersects(kind)
     }
 
+    /// Whether [`common`](Messages::common) prints to stdout.
+    pub fn prints_common(self) -> bool {
+        self.has(MessageLevel::COMMON) && !self.dump_on_stdout
+    }
+
     /// Prints an error.
     pub fn error(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("{}: {}\n", self.voice.name(), escaped_line(text)));
+        self.stderr(MessageLevel::ERROR, &format!("{}: {}\n", name(), escaped_line(text)));
     }
 
     /// Prints what deserves attention although the work goes on.
     pub fn warning(self, text: &str) {
-        self.stderr(MessageLevel::ERROR, &format!("{}: warning: {}\n", self.voice.name(), escaped_line(text)));
+        self.stderr(MessageLevel::ERROR, &format!("{}: warning: {}\n", name(), escaped_line(text)));
     }
 
     /// Prints what was done.
@@ -124,20 +140,30 @@ impl Messages {
         if self.dump_on_stdout {
             self.stderr(kind, text);
         } else if self.has(kind) {
-            // the dump is what was asked for, not what is said of it
-            let _ = try_print(text);
+            // where a dump is written, that is what was asked for, not what is said of it: see Plan::prints
+            print_or_lose(text);
         }
     }
 }
 
 /// Prints to stdout, control characters [escaped]. A reader that went away is no failure; anything else is, and is said.
 pub fn print(text: &str) -> Exit {
-    match try_print(text) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Messages::default().error(&Error::from(e).within("stdout").to_string());
+    print_or_lose(text);
+    match lost() {
+        None => Exit::Completed,
+        Some(why) => {
+            Messages::default().error(why);
             Exit::Failed
         }
-        _ => Exit::Completed,
+    }
+}
+
+fn print_or_lose(text: &str) {
+    match try_print(text) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            let _ = LOST.set(Error::from(e).within("stdout").to_string()); // the first is why
+        }
+        _ => {}
     }
 }
 

@@ -11,6 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
 use dump::{PageSize, Phase, Watch};
 use indicatif::{HumanBytes, HumanDuration};
+use rustix::termios::tcgetwinsize;
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +50,12 @@ impl Form {
 
 /// Below 80 columns, so that a terminal has room for the line.
 const COLUMNS: usize = 79;
+
+/// Columns that a line on the terminal may fill: not the last, after which some begin another.
+fn columns() -> usize {
+    let width = tcgetwinsize(std::io::stderr()).ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 1);
+    width.map_or(COLUMNS, |width| COLUMNS.min(width - 1))
+}
 
 /// Shows the progress of the work, and passes on a request to stop.
 pub struct Progress {
@@ -106,13 +113,13 @@ impl Progress {
 
     fn draw(&self, shown: &mut Shown) {
         let Some(phase) = shown.phases.last() else { return };
-        let line = phase.line();
         match self.form {
             Form::None => {}
-            Form::Lines => print(&format!("{line}\n")),
+            Form::Lines => print(&format!("{}\n", phase.line())),
             Form::Drawn => {
+                let columns = columns();
+                print(&format!("\r{:columns$}", phase.line_within(columns)));
                 shown.drawn = true;
-                print(&format!("\r{line:COLUMNS$}"));
             }
         }
     }
@@ -130,9 +137,15 @@ impl Running {
 
     fn line(&self) -> String {
         let pace = self.pace();
-        let percent = pace.percent().map_or("    - %".to_owned(), |percent| format!("{percent:5.1} %"));
-        let line = format!("{:<16}: [{percent}] {}", self.label, pace.text());
+        let line = format!("{:<16}: {} {}", self.label, pace.bracket(), pace.text());
         line.trim_end().to_owned()
+    }
+
+    /// As much of it as fits.
+    fn line_within(&self, columns: usize) -> String {
+        let bracket = self.pace().bracket();
+        let shorter = [self.line(), format!("{}: {bracket}", self.label), bracket];
+        shorter.into_iter().find(|line| line.len() <= columns).unwrap_or_default()
     }
 }
 
@@ -178,7 +191,7 @@ impl Watch for Progress {
         shown.phases.pop();
         self.pending.store(shown.phases.last().map_or(0, |outer| outer.held), Ordering::Relaxed);
         if std::mem::take(&mut shown.drawn) {
-            print(&format!("\r{:COLUMNS$}\r", ""));
+            print(&format!("\r{:columns$}\r", "", columns = columns()));
         }
     }
 
@@ -200,6 +213,11 @@ struct Pace {
 impl Pace {
     fn percent(&self) -> Option<f64> {
         self.total.map(|total| self.done.min(total) as f64 * 100.0 / total.max(1) as f64)
+    }
+
+    /// The percentage, as makedumpfile has it.
+    fn bracket(&self) -> String {
+        self.percent().map_or("[    - %]".to_owned(), |percent| format!("[{percent:5.1} %]"))
     }
 
     /// Units a second; `None` before there is anything to go by.
@@ -270,6 +288,10 @@ mod tests {
         running.begun = Instant::now().checked_sub(Duration::from_secs(1_000_000)).unwrap_or(running.begun);
         running.done = 1023 << 28;
         assert!(running.line().len() <= COLUMNS && running.line().contains("25.0 %] "), "{}", running.line());
+        for (columns, line) in [(38, "Excluding pages: [ 25.0 %]"), (19, "[ 25.0 %]"), (8, "")] {
+            assert_eq!(running.line_within(columns), line);
+        }
+        assert_eq!(running.line_within(COLUMNS), running.line());
         running.total = None;
         assert!(running.line().starts_with("Excluding pages : [    - %] 1023."), "{}", running.line());
     }

@@ -139,10 +139,19 @@ impl<'a> Report<'a> {
         out
     }
 
+    /// What the table of [`usage`](Report::usage) does not count, if there is such.
+    pub fn unused(&self) -> Option<String> {
+        let level = self.meta.dump_level & !DumpLevel::ZERO.bits();
+        let why = if level == 0 { String::new() } else { format!(" (dump level {})", self.meta.dump_level) };
+        let text =
+            format!("does not hold {} of {} pages{why}: the table counts them in no row", self.not_held, self.ram);
+        (self.not_held != 0).then_some(text)
+    }
+
     /// makedumpfile's table of what memory is used for, whose rows scripts read.
     pub fn usage(&self) -> String {
         let count = |reason| self.tally.count(reason);
-        let kernel = self.ram.saturating_sub(self.excluded());
+        let kernel = self.ram.saturating_sub(self.excluded() + self.not_held);
         let rows = [
             ("ZERO\t", self.zero(), "yes", "Pages filled with zero"),
             ("NON_PRI_CACHE", count(Reason::Cache), "yes", "Cache pages without private flag"),

@@ -19,7 +19,8 @@ pub fn is_one_of(paths: &[PathBuf]) -> bool {
 /// Refuses what must not be written to.
 ///
 /// # Errors
-/// If stdout is an input, or the output of a verb that prints its result; if a dump is to go to it and it is a terminal or closed.
+/// If stdout is an input, or the output of a verb that prints its result; if a dump
+/// is to go to it and it is a terminal; if what was asked for goes to it and it is closed.
 pub fn check(plan: &Plan) -> Result<()> {
     let Some(meta) = descriptor(stdout()) else { return Ok(()) };
     check_file(plan, &meta).and_then(|()| check_stream(plan, &meta)).map_err(|e| e.within("stdout"))
@@ -41,18 +42,18 @@ fn check_file(plan: &Plan, meta: &Metadata) -> Result<()> {
 }
 
 fn check_stream(plan: &Plan, meta: &Metadata) -> Result<()> {
-    if !plan.streams() {
-        return Ok(());
-    }
-    if stdout().is_terminal() {
+    if plan.streams() && stdout().is_terminal() {
         return Err(Error::new(ErrorKind::Io, "is a terminal").hint("-F is for pipes"));
     }
-    // A descriptor that was closed has been opened before main() like this, and nobody else opens it for reading. The
-    // verbs do not ask: their exit status is an answer too.
+    if !plan.needs_stdout() {
+        return Ok(());
+    }
+    // A descriptor that was closed has been opened before main() like this. So do some programs that discard what others
+    // print (Python's subprocess.DEVNULL).
     let reads = fcntl_getfl(stdout()).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR);
     if reads && fs::metadata("/dev/null").is_ok_and(|null| null.rdev() == meta.rdev()) {
         let hint = "it is closed, or /dev/null opened for reading as well; >/dev/null is fine";
-        return Err(Error::new(ErrorKind::Io, "no dump can be written to it").hint(hint));
+        return Err(Error::new(ErrorKind::Io, "nothing can be written to it").hint(hint));
     }
     Ok(())
 }

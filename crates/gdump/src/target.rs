@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// If one exists and `-f` is not given, is an input or another output, or has no directory to be in; if there is to be
 /// a file of checksums beside a device.
 pub fn check(plan: &Conversion) -> Result<()> {
-    let inputs = identities(&plan.inputs.paths);
+    let inputs = identities(&plan.inputs.files());
     for path in plan.outputs.iter().filter(|_| plan.checksum) {
         if fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
             let beside = checksum::path_of(path);
@@ -144,7 +144,7 @@ impl Targets {
             let file = if plan.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
             return Ok(Targets::Stream(FlatStream::new(stdout), file));
         }
-        open_all(&plan.outputs, &identities(&plan.inputs.paths), options(plan)).map(Targets::Files)
+        open_all(&plan.outputs, &identities(&plan.inputs.files()), options(plan)).map(Targets::Files)
     }
 
     /// The outputs, as the pipeline writes to them.

@@ -1,5 +1,6 @@
 //! `gdump check`.
 
+use super::file_name;
 use super::number::address;
 use super::size;
 use super::threads::Threads;
@@ -23,6 +24,6 @@ pub struct CheckArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub num_threads: Option<Threads>,
     /// A dump, or the parts of a split dump; - is stdin
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required = true, value_parser = file_name::any())]
     pub files: Vec<PathBuf>,
 }

@@ -1,6 +1,7 @@
 //! `gdump [OPTIONS] VMCORE DUMPFILE`.
 
 use super::codec::{self, Codec};
+use super::file_name;
 use super::format;
 use super::levels::DumpLevels;
 use super::message_level::message_level;
@@ -245,7 +246,7 @@ pub struct ConvertArgs {
     #[command(flatten)]
     refused: RefusedArgs,
     /// VMCORE and DUMPFILE, or what the mode takes.
-    #[arg(value_name = "FILES", hide = true)]
+    #[arg(value_name = "FILES", hide = true, value_parser = file_name::any())]
     pub files: Vec<PathBuf>,
 }
 

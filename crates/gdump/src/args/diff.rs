@@ -1,5 +1,6 @@
 //! `gdump diff`.
 
+use super::file_name;
 use super::number::address;
 use super::size;
 use super::threads::Threads;
@@ -23,9 +24,9 @@ pub struct DiffArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub num_threads: Option<Threads>,
     /// A dump
-    #[arg(value_name = "FILE1")]
+    #[arg(value_name = "FILE1", value_parser = file_name::any())]
     pub left: PathBuf,
     /// The dump that it is compared with
-    #[arg(value_name = "FILE2")]
+    #[arg(value_name = "FILE2", value_parser = file_name::any())]
     pub right: PathBuf,
 }

@@ -1,5 +1,6 @@
 //! `gdump dmesg`.
 
+use super::file_name;
 use super::number::address;
 use super::size;
 use dump::PhysAddr;
@@ -22,6 +23,6 @@ pub struct DmesgArgs {
     #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
     pub max_unpacked: Option<u64>,
     /// A dump, or all parts of a split dump
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required = true, value_parser = file_name::any())]
     pub files: Vec<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! `gdump info`.
 
+use super::file_name;
 use super::number::address;
 use super::size;
 use dump::PhysAddr;
@@ -21,6 +22,6 @@ pub struct InfoArgs {
     #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
     pub max_unpacked: Option<u64>,
     /// A dump, or the parts of a split dump; - is stdin
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required = true, value_parser = file_name::any())]
     pub files: Vec<PathBuf>,
 }

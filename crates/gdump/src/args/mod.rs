@@ -16,6 +16,7 @@ mod diff;
 mod dmesg;
 #[cfg(test)]
 mod documents;
+mod file_name;
 mod format;
 mod info;
 mod levels;
@@ -44,6 +45,7 @@ pub use verb::Verb;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Error, FromArgMatches, Parser};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -144,7 +146,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
     let words: Vec<OsString> = words.collect();
     let matches = command.try_get_matches_from_mut(&words);
     match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
-        Ok(cli) => Ok(Parsed::from(cli)),
+        Ok(cli) => cli.parsed().map_err(|why| see_help(&why)),
         Err(e) if e.kind() == ErrorKind::DisplayHelp => Ok(Parsed::Help(e.to_string())),
         Err(e) => Err(refusal(&e, &command, words.get(1))),
     }
@@ -160,7 +162,7 @@ pub fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Parsed, St
     let words = std::iter::once(OsString::from("gdump")).chain(words);
     let matches = command.try_get_matches_from_mut(words);
     let cli = matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
-    cli.map(Parsed::from).map_err(|e| refusal::one_line(&e, &command))
+    cli.map_err(|e| refusal::one_line(&e, &command))?.parsed()
 }
 
 /// The long options of command lines without a verb, and whether a word follows each.
@@ -183,13 +185,16 @@ pub fn see_help(refusal: &str) -> String {
     format!("{refusal} (see gdump --help)")
 }
 
-impl From<Cli> for Parsed {
-    fn from(cli: Cli) -> Parsed {
-        let sandboxed = !cli.no_sandbox;
-        match cli.verb {
-            Some(verb) => Parsed::Verb { verb, sandboxed },
-            None if cli.convert.version => Parsed::Version,
-            None => Parsed::Convert { args: Box::new(cli.convert), sandboxed },
+impl Cli {
+    fn parsed(self) -> Result<Parsed, String> {
+        let sandboxed = !self.no_sandbox;
+        match self.verb {
+            None if self.convert.version => Ok(Parsed::Version),
+            Some(verb) => file_name::check(&verb.files()).map(|()| Parsed::Verb { verb, sandboxed }),
+            None => {
+                file_name::check(&self.convert.files.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
+                Ok(Parsed::Convert { args: Box::new(self.convert), sandboxed })
+            }
         }
     }
 }
@@ -382,6 +387,8 @@ mod tests {
             ("diff a", "missing FILE2"),
             ("diff", "missing FILE1 FILE2"),
             ("diff a b c", "c: one file name too many (see gdump diff --help)"),
+            ("-c a ", "file name 2 of 2 is empty (see gdump --help)"),
+            ("repair  b", "file name 1 of 2 is empty"),
         ];
         for (line, refusal) in cases {
             let e = parsed(&format!("gdump {line}")).err().unwrap_or_else(|| panic!("{line} is taken"));

@@ -1,5 +1,6 @@
 //! `gdump repair`.
 
+use super::file_name;
 use super::size;
 use super::threads::Threads;
 use std::path::PathBuf;
@@ -18,9 +19,9 @@ pub struct RepairArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub num_threads: Option<Threads>,
     /// A damaged dump, or what is left of the parts of a split dump; - is stdin
-    #[arg(value_name = "IN", required = true)]
+    #[arg(value_name = "IN", required = true, value_parser = file_name::any())]
     pub inputs: Vec<PathBuf>,
     /// The dump to write, with all pages that are certain
-    #[arg(value_name = "OUT", required = true)]
+    #[arg(value_name = "OUT", required = true, value_parser = file_name::any())]
     pub output: PathBuf,
 }

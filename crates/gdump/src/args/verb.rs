@@ -6,6 +6,7 @@ use super::dmesg::DmesgArgs;
 use super::info::InfoArgs;
 use super::repair::RepairArgs;
 use clap::Subcommand;
+use std::path::{Path, PathBuf};
 
 /// What inspects dumps, and saves damaged ones.
 #[derive(Debug, Subcommand)]
@@ -20,4 +21,17 @@ pub enum Verb {
     Dmesg(DmesgArgs),
     /// Save what is certain of a damaged dump
     Repair(RepairArgs),
+}
+
+impl Verb {
+    /// The file names, in the order of the command line.
+    pub(super) fn files(&self) -> Vec<&Path> {
+        match self {
+            Verb::Info(InfoArgs { files, .. })
+            | Verb::Check(CheckArgs { files, .. })
+            | Verb::Dmesg(DmesgArgs { files, .. }) => files.iter().map(PathBuf::as_path).collect(),
+            Verb::Diff(args) => vec![&args.left, &args.right],
+            Verb::Repair(args) => args.inputs.iter().chain([&args.output]).map(PathBuf::as_path).collect(),
+        }
+    }
 }

@@ -22,7 +22,7 @@ use dump::{
 pub fn run(plan: &Plan) -> Result<Exit> {
     target::check(plan)?;
     plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
-    let interrupt = Interrupt::listen();
+    let interrupt = Interrupt::listen(plan.messages);
     let budget = Budget::new(plan.max_memory);
     if budget.bytes() < Budget::least() {
         let (given, least) = (budget.bytes() >> 10, Budget::least().div_ceil(1024));
@@ -302,6 +302,9 @@ impl Attempt<'_> {
         }
         messages.report(&report.stats());
         if self.plan.mem_usage {
+            if let Some(text) = report.unused() {
+                messages.warning(&format!("{input}: {text}"));
+            }
             messages.common(&report.usage());
             return if complete { Exit::Completed } else { Exit::Failed };
         }

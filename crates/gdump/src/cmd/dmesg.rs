@@ -20,7 +20,7 @@ use std::path::Path;
 /// If there is no log to be had, or it cannot be written.
 pub fn run(plan: &DmesgPlan) -> Result<Exit> {
     if let LogTarget::File(path) = &plan.target {
-        target::check_path(path, &target::identities(&plan.inputs.paths), plan.force)?;
+        target::check_path(path, &target::identities(&plan.inputs.files()), plan.force)?;
     }
     let dump = super::open(&plan.inputs)?;
     let name = dump.name().to_owned();
@@ -43,7 +43,7 @@ fn write(plan: &DmesgPlan, image: &Image, out: &mut dyn Write) -> Result<Log> {
 /// To a file, which has its name when all is there: text says of itself nowhere that it is cut off.
 fn to_file(plan: &DmesgPlan, image: &Image, path: &Path) -> Result<Exit> {
     let options = OutputOptions { force: plan.force, own_name: true, unsynced: plan.unsynced };
-    let mut file = target::open_one(path, &target::identities(&plan.inputs.paths), options)?;
+    let mut file = target::open_one(path, &target::identities(&plan.inputs.files()), options)?;
     file.begin()?;
     let limit = plan.limit.unwrap_or(u64::MAX);
     let mut out = Counting { out: file.output().file(), bytes: 0, limit, failed: None };

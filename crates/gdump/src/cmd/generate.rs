@@ -11,7 +11,7 @@ use dump::{Result, WriteAt, generate_vmcoreinfo};
 /// # Errors
 /// One line: why the file of the kernel cannot be read, or the other not written.
 pub fn run(plan: &GeneratePlan) -> Result<Exit> {
-    let inputs = target::identities(std::slice::from_ref(&plan.vmlinux));
+    let inputs = target::identities(&plan.files());
     target::check_path(&plan.output, &inputs, true)?;
     let text = generate_vmcoreinfo(&plan.vmlinux)?;
     let options = OutputOptions { force: true, own_name: true, ..OutputOptions::default() };

@@ -13,7 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
 use crate::plan::Inputs;
 use crate::progress::Progress;
-use dump::{Dump, Error, ErrorKind, PageSize, Result, system_text};
+use dump::{Dump, Error, ErrorKind, PageSize, Result, Taken, system_text};
 use rayon::ThreadPoolBuilder;
 
 /// Opens a dump to look at it; progress is shown while it is decompressed.
@@ -23,17 +23,15 @@ fn open(inputs: &Inputs) -> Result<Dump> {
     Dump::open_all(&inputs.paths, &inputs.opening(), &progress)
 }
 
-/// Runs `work` on `threads` workers, or on as many as can be started: where threads are short, that costs time and not
-/// the dump.
+/// Runs `work` on `threads` workers, or on as many as can be started: where threads or address space are short, that
+/// costs time and not the dump. One worker is this thread.
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let numbers = std::iter::successors(Some(threads), |n| (*n > 1).then_some(n / 2));
-    match numbers.map(|n| ThreadPoolBuilder::new().num_threads(n)).find_map(|pool| pool.build().ok()) {
-        Some(pool) => pool.install(work),
-        None => {
-            let alone = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-            alone
-                .map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {}", system_text(&e))))?
-                .install(work)
-        }
-    }
+    let threads = Taken::now().threads(threads)?;
+    let numbers = std::iter::successors(Some(threads), |n| Some(n / 2)).take_while(|n| *n > 1);
+    let started = numbers.map(|n| ThreadPoolBuilder::new().num_threads(n)).find_map(|pool| pool.build().ok());
+    let alone = || {
+        let alone = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+        alone.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {}", system_text(&e))))
+    };
+    started.map_or_else(alone, Ok)?.install(work)
 }

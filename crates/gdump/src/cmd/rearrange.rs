@@ -14,7 +14,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// No dump is larger; an offset beyond is damage, and a file of that length helps nobody.
 const MAX_LEN: u64 = 1 << 56;
 
-/// Does what `plan` says. A stream that ends early leaves what arrived, flagged incomplete if it is a dump.
+/// Bytes that no writer of dumps leaves out between records, where all is written.
+const PAGE: u64 = 4096;
+
+/// Does what `plan` says. A stream that ends early leaves what arrived, flagged incomplete if it is a dump. A dump that
+/// was cut off before it was sent arrives as it is, and is no success here either.
 ///
 /// # Errors
 /// One line, if nothing was written.
@@ -25,7 +29,7 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
     target::check_path(&plan.output, &inputs, plan.force)?;
     let len = packed.metadata().ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
     let mut input = unpacked(packed).map_err(|e| e.within(&name))?;
-    let progress = Progress::new(plan.messages, PageSize::K4, Interrupt::listen());
+    let progress = Progress::new(plan.messages, PageSize::K4, Interrupt::listen(plan.messages));
     let output = Lazy { plan, inputs: &inputs, state: Mutex::new(None) };
     // a file's length is the stream's, but for what may follow it on a device
     let len = len.filter(|_| !input.was_packed());
@@ -41,12 +45,24 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
             plan.messages.error(&e.to_string());
             Ok(give_up(plan, &opened.file))
         }
-        (Ok(_), Some(opened)) => {
+        (Ok(rearranged), Some(opened)) => {
+            if let Some((at, len)) = opened.missing(&rearranged.holes) {
+                let end = rearranged.stream_len;
+                let text =
+                    format!("flattened dump: records are missing: {len} bytes at {at:#x} of the dump are in none");
+                plan.messages.error(&format!("{name}: {text}, up to the end marker at {end:#x}"));
+                return Ok(give_up(plan, &opened.file));
+            }
             if let Err(e) = opened.complete() {
                 plan.messages.error(&e.to_string());
                 return Ok(give_up(plan, &opened.file));
             }
-            plan.messages.outcome(&format!("The dumpfile is saved to {}.", plan.output.display()));
+            let output = plan.output.display();
+            if opened.is_flagged() {
+                plan.messages.error(&format!("{output}: flagged incomplete, as {name} is; what it holds can be read"));
+                return Ok(Exit::Failed);
+            }
+            plan.messages.outcome(&format!("The dumpfile is saved to {output}."));
             Ok(Exit::Completed)
         }
     }
@@ -132,6 +148,19 @@ impl WriteAt for Lazy<'_> {
 }
 
 impl Opened {
+    /// The first of `holes` that only a lost record leaves, if there is one: a page or more of what is always written. A
+    /// dump that is flagged incomplete was not written to its end.
+    fn missing(&self, holes: &[(u64, u64)]) -> Option<(u64, u64)> {
+        let from = self.flag.as_ref().filter(|flag| !flag.is_set())?.dense_from()?;
+        let within = holes.iter().map(|(at, len)| (*at.max(&from), (at + len).saturating_sub(*at.max(&from))));
+        within.into_iter().find(|(_, len)| *len >= PAGE)
+    }
+
+    /// Whether the dump says itself that it is incomplete.
+    fn is_flagged(&self) -> bool {
+        self.flag.as_ref().is_some_and(EarlyFlag::is_set)
+    }
+
     /// Says that the dump is complete, once all of it is stored.
     fn complete(&self) -> Result<()> {
         let output = self.file.output();

@@ -15,8 +15,8 @@ use std::fmt::Write;
 /// # Errors
 /// If nothing of it can be saved, or the output cannot be written.
 pub fn run(plan: &RepairPlan) -> Result<Exit> {
-    target::check_path(&plan.output, &target::identities(&plan.inputs.paths), plan.force)?;
-    let interrupt = Interrupt::listen();
+    target::check_path(&plan.output, &target::identities(&plan.inputs.files()), plan.force)?;
+    let interrupt = Interrupt::listen(Messages::default());
     super::on_threads(plan.threads, || save(plan, interrupt))
 }
 
@@ -35,7 +35,7 @@ fn save(plan: &RepairPlan, interrupt: Interrupt) -> Result<Exit> {
     let conversion = conversion.map_err(|e| e.within(image.name()))?;
     let flags = options.format.abilities().contains(Abilities::FLAGS_INCOMPLETE);
     let settings = OutputOptions { force: plan.force, own_name: !flags, unsynced: false };
-    let mut file = target::open_one(&plan.output, &target::identities(&plan.inputs.paths), settings)?;
+    let mut file = target::open_one(&plan.output, &target::identities(&plan.inputs.files()), settings)?;
     file.begin()?;
     let mut converted = conversion.run(&[file.output()]).map_err(|e| {
         file.discard();

@@ -1,5 +1,6 @@
 //! A text of vmcoreinfo from a kernel's ELF file.
 
+use super::inputs::of_vmlinux;
 use crate::args::ConvertArgs;
 use crate::messages::{Messages, Voice};
 use dump::DumpLevel;
@@ -14,6 +15,13 @@ pub struct GeneratePlan {
     pub output: PathBuf,
     /// Which messages are printed, and where.
     pub messages: Messages,
+}
+
+impl GeneratePlan {
+    /// All files that may be read.
+    pub fn files(&self) -> Vec<PathBuf> {
+        of_vmlinux(&self.vmlinux)
+    }
 }
 
 pub(super) fn generation(args: &ConvertArgs, output: &Path, voice: Voice) -> Result<GeneratePlan, String> {

@@ -2,7 +2,7 @@
 
 use crate::args::ConvertArgs;
 use dump::{Error, KernelFiles, OpenOptions, Opening, PhysAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A dump to read.
 #[derive(Debug)]
@@ -46,6 +46,13 @@ impl KernelPaths {
     }
 }
 
+/// A kernel's ELF file, and where its debug information may be taken from.
+pub fn of_vmlinux(path: &Path) -> Vec<PathBuf> {
+    let mut files = dump::debug_paths(path);
+    files.push(path.to_owned());
+    files
+}
+
 impl Inputs {
     pub(super) fn to_look_at(paths: Vec<PathBuf>, raw_base: Option<PhysAddr>, max_unpacked: Option<u64>) -> Inputs {
         Inputs {
@@ -66,10 +73,11 @@ impl Inputs {
         Inputs { paths, raw_base, live: args.mem_usage, mapped: !args.non_mmap, max_unpacked, work_dir, kernel }
     }
 
-    /// All files to read.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    /// All files that may be read: the dump, and files of its kernel.
+    pub fn files(&self) -> Vec<PathBuf> {
         let KernelPaths { vmlinux, vmcoreinfo } = &self.kernel;
-        self.paths.iter().chain(vmlinux).chain(vmcoreinfo).cloned().collect()
+        let vmlinux = vmlinux.iter().flat_map(|path| of_vmlinux(path));
+        self.paths.iter().chain(vmcoreinfo).cloned().chain(vmlinux).collect()
     }
 
     /// How they are opened.

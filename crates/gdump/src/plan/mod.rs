@@ -66,13 +66,13 @@ impl Plan {
         }
     }
 
-    /// The dumps to read.
+    /// The files to read.
     pub fn inputs(&self) -> Vec<PathBuf> {
         match self {
             Plan::Convert(plan) => plan.inputs.files(),
             Plan::Rearrange(plan) => vec![plan.input.clone().unwrap_or(PathBuf::from(STDIO))],
             Plan::Dmesg(plan) => plan.inputs.files(),
-            Plan::Generate(plan) => vec![plan.vmlinux.clone()],
+            Plan::Generate(plan) => plan.files(),
             Plan::Info(plan) => plan.inputs.paths.clone(),
             Plan::Check(plan) => plan.inputs.paths.clone(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
@@ -118,6 +118,26 @@ impl Plan {
         match self {
             Plan::Convert(plan) => plan.to_stdout() && !plan.dry_run,
             Plan::Dmesg(plan) => matches!(plan.target, LogTarget::Stream) && !plan.dry_run,
+            _ => false,
+        }
+    }
+
+    /// Whether what is printed on stdout is all, or a part, of what was asked for, and not only said of it. The verbs
+    /// see to theirs.
+    pub fn prints(&self) -> bool {
+        match self {
+            Plan::Convert(plan) => plan.dry_run || plan.vtop.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether a run is for nothing if stdout is closed. Where the exit status is an answer too, it is not.
+    pub fn needs_stdout(&self) -> bool {
+        match self {
+            Plan::Convert(plan) => {
+                self.streams() || (plan.messages.prints_common() && (plan.mem_usage || plan.vtop.is_some()))
+            }
+            Plan::Dmesg(plan) => !matches!(plan.target, LogTarget::File(_)) && !plan.dry_run,
             _ => false,
         }
     }
