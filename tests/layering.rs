@@ -178,3 +178,16 @@ fn unsafe_code_is_in_one_module_of_a_crate_and_libraries_never_print() {
         }
     }
 }
+
+/// The library's examples, which README names.
+#[test]
+fn the_examples_that_readme_names_are_there() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, line) = readme.split_once("cargo run -p dump --example ").unwrap();
+    let line = line.split("\n\n").next().unwrap().replace(" -- vmcore", "");
+    let names: Vec<&str> = line.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty()).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    for name in names {
+        assert!(root().join(format!("crates/dump/examples/{name}.rs")).is_file(), "{name}");
+    }
+}

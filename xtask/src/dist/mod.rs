@@ -17,7 +17,17 @@ use build::Build;
 use target::{TARGETS, Target};
 
 /// What is handed out with the binaries, as it stands in the repository.
-const FILES: &[&str] = &["man", "completions", "packaging", "README.md", "CHANGELOG.md", "LICENSE-GPL"];
+const FILES: &[&str] = &[
+    "man",
+    "completions",
+    "packaging",
+    "docs",
+    "README.md",
+    "CHANGELOG.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "LICENSE-GPL",
+];
 
 /// What `cargo xtask dist` takes.
 #[derive(clap::Args)]
