@@ -12,9 +12,10 @@ use dump_core::{
     WordSize,
 };
 use dump_filter::{Doubt, DumpLevel, Exclusion, Tally, exclude};
-use dump_kernel::{Footprint, Kernel, Sources, Vmcoreinfo};
+use dump_kernel::{Footprint, Kernel, PhysMemory, PhysReader, Sources, Vmcoreinfo};
 use dump_synth::{Era, FakeKernel, Leaf, Machine, MemModel, RootSymbol, StructPages};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 fn fakes() -> impl Iterator<Item = (Era, FakeKernel)> {
@@ -49,6 +50,42 @@ fn the_text_of_sound_kernels_says_nothing() {
         let fake = builder(Era::V6_12, machine, MemModel::Flat).build();
         asked(&fake, &kernel(&fake, machine)).unwrap_or_else(|e| panic!("{}: {e}", machine.name));
     }
+}
+
+/// Fake memory in which some struct pages are zeros.
+struct Holed<'a>(Memory<'a>, Vec<Range<u64>>);
+
+struct HoledReader<'a>(Box<dyn PhysReader + 'a>, &'a [Range<u64>]);
+
+impl PhysMemory for Holed<'_> {
+    fn reader(&self) -> Box<dyn PhysReader + '_> {
+        Box::new(HoledReader(self.0.reader(), &self.1))
+    }
+}
+
+impl PhysReader for HoledReader<'_> {
+    fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> dump_core::Result<()> {
+        self.0.read(at, buf)?;
+        for (at, byte) in (at.0..).zip(buf) {
+            if self.1.iter().any(|hole| hole.contains(&at)) {
+                *byte = 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As a dump has them that was cut off and is read as a sparse file.
+#[test]
+fn struct_pages_of_text_that_are_not_there_say_nothing() {
+    let fake = fakes().last().unwrap().1;
+    let text = fake.image().start / 4096..fake.image().start / 4096 + 256;
+    let size = 64;
+    let holes = text.map(|pfn| fake.struct_page(pfn).unwrap().1).map(|at| at..at + size).collect();
+    let (kernel, memory) = (kernel(&fake, &Machine::X86_64), Holed(Memory(fake.memory()), holes));
+    let (rules, map) = (kernel.page_rules(&memory).unwrap(), kernel.mem_map(&memory, Pfn(fake.max_pfn())).unwrap());
+    assert_eq!(rules.struct_page_size() as u64, size);
+    kernel.ask_text(&memory, &map, &rules).unwrap();
 }
 
 #[test]

@@ -274,8 +274,8 @@ impl PageRules {
         })
     }
 
-    /// The same for an architecture: where its addresses tell the kernel's from others', a mapping must be one; hugetlb
-    /// pages of 4 KiB pages have its orders.
+    /// The same for an architecture: where its addresses tell the kernel's from others', a mapping must be one of the
+    /// kernel's; hugetlb pages have the orders that its page tables can map.
     ///
     /// # Errors
     /// As [`new`](PageRules::new).

@@ -133,7 +133,7 @@ impl Question<'_> {
 /// How far a question goes.
 #[derive(Clone, Copy)]
 pub(crate) enum Reach<'a> {
-    /// To vmcoreinfo; what the kernel has not, its memory tells.
+    /// To vmcoreinfo; that the kernel was built without something, its memory may tell.
     Note(&'a dyn KernelSymbols),
     /// To files too, before memory can be read.
     Files,

@@ -1,15 +1,15 @@
 //! What the struct pages of the kernel's own text say of the keys by which struct pages are read.
 //!
-//! Nobody but the boot code writes them, and every release leaves them alike (`__init_single_page()` and
-//! `init_reserved_page()` of Linux, mm/mm_init.c, before 6.0 mm/page_alloc.c): not mapped, no mapping, on no list, no flag
-//! but PG_reserved beside the numbers of their zone, node and section. Where that does not come out, a key is wrong.
+//! Only the boot code writes them, and every release leaves them alike (`__init_single_page()` and `init_reserved_page()`
+//! of Linux, mm/mm_init.c, before 6.4 mm/page_alloc.c): not mapped, without a mapping, on no list, no flag but PG_reserved
+//! beside the numbers of their zone, node and section. Where they do not look so, a key is wrong.
 
 use crate::era::PageRules;
 use crate::kernel::Kernel;
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
 use crate::symbols::KernelSymbols;
-use dump_core::{Error, Pfn, Result, VirtAddr};
+use dump_core::{Error, Pfn, Result, VirtAddr, is_zero};
 
 /// How much of the text is looked at (bytes): no kernel has less.
 const TEXT: u64 = 1 << 20;
@@ -64,7 +64,8 @@ impl Kernel {
             let at = text.0.checked_add(into).and_then(|at| memory.translate(VirtAddr(at)).ok());
             let pfn = at.map(|at| Pfn(at.phys.0 / self.page_size().bytes() as u64));
             let struct_page = pfn.and_then(|pfn| map.struct_page(pfn));
-            if struct_page.is_none_or(|at| memory.read(at, &mut bytes).is_err()) {
+            // one of zeros is not there either: a file that was cut off may have a hole in its place
+            if struct_page.is_none_or(|at| memory.read(at, &mut bytes).is_err()) || is_zero(&bytes) {
                 continue;
             }
             asked += 1;
