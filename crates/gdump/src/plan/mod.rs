@@ -35,7 +35,7 @@ pub enum Plan {
     Rearrange(Rearrangement),
     /// Write the log of the dumped kernel.
     Dmesg(DmesgPlan),
-    /// To write a text of vmcoreinfo.
+    /// Write a text of vmcoreinfo.
     Generate(GeneratePlan),
     /// Show what a dump is.
     Info(InfoPlan),
