@@ -5,7 +5,7 @@ use dump_witness::Page;
 use std::collections::HashMap;
 
 /// What the lines of `--show-stats` are called in `pages.json`.
-const CLASSES: [(&str, &str); 7] = [
+pub const CLASSES: [(&str, &str); 7] = [
     ("Pages filled with zero", "zero"),
     ("Non-private cache pages", "cache"),
     ("Private cache pages", "cache_private"),
@@ -16,7 +16,7 @@ const CLASSES: [(&str, &str); 7] = [
 ];
 
 /// `label : 0x...` lines.
-fn stats(report: &str) -> HashMap<&str, u64> {
+pub fn stats(report: &str) -> HashMap<&str, u64> {
     let line = |line: &'_ str| -> Option<(usize, u64)> {
         let (label, value) = line.split_once(':')?;
         Some((label.len(), u64::from_str_radix(value.trim().strip_prefix("0x")?, 16).ok()?))

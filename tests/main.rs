@@ -6,6 +6,7 @@
 mod claims;
 mod cli;
 mod corpus;
+mod corpus_arch;
 mod damage;
 mod dmesg;
 mod eras;

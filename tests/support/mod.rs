@@ -92,16 +92,34 @@ impl Case {
 
     /// makedumpfile's count of a class of pages at a dump level.
     pub fn count(&self, level: u32, class: &str) -> u64 {
+        self.pages()["levels"][level.to_string()][class].as_u64().unwrap()
+    }
+
+    /// Where makedumpfile takes memory to end (pfn).
+    pub fn max_mapnr(&self) -> u64 {
+        self.pages()["max_mapnr"].as_u64().unwrap()
+    }
+
+    fn pages(&self) -> serde_json::Value {
         let text = std::fs::read_to_string(self.oracle.join("pages.json")).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        json["levels"][level.to_string()][class].as_u64().unwrap()
+        serde_json::from_str(&text).unwrap()
     }
 }
 
 /// The dump that ships with the repository, decompressed.
 pub fn tiny() -> &'static Case {
     static TINY: OnceLock<Case> = OnceLock::new();
-    TINY.get_or_init(|| decompressed("tiny", &root().join("fixtures/tiny")))
+    TINY.get_or_init(|| decompressed("tiny", &root().join("fixtures/tiny"), "vmcore.zst"))
+}
+
+/// A dump of the corpus of architectures that `GDUMP_CORPUS_ARCH` names; where it names none, `test` is skipped, and
+/// says so.
+pub fn of_arch(name: &str, test: &str) -> Option<Case> {
+    let Some(dir) = std::env::var_os("GDUMP_CORPUS_ARCH").filter(|dir| !dir.is_empty()) else {
+        skipped("corpus-arch", test, "GDUMP_CORPUS_ARCH names no corpus");
+        return None;
+    };
+    Some(decompressed(name, &Path::new(&dir).join(name), "dump.elf.zst"))
 }
 
 /// The folder that `GDUMP_CORPUS` names, where it is set.
@@ -119,7 +137,8 @@ pub fn corpus() -> &'static [Case] {
         dirs.sort();
         dirs.retain(|dir| dir.join("vmcore.zst").exists() && dir.join("pages.json").exists());
         assert!(!dirs.is_empty(), "GDUMP_CORPUS holds no dumps");
-        dirs.iter().map(|dir| decompressed(dir.file_name().unwrap().to_str().unwrap(), dir)).collect()
+        let name = |dir: &PathBuf| dir.file_name().unwrap().to_str().unwrap().to_owned();
+        dirs.iter().map(|dir| decompressed(&name(dir), dir, "vmcore.zst")).collect()
     })
 }
 
@@ -153,14 +172,14 @@ fn a_need_is_a_whole_word_of_the_list() {
     assert!(!names("", "crash") && !names("corpus-arch", "corpus"));
 }
 
-/// Decompresses the dump of `dir` below the build's own folder, once; `vmcore.sha256` vouches for it by its length in
-/// time.
-fn decompressed(name: &str, dir: &Path) -> Case {
-    let compressed = dir.join("vmcore.zst");
+/// Decompresses the dump `file` of `dir` below the build's own folder, once for each length of it.
+fn decompressed(name: &str, dir: &Path, file: &str) -> Case {
+    let compressed = dir.join(file);
     let stamp = compressed.metadata().unwrap().len();
     let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{stamp}.vmcore"));
     if !to.exists() {
-        let partial = to.with_extension(format!("{}.partial", std::process::id()));
+        let thread = std::thread::current().id();
+        let partial = to.with_extension(format!("{}-{thread:?}.partial", std::process::id()));
         let mut from = zstd::Decoder::new(std::fs::File::open(&compressed).unwrap()).unwrap();
         std::io::copy(&mut from, &mut std::fs::File::create(&partial).unwrap()).unwrap();
         std::fs::rename(&partial, &to).unwrap();

@@ -24,7 +24,7 @@ use crate::keys::{Keys, Shape, TYPES, UNACCEPTED_EXPORTED, flag_mask};
 use crate::page::PageFacts;
 use crate::symbols::KernelSymbols;
 use crate::words::Words;
-use dump_core::{Error, Result, VirtAddr};
+use dump_core::{Error, PageSize, Result, VirtAddr};
 
 /// How a tail page of a compound page is known from its head and from small pages: bit 0 of a word of its struct page,
 /// whose other bits lead to the head.
@@ -279,12 +279,12 @@ impl PageRules {
     ///
     /// # Errors
     /// As [`new`](PageRules::new).
-    pub fn for_arch(info: &dyn KernelSymbols, words: Words, arch: &dyn Arch) -> Result<PageRules> {
+    pub fn for_arch(info: &dyn KernelSymbols, words: Words, arch: &dyn Arch, page_size: PageSize) -> Result<PageRules> {
         let top = 1u64 << (8 * words.bytes() - 1);
         let below = VirtAddr(top - 1);
         let told = !arch.is_kernel(below) && arch.is_kernel(VirtAddr(words.wrap(u64::MAX)));
         let pointer_bit = if told { top } else { 0 };
-        let hugetlb_orders = arch.hugetlb_orders().iter().fold(0, |all, order| all | 1 << order);
+        let hugetlb_orders = arch.hugetlb_orders(page_size).iter().fold(0, |all, order| all | 1 << order);
         let hugetlb_orders = if hugetlb_orders == 0 { u64::MAX } else { hugetlb_orders };
         Ok(PageRules { pointer_bit, hugetlb_orders, ..PageRules::new(info, words)? })
     }

@@ -186,7 +186,7 @@ impl Kernel {
     /// # Errors
     /// As [`PageRules::for_arch`].
     pub fn page_rules(&self, phys: &dyn PhysMemory) -> Result<PageRules> {
-        let rules = |symbols: &dyn KernelSymbols| PageRules::for_arch(symbols, self.words, self.arch);
+        let rules = |symbols: &dyn KernelSymbols| PageRules::for_arch(symbols, self.words, self.arch, self.page_size);
         let stated = self.ask(phys, rules)?;
         if stated.is_complete() || self.sources.is_none() {
             return Ok(stated);

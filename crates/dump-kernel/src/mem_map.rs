@@ -178,7 +178,7 @@ struct Found {
 
 impl<'a> Sections<'a> {
     fn new(arch: &'a dyn Arch, symbols: &dyn KernelSymbols, layout: SectionLayout, end: Pfn) -> Result<Sections<'a>> {
-        let (section_bits, memory_bits) = section_bits(arch, symbols)?;
+        let (section_bits, memory_bits) = section_bits(arch, symbols, layout.page_size)?;
         let shift = i64::from(layout.page_size.shift());
         if !(section_bits > shift && section_bits <= memory_bits && memory_bits < 64) {
             return Err(Error::corrupt(format!(
@@ -383,8 +383,8 @@ fn offset(base: VirtAddr, bytes: u64) -> Result<VirtAddr> {
 }
 
 /// SECTION_SIZE_BITS and MAX_PHYSMEM_BITS, the architecture's where vmcoreinfo lacks them.
-fn section_bits(arch: &dyn Arch, symbols: &dyn KernelSymbols) -> Result<(i64, i64)> {
-    let usual = arch.section_bits(symbols);
+fn section_bits(arch: &dyn Arch, symbols: &dyn KernelSymbols, page_size: PageSize) -> Result<(i64, i64)> {
+    let usual = arch.section_bits(symbols, page_size);
     let bits = |name: &str, usual: Option<i64>| {
         let lacking = || Error::missing(format!("vmcoreinfo lacks NUMBER({name})"));
         symbols.number(name).or(usual).ok_or_else(lacking)

@@ -4,7 +4,7 @@ use super::{Arch, MachineFacts, SectionBits, not_walked};
 use crate::symbols::KernelSymbols;
 use crate::words::Words;
 use crate::xlat::Translate;
-use dump_core::{Result, VirtAddr, WordSize};
+use dump_core::{PageSize, Result, VirtAddr, WordSize};
 
 /// The architecture.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl Arch for Arm64 {
         at.0 >> 63 == 1
     }
 
-    fn section_bits(&self, _: &dyn KernelSymbols) -> Option<SectionBits> {
+    fn section_bits(&self, _: &dyn KernelSymbols, _: PageSize) -> Option<SectionBits> {
         None // by page size and version
     }
 

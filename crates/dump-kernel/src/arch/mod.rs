@@ -80,7 +80,7 @@ pub trait Arch: Send + Sync {
 
     /// The kernel's values where vmcoreinfo lacks SECTION_SIZE_BITS (exported since Linux 5.13, 4f5aecdff25f) or
     /// MAX_PHYSMEM_BITS (5.9, 1d50e5d0c505); `None` where they depend on what no key says.
-    fn section_bits(&self, symbols: &dyn KernelSymbols) -> Option<SectionBits>;
+    fn section_bits(&self, symbols: &dyn KernelSymbols, page_size: PageSize) -> Option<SectionBits>;
 
     /// The walk of the kernel's page tables.
     ///
@@ -94,8 +94,8 @@ pub trait Arch: Send + Sync {
         None
     }
 
-    /// Orders that hugetlb pages can have (log2 of pages); none where that is not known.
-    fn hugetlb_orders(&self) -> &'static [u8] {
+    /// Orders that hugetlb pages can have (log2 of pages of this size); none where that is not known.
+    fn hugetlb_orders(&self, _page_size: PageSize) -> &'static [u8] {
         &[]
     }
 

@@ -4,7 +4,7 @@ use super::{Arch, MachineFacts, SectionBits, not_walked};
 use crate::symbols::KernelSymbols;
 use crate::words::Words;
 use crate::xlat::Translate;
-use dump_core::{Result, VirtAddr};
+use dump_core::{PageSize, Result, VirtAddr};
 
 /// An architecture without a file of its own.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl Arch for Named {
         false
     }
 
-    fn section_bits(&self, _: &dyn KernelSymbols) -> Option<SectionBits> {
+    fn section_bits(&self, _: &dyn KernelSymbols, _: PageSize) -> Option<SectionBits> {
         None
     }
 

@@ -4,7 +4,7 @@ use super::{Arch, MachineFacts, SectionBits, not_walked};
 use crate::symbols::KernelSymbols;
 use crate::words::{Le64, WordLayout, Words};
 use crate::xlat::Translate;
-use dump_core::{Result, VirtAddr};
+use dump_core::{PageSize, Result, VirtAddr};
 
 /// The architecture.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ impl Arch for Riscv64 {
     }
 
     /// Linux arch/riscv/include/asm/sparsemem.h.
-    fn section_bits(&self, _: &dyn KernelSymbols) -> Option<SectionBits> {
+    fn section_bits(&self, _: &dyn KernelSymbols, _: PageSize) -> Option<SectionBits> {
         Some(SectionBits { section: 27, memory: 56 })
     }
 

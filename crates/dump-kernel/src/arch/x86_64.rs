@@ -13,7 +13,7 @@ use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
 use crate::words::{Le64, WordLayout, Words};
 use crate::xlat::{Mapping, TableCache, TableShape, Translate};
-use dump_core::{ByteOrder, Error, ErrorKind, PhysAddr, Result, Segment, VirtAddr};
+use dump_core::{ByteOrder, Error, ErrorKind, PageSize, PhysAddr, Result, Segment, VirtAddr};
 
 /// Where the kernel image is linked (`__START_KERNEL_map`, Linux arch/x86/include/asm/page_64_types.h).
 const START_KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
@@ -59,7 +59,7 @@ impl Arch for X86_64 {
         is_canonical(at, 5) && at.0 >> 63 == 1
     }
 
-    fn section_bits(&self, symbols: &dyn KernelSymbols) -> Option<SectionBits> {
+    fn section_bits(&self, symbols: &dyn KernelSymbols, _: PageSize) -> Option<SectionBits> {
         Some(SectionBits { section: 27, memory: if levels(symbols) == 5 { 52 } else { 46 } })
     }
 
@@ -77,12 +77,12 @@ impl Arch for X86_64 {
         Some(Box::new(PageTables { root, levels: levels(symbols), levels_known, sme_mask }))
     }
 
-    /// `user_regs_struct` begins at 112 (Linux, include/linux/elfcore.h): rip is its 17th word, rsp its 20th.
     /// 2 MiB and 1 GiB.
-    fn hugetlb_orders(&self) -> &'static [u8] {
+    fn hugetlb_orders(&self, _: PageSize) -> &'static [u8] {
         &[9, 18]
     }
 
+    /// `user_regs_struct` begins at 112 (Linux, include/linux/elfcore.h): rip is its 17th word, rsp its 20th.
     fn kernel_pointers(&self, prstatus: &[u8]) -> Vec<VirtAddr> {
         let words = [16, 19].into_iter().filter_map(|i| prstatus.get(112 + 8 * i..)?.first_chunk());
         words.map(|word| VirtAddr(u64::from_le_bytes(*word))).filter(|at| self.is_kernel(*at)).collect()
@@ -182,7 +182,6 @@ impl Translate for PageTables {
 mod tests {
     use super::*;
     use crate::vmcoreinfo::Vmcoreinfo;
-    use dump_core::PageSize;
     use std::collections::HashMap;
 
     struct Memory(HashMap<u64, u64>);

@@ -58,7 +58,7 @@ impl Arch for Radix {
         at.0 >= self.0.page_offset
     }
 
-    fn section_bits(&self, _: &dyn KernelSymbols) -> Option<SectionBits> {
+    fn section_bits(&self, _: &dyn KernelSymbols, _: PageSize) -> Option<SectionBits> {
         None
     }
 
