@@ -1,11 +1,12 @@
 #!/bin/bash
-# get-kernel.sh SUITE ARCH PATTERN DEST [--debug]
+# get-kernel.sh SUITE ARCH PATTERN DEST [--debug|--busybox]
 # Unpacks the newest Debian kernel whose package name matches PATTERN (a grep -E over names) into DEST,
-# and with --debug its vmlinux with DWARF into DEST-debug (350 to 600 MB unpacked).
+# and with --debug its vmlinux with DWARF into DEST-debug (350 to 600 MB unpacked), with --busybox a static busybox of ARCH
+# into DEST too.
 #   get-kernel.sh trixie amd64 '^linux-image-6\.12\.[0-9]+\+deb13-cloud-amd64$' k/6.12
 # Uses the Debian mirror that this machine's apt already uses; needs no configured foreign architecture.
 set -euo pipefail
-suite=$1 arch=$2 pattern=$3 dest=$4 debug=${5:-}
+suite=$1 arch=$2 pattern=$3 dest=$4 more=${5:-}
 uri=$(apt-get indextargets --format '$(REPO_URI)' | grep -E '/debian/?$' | head -1) || true
 [ -n "$uri" ] || { echo "this machine's apt names no Debian mirror" >&2; exit 1; }
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -23,5 +24,6 @@ for part in binary modules; do p=${name/linux-image/linux-$part}; apt-cache "${a
 if ! ls "$dest"/boot/vmlinu* >/dev/null 2>&1; then
   v=$(ls "$dest"/usr/lib/modules); mkdir -p "$dest/boot"; cp "$dest/usr/lib/modules/$v"/vmlinu* "$dest/boot/$(basename "$dest/usr/lib/modules/$v"/vmlinu*)-$v"
 fi
-[ "$debug" != --debug ] || fetch "$name-dbg" "$dest-debug"
+[ "$more" != --debug ] || fetch "$name-dbg" "$dest-debug"
+[ "$more" != --busybox ] || fetch busybox-static "$dest"
 echo "$name in $dest"

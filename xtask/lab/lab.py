@@ -13,7 +13,7 @@ NAME.capture; the console is NAME.serial.
 qemu-system-*, gcc-*-linux-gnu with libc6-dev-*-cross, and its busybox-static unpacked somewhere (--busybox).
 --kdump is for amd64: give the guest at least 384 MB, and run it again where the emulated capture kernel dies.
 """
-import argparse, gzip, json, lzma, os, re, shutil, socket, subprocess, sys, tempfile, threading, time, pathlib
+import argparse, gzip, json, lzma, os, re, shutil, socket, struct, subprocess, sys, tempfile, threading, time, pathlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODULES = ["virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
@@ -23,6 +23,10 @@ ARCH = {
     "arm64": dict(cc="aarch64-linux-gnu-gcc", qemu="qemu-system-aarch64", args=["-machine", "virt,gic-version=3", "-cpu", "cortex-a72"], con="ttyAMA0", image="vmlinuz"),
     "ppc64el": dict(cc="powerpc64le-linux-gnu-gcc", qemu="qemu-system-ppc64", args=["-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", "-cpu", "power9"], con="hvc0", image="vmlinux"),
     "s390x": dict(cc="s390x-linux-gnu-gcc", qemu="qemu-system-s390x", args=["-machine", "s390-ccw-virtio", "-cpu", "max"], con="ttysclp0", image="vmlinuz"),
+    "i386": dict(cc="i686-linux-gnu-gcc", qemu="qemu-system-i386", args=["-machine", "q35", "-cpu", "max"], con="ttyS0", image="vmlinuz"),
+    "armhf": dict(cc="arm-linux-gnueabihf-gcc", qemu="qemu-system-arm", args=["-machine", "virt", "-cpu", "cortex-a15"], con="ttyAMA0", image="vmlinuz"),
+    "mips64el": dict(cc="mips64el-linux-gnuabi64-gcc", qemu="qemu-system-mips64el", args=["-machine", "malta", "-cpu", "5KEc"], con="ttyS0", image="vmlinux", elf=8, little=True),
+    "loong64": dict(cc="loongarch64-linux-gnu-gcc", qemu=os.environ.get("QEMU_LOONGARCH64", "qemu-system-loongarch64"), args=["-machine", "virt", "-cpu", "la464", "-nic", "none"], con="ttyS0", image="vmlinuz"),
     "riscv64": dict(cc="riscv64-linux-gnu-gcc", qemu="qemu-system-riscv64", args=["-machine", "virt", "-cpu", "rv64"], con="ttyS0", image="vmlinux"),
 }
 
@@ -85,6 +89,20 @@ class QMP:
                 if "error" in r: print("QMP", name, r["error"]["desc"], file=sys.stderr)
                 return r.get("return")
 
+def pmemsave(q, arch, ranges, path, part):
+    """An ELF core of the ranges (start, bytes) of physical memory, without notes."""
+    head = 64 + 56 * len(ranges); order = "<" if arch["little"] else ">"
+    with open(path, "wb") as w:
+        w.write(b"\x7fELF" + bytes([2, 1 if arch["little"] else 2, 1]) + bytes(9)
+                + struct.pack(order + "HHIQQQIHHHHHH", 4, arch["elf"], 1, 0, 64, 0, 0, 64, 56, len(ranges), 0, 0, 0))
+        at = head
+        for start, n in ranges:
+            w.write(struct.pack(order + "IIQQQQQQ", 1, 7, at, start, start, n, n, 0)); at += n
+        for start, n in ranges:
+            q.cmd("pmemsave", val=start, size=n, filename=part)
+            with open(part, "rb") as r: shutil.copyfileobj(r, w, 1 << 20)
+            os.unlink(part)
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("root"); a.add_argument("out"); a.add_argument("--arch", default="amd64"); a.add_argument("--mem", default="512")
@@ -93,6 +111,7 @@ def main():
     a.add_argument("--workload"); a.add_argument("--timeout", type=float, default=240)
     a.add_argument("--crashkernel", default="160M"); a.add_argument("--qemu", nargs="*", default=[]); a.add_argument("--balloon", type=int, default=0)
     a.add_argument("--capture-fs", action="store_true", help="an ext4 on /dev/vdb")
+    a.add_argument("--cpu", help="CPU model in place of the architecture's usual one"); a.add_argument("--machine"); a.add_argument("--pmemsave", default="", help="START:SIZE,... physical memory that NAME.elf gets, where QEMU has no dump-guest-memory")
     a.add_argument("--capture", action="append", default=[], help="SRC:DST put into the capture initrd; /capture.sh there replaces dd")
     o = a.parse_args()
     o.workload = o.workload or workload(o.arch)
@@ -109,15 +128,18 @@ def main():
     tmp = tempfile.mkdtemp()
     disk = f"{tmp}/fs.img"; subprocess.check_call(f"truncate -s 256M {disk} && mkfs.ext4 -q -O ^has_journal {disk} 2>/dev/null || mkfs.ext4 -q {disk}", shell=True)
     vmc = f"{tmp}/vmcore.raw"; subprocess.check_call(["truncate", "-s", f"{int(o.mem) + 256}M", vmc])
-    serial = f"{tmp}/serial"
     if o.capture_fs: subprocess.check_call(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", vmc])
+    serial = f"{tmp}/serial"
     blk = "virtio-blk-ccw" if o.arch == "s390x" else "virtio-blk-pci"
-    cmd = [c["qemu"], *c["args"], "-accel", "tcg,thread=multi", "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
+    margs = list(c["args"])
+    if o.cpu: margs[3] = o.cpu
+    if o.machine: margs[1] = o.machine
+    cmd = [c["qemu"], *margs, "-accel", "tcg,thread=multi", "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
            "-kernel", str(kernel), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off",
            "-chardev", f"socket,id=s0,path={tmp}/ser,server=on,wait=off,logfile={serial}", "-serial", "chardev:s0",
            "-drive", f"file={disk},if=none,id=d0,format=raw", "-device", f"{blk},drive=d0",
            "-drive", f"file={vmc},if=none,id=d1,format=raw", "-device", f"{blk},drive=d1"]
-    if o.arch in ("amd64", "arm64"): cmd += ["-device", "vmcoreinfo"]
+    if o.arch in ("amd64", "arm64", "i386", "armhf"): cmd += ["-device", "vmcoreinfo"]
     if o.balloon: cmd += ["-device", "virtio-balloon-pci"]
     cmd += o.qemu
     p = subprocess.Popen(cmd)
@@ -141,6 +163,9 @@ def main():
             if f == "elf-paging": args["paging"] = True
             else: args["format"] = f
             q.cmd("dump-guest-memory", **args); print(f"{path} {path.stat().st_size if path.exists() else 'none'} bytes in {time.time()-t:.1f}s")
+        if o.pmemsave: pmemsave(q, c, [tuple(int(x, 0) for x in r.split(":")) for r in o.pmemsave.split(",")], out / f"{name}.elf", f"{tmp}/part")
+        # what the guest said of its own pages
+        if not o.kdump: data = open(vmc, "rb").read().rstrip(b"\0"); (out / f"{name}.kpageflags").write_bytes(data + bytes(-len(data) % 8))
         q.cmd("cont")
         if o.kdump:
             ser.send(b"go\n"); wait("CAPTURE DONE")

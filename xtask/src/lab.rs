@@ -126,7 +126,7 @@ pub fn capture(
 }
 
 /// The folder for what is kept, made if need be.
-fn keep(given: Option<&Path>) -> Result<PathBuf> {
+pub fn keep(given: Option<&Path>) -> Result<PathBuf> {
     let dir =
         given.map_or_else(|| Ok(workspace::target()?.join("lab")), |dir| Ok::<_, anyhow::Error>(dir.to_path_buf()))?;
     std::fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
@@ -243,9 +243,10 @@ impl Lab {
 }
 
 /// Marks a folder whose download came to its end.
-const COMPLETE: &str = ".complete";
+pub const COMPLETE: &str = ".complete";
 
-fn complete(dir: &Path) -> bool {
+/// Whether a download into `dir` came to its end.
+pub fn complete(dir: &Path) -> bool {
     dir.join(COMPLETE).exists()
 }
 

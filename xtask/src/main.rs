@@ -3,6 +3,7 @@
 //! | command  | what it answers                                                                  |
 //! |----------|----------------------------------------------------------------------------------|
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
+//! | `guests` | does gdump keep the right pages of a running kernel of each architecture?          |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
 //! | `digests` | does a change leave every output byte as it was?                                  |
@@ -31,6 +32,7 @@ mod dist;
 mod drgn;
 mod faults;
 mod fuzz;
+mod guests;
 mod initramfs;
 mod lab;
 mod man;
@@ -55,6 +57,8 @@ struct Args {
 enum Command {
     /// Boot real kernels, crash them, and compare gdump with makedumpfile on their dumps
     Lab(lab::Args),
+    /// Boot kernels of every architecture, dump them, and hold gdump's choice against what each said of its pages
+    Guests(guests::Args),
     /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
     Capture(capture::Args),
     /// Compare gdump with makedumpfile on one dump
@@ -82,6 +86,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Lab(args) => lab::run(&args),
+        Command::Guests(args) => guests::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Differ(args) => differ::run(&args),
         Command::Digests(args) => digests::run(&args),

@@ -102,6 +102,11 @@ impl Kdump {
         Ok(Self { file, len, big_endian, header, ram, kept, ranks, data_at })
     }
 
+    /// Whether its headers are big-endian, which is the dumped machine's order.
+    pub fn is_big_endian(&self) -> bool {
+        self.big_endian
+    }
+
     /// Whether the dump is flagged as one that was not finished.
     pub fn is_incomplete(&self) -> bool {
         self.header.status & 8 != 0
