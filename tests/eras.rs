@@ -26,7 +26,7 @@ fn models() -> Vec<MemModel> {
 }
 
 /// Filters a kernel's vmcore and compares pages, counts and bytes with the recipe's; returns what was said on stderr.
-fn filter(kernel: &FakeKernel, level: u32, what: &str) -> String {
+pub fn filter(kernel: &FakeKernel, level: u32, what: &str) -> String {
     let dir = scratch();
     let (vmcore, out) = (dir.path().join("vmcore"), dir.path().join("out"));
     std::fs::write(&vmcore, kernel.vmcore()).unwrap();

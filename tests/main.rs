@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test ends by it
 
+mod arches;
 mod claims;
 mod cli;
 mod corpus;

@@ -37,7 +37,7 @@ fn check_mem_map(fake: &FakeKernel, kernel: &Kernel, model: MemModel, what: &str
 
 #[test]
 fn mem_map_in_every_model_on_every_machine() {
-    for machine in machines() {
+    for machine in machines().filter(|machine| machine.is_of(Era::V6_12)) {
         for model in MODELS {
             let fake = builder(Era::V6_12, machine, model).build();
             check_mem_map(&fake, &kernel(&fake, machine), model, &format!("{} {model:?}", machine.name));
@@ -55,7 +55,7 @@ fn mem_map_of_every_era() {
 
 #[test]
 fn names_of_the_system() {
-    for machine in machines() {
+    for machine in machines().filter(|machine| machine.is_of(Era::V4_14)) {
         let fake = builder(Era::V4_14, machine, MemModel::Flat).build();
         let names = kernel(&fake, machine).utsname(&Memory(fake.memory())).unwrap();
         assert_eq!((names.release().as_str(), names.machine().as_str()), ("4.14.0-synth", machine.name));
@@ -150,6 +150,9 @@ fn free_lists_on_every_machine() {
         for (era, model) in
             [Era::V3_8, Era::V4_4, Era::V7_2].into_iter().flat_map(|era| MODELS.map(|model| (era, model)))
         {
+            if !machine.is_of(era) {
+                continue;
+            }
             let builder = builder(era, machine, model);
             check_free_lists(&builder.clone().build(), machine, &format!("{era} {model:?}"));
             if model != MemModel::Flat {
@@ -161,7 +164,7 @@ fn free_lists_on_every_machine() {
 
 #[test]
 fn broken_free_lists_are_refused() {
-    for machine in machines() {
+    for machine in machines().filter(|machine| machine.is_of(Era::V3_8)) {
         for state in [FreeLists::BrokenPrev, FreeLists::Loop] {
             let fake = builder(Era::V3_8, machine, MemModel::Flat).free_lists(state).build();
             let e = free_pages(&fake, machine).unwrap_err();

@@ -13,7 +13,7 @@
 //! | module | makes |
 //! |---|---|
 //! | [`elf`], [`note`] | ELF cores of any class, byte order and header arrangement |
-//! | [`kernel`] | a kernel in fake memory, of x86_64 or of a made-up [`Machine`], with struct pages of an [`Era`] |
+//! | [`kernel`] | a kernel in fake memory, of any [`Machine`], with struct pages of an [`Era`] |
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
 //! | [`printk`] | its log, in each form |
 //! | [`kdump`], [`flat`], [`mod@lime`] | kdump-compressed files, flattened streams, LiME images |
@@ -45,6 +45,7 @@ pub mod builder;
 pub mod bytes;
 mod config;
 pub mod elf;
+pub mod entries;
 pub mod era;
 pub mod expect;
 mod facts;
@@ -70,6 +71,7 @@ pub use builder::KernelBuilder;
 pub use bytes::{Endian, Width};
 pub use config::FreeLists;
 pub use elf::{ElfCore, Load};
+pub use entries::Entries;
 pub use era::Era;
 pub use expect::{Class, Counts, Expected};
 pub use flat::FlatStream;
@@ -82,5 +84,5 @@ pub use memory::FakeMemory;
 pub use note::Notes;
 pub use pgtable::Leaf;
 pub use printk::{FakeLog, LogEntry, LogPlaces};
-pub use recipe::{Content, Kind, Line, Recipe, every_kind};
+pub use recipe::{Content, Kind, Line, Recipe, every_kind, every_kind_on};
 pub use vmcoreinfo::CRASHTIME;

@@ -1,20 +1,9 @@
-//! Page tables written into the fake memory: x86_64's with 4 or 5 levels, and the same entries in tables of other
-//! shapes.
-//!
-//! An entry is the physical address of the next table or of the page, plus flags: bit 0 present, bit 7 "this is the
-//! page" above the lowest level, bit 63 no-execute. Entries here also carry what real ones may: the memory encryption
-//! bit, bit 12 (PAT) in large pages and a software bit (52), so that a reader that masks too little goes astray.
-//! Entries of 4 bytes have room for the address and the low bits alone, and so have those of made-up machines with 8.
+//! Page tables written into the fake memory: of any shape, with the entries of any architecture.
 
 use crate::arena::Arena;
 use crate::bytes::Endian;
+use crate::entries::Entries;
 use crate::memory::FakeMemory;
-
-const TABLE: u64 = 0x67; // present, writable, user, accessed, dirty
-const PAGE: u64 = 0x163; // present, writable, accessed, dirty, global
-const HIGH: u64 = 1 << 52 | 1 << 63; // software bit, no-execute
-const LARGE: u64 = 1 << 7; // PSE
-const PAT: u64 = 1 << 12;
 
 /// Size of the pages a mapping is made of, as x86_64 has them; elsewhere the level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +37,8 @@ pub(crate) struct Shape {
     pub(crate) page_shift: u32,
     /// Byte order of an entry.
     pub(crate) endian: Endian,
+    /// How it is written.
+    pub(crate) entries: Entries,
 }
 
 impl Shape {
@@ -82,12 +73,6 @@ impl Shape {
     fn entry_at(&self, table: u64, virt: u64, level: u32) -> u64 {
         table + (virt >> self.shift(level) & ((1 << self.bits(level)) - 1)) * self.entry
     }
-
-    /// x86_64's alone.
-    fn high_bits(&self) -> (u64, u64) {
-        let is_x86_64 = self.levels.iter().all(|bits| *bits == 9) && self.entry == 8;
-        if is_x86_64 { (HIGH, PAT) } else { (0, 0) }
-    }
 }
 
 /// The tables under one root.
@@ -119,23 +104,31 @@ impl PageTables {
             let slot = self.shape.entry_at(table, virt, level);
             table = self.descend(memory, arena, slot, level - 1);
         }
-        let (high, pat) = self.shape.high_bits();
-        let large = if leaf == Leaf::K4 { 0 } else { LARGE | pat };
+        let entry = self.shape.entries.page(phys, leaf.level()) | self.encryption;
         let slot = self.shape.entry_at(table, virt, leaf.level());
-        memory.write_number(slot, phys | self.encryption | PAGE | high | large, self.shape.entry, self.shape.endian);
+        memory.write_number(slot, entry, self.shape.entry, self.shape.endian);
     }
 
     /// The table of `level` that the entry at `slot` points to, a new one where there is none.
     fn descend(&self, memory: &mut FakeMemory, arena: &mut Arena, slot: u64, level: u32) -> u64 {
         let entry = memory.number_in(slot, self.shape.entry, self.shape.endian);
-        if entry != 0 {
-            assert!(entry & 0x80 == 0, "the entry at {slot:#x} already maps a large page");
-            return entry & 0x000f_ffff_ffff_f000 & !self.encryption;
+        if let Some(table) = self.shape.entries.next(entry & !self.encryption) {
+            return table;
         }
         let size = self.shape.table_bytes(level).next_multiple_of(4096);
         let table = arena.take(size, size);
-        memory.write_number(slot, table | self.encryption | TABLE, self.shape.entry, self.shape.endian);
+        self.clear(memory, table, level);
+        let entry = self.shape.entries.table(table, level) | self.encryption;
+        memory.write_number(slot, entry, self.shape.entry, self.shape.endian);
         table
+    }
+
+    /// Makes a table of `level` at `table` empty.
+    pub(crate) fn clear(&self, memory: &mut FakeMemory, table: u64, level: u32) {
+        let empty = self.shape.entries.empty(level);
+        for slot in (0..self.shape.table_bytes(level)).step_by(self.shape.entry as usize).filter(|_| empty != 0) {
+            memory.write_number(table + slot, empty, self.shape.entry, self.shape.endian);
+        }
     }
 }
 
@@ -184,7 +177,7 @@ mod tests {
     #[test]
     fn two_levels_of_four_bytes_big_endian() {
         let (mut memory, mut arena, mut tables) = tables(&[10, 10], 0);
-        tables.shape = Shape { entry: 4, endian: Endian::Big, ..tables.shape };
+        tables.shape = Shape { entry: 4, endian: Endian::Big, entries: Entries::Low, ..tables.shape };
         tables.map(&mut memory, &mut arena, 0xc040_1000, 0x7000, 0x1000, Leaf::K4);
         assert_eq!(memory.bytes(0x301 * 4, 4), [0, 0, 0x10, 0x67]);
         assert_eq!(memory.bytes(0x1004, 4), [0, 0, 0x71, 0x63]);

@@ -18,6 +18,7 @@
 use std::ops::Range;
 
 use crate::era::Era;
+use crate::machine::Machine;
 use crate::memory::{PAGE_SIZE, PageBytes};
 
 /// What a page is used for. The struct page that says so differs by era; the meaning does not.
@@ -303,6 +304,16 @@ fn parse_number(text: &str) -> Result<u64, String> {
 pub fn every_kind(era: Era) -> String {
     let since = SINCE.iter().filter(|(first, _)| era >= *first).map(|(_, lines)| *lines);
     std::iter::once(EVERY_KIND).chain(since).collect::<Vec<_>>().join("\n")
+}
+
+/// The same for a machine, whose hugetlb pages are of the order that it has them in.
+#[must_use]
+pub fn every_kind_on(era: Era, machine: &Machine) -> String {
+    let hugetlb = match machine.hugetlb {
+        order @ 0..=9 => format!("hugetlb 0x400 order={order}"),
+        order => format!("ram 0x2000..{:#x}\nhugetlb 0x2000 order={order}", 0x2000u64 + (1 << order)),
+    };
+    every_kind(era).replace("hugetlb 0x400", &hugetlb)
 }
 
 const EVERY_KIND: &str = "

@@ -36,7 +36,7 @@ pub(crate) fn phys_base(image_phys: u64, config: &KernelConfig) -> i64 {
 /// Where the kernel image is mapped: at its link address on x86_64, else in the direct map.
 pub(crate) fn image_virt(config: &KernelConfig, image_phys: u64) -> u64 {
     let direct = config.page_offset_or_default() + image_phys;
-    if config.machine.is_x86_64() { IMAGE_LINKED_AT + config.kaslr } else { direct }
+    if config.machine.is_x86_64() { IMAGE_LINKED_AT + config.kaslr } else { config.machine.image.unwrap_or(direct) }
 }
 
 /// A kernel under construction.
@@ -127,12 +127,15 @@ impl Site {
     pub(crate) fn map_kernel(&mut self) {
         let size = self.tables.shape.root_bytes().next_multiple_of(4096);
         self.tables.root = self.variable("init_top_pgt", size, size);
+        self.tables.clear(&mut self.memory, self.tables.root, self.config.shape().levels.len() as u32);
         let root = self.symbols["init_top_pgt"];
         self.name("init_level4_pgt", root);
         self.name("swapper_pg_dir", root);
         if self.config.machine.is_x86_64() {
             let virt = self.image_virt(self.image_phys);
             self.map(virt, self.image_phys, image_bytes(&self.config), Leaf::M2);
+        } else if let Some(virt) = self.config.machine.image {
+            self.map(virt, self.image_phys, image_bytes(&self.config), Leaf::K4);
         }
         let leaf = self.config.direct_leaf;
         let runs = match leaf {
@@ -347,7 +350,7 @@ impl Site {
                 self.variable(name, 256, 64);
             }
         }
-        let text = vmcoreinfo::text(&self.config, &self.symbols, base);
+        let text = vmcoreinfo::text(&self.config, &self.symbols, self.image_phys, base);
         let note = self.arena.take(self.config.page_size(), self.config.page_size());
         self.memory.write(note, text.as_bytes());
         FakeKernel {
@@ -444,5 +447,7 @@ fn table_bytes(config: &KernelConfig, ram: &[Range<u64>]) -> u64 {
     let (leaf, table) = (shape.leaf_size(config.direct_leaf), shape.lowest_table());
     let per_table = leaf * (table / shape.entry);
     let covered: u64 = ram.iter().map(|run| (run.end - run.start) * page / per_table + 2).sum();
-    (covered + 8) * table.next_multiple_of(4096)
+    // the image has tables of its own, and every part of the address space its upper ones
+    let upper = image_bytes(config) / per_table + 3 * shape.levels.len() as u64;
+    (covered + 8 + upper) * table.next_multiple_of(4096)
 }

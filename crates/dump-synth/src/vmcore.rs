@@ -1,10 +1,10 @@
 //! The fake kernel as `/proc/vmcore` would show it, and as a kdump file.
 
-use crate::bytes::Width;
 use crate::elf::{ElfCore, Load};
 use crate::kdump::{KdumpFile, Packing, Slot};
 use crate::kernel::FakeKernel;
-use crate::note::{Notes, X86_64_PRSTATUS, X86_64_REGISTERS};
+use crate::machine::Machine;
+use crate::note::Notes;
 
 impl FakeKernel {
     /// The file: [`FakeKernel::elf`] as bytes.
@@ -64,21 +64,18 @@ impl FakeKernel {
     pub fn notes(&self) -> Vec<u8> {
         let machine = self.config.machine;
         let cpus = (0..self.config.cpus).fold(Notes::new(machine.endian), |notes, cpu| {
-            let words = registers(self.image_virt(), u64::from(cpu), machine.width);
-            notes.prstatus(machine.width, X86_64_PRSTATUS, 100 + cpu, &words)
+            let words = registers(self.image_virt(), u64::from(cpu), &machine);
+            notes.prstatus(machine.width, machine.registers().3, 100 + cpu, &words)
         });
         cpus.vmcoreinfo(self.vmcoreinfo()).into_bytes()
     }
 }
 
-/// Recognisable registers of `cpu`: each holds its index and, where there is room, the CPU; `rip` points into the
-/// kernel image.
-fn registers(image: u64, cpu: u64, width: Width) -> [u64; X86_64_REGISTERS] {
-    let shift = 4 * width.bytes() as u32;
-    let mut registers = [0; X86_64_REGISTERS];
-    for (index, register) in registers.iter_mut().enumerate() {
-        *register = cpu << shift | index as u64;
-    }
-    registers[16] = image + 0x1000 + cpu * 0x10;
+/// Recognisable registers of `cpu`: each holds its index and, where there is room, the CPU; the program counter points
+/// into the kernel image.
+fn registers(image: u64, cpu: u64, machine: &Machine) -> Vec<u64> {
+    let (shift, (count, pc, ..)) = (4 * machine.width.bytes() as u32, machine.registers());
+    let mut registers: Vec<u64> = (0..count as u64).map(|index| cpu << shift | index).collect();
+    registers[pc] = image + 0x1000 + cpu * 0x10;
     registers
 }

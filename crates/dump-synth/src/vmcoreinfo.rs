@@ -1,7 +1,7 @@
 //! The text of VMCOREINFO: the keys each era's kernel prints, in its order.
 //!
 //! The common part follows `crash_save_vmcoreinfo_init()` (kernel/kexec.c, later crash_core.c and vmcore_info.c), the
-//! end `arch_crash_save_vmcoreinfo()` of x86_64.
+//! end `arch_crash_save_vmcoreinfo()` of each architecture (arch/*/kernel/{vmcore_info,crash_core,machine_kexec}.c).
 //! SYMBOL values are hexadecimal without 0x, all others decimal, except KERNELOFFSET (hexadecimal) and VMALLOC_START
 //! (0x).
 
@@ -33,6 +33,12 @@ pub(crate) const FILLER: &[&str] = &[
     "kallsyms_token_index",
     "kallsyms_offsets",
     "kallsyms_relative_base",
+    "lowcore_ptr",
+    "high_memory",
+    "vmemmap_list",
+    "mmu_vmemmap_psize",
+    "mmu_psize_defs",
+    "cur_cpu_spec",
 ];
 
 /// When the fake kernels crashed (seconds since 1970).
@@ -44,19 +50,20 @@ pub(crate) fn utsname_offset(era: Era) -> u64 {
 }
 
 /// The whole text.
-pub(crate) fn text(config: &KernelConfig, symbols: &BTreeMap<&'static str, u64>, phys_base: i64) -> String {
-    let mut out = Text { config, symbols, era: config.era, facts: config.facts(), lines: Vec::new() };
+pub(crate) fn text(
+    config: &KernelConfig,
+    symbols: &BTreeMap<&'static str, u64>,
+    image_phys: u64,
+    phys_base: i64,
+) -> String {
+    let mut out = Text { config, symbols, image_phys, era: config.era, facts: config.facts(), lines: Vec::new() };
     out.basics();
     out.model();
     out.structures();
     out.log();
     out.numbers();
     out.kallsyms();
-    if config.machine.is_x86_64() {
-        out.x86_64(phys_base);
-    } else {
-        out.made_up();
-    }
+    out.machine(phys_base);
     out.line("CRASHTIME", CRASHTIME);
     out.lines.extend(config.extra.iter().cloned());
     let omitted = |line: &String| config.omitted.iter().any(|key| line.split('=').next() == Some(key));
@@ -67,6 +74,7 @@ pub(crate) fn text(config: &KernelConfig, symbols: &BTreeMap<&'static str, u64>,
 struct Text<'a> {
     config: &'a KernelConfig,
     symbols: &'a BTreeMap<&'static str, u64>,
+    image_phys: u64,
     era: Era,
     facts: Facts,
     lines: Vec<String>,
@@ -353,6 +361,104 @@ impl Text<'_> {
         if self.config.numa {
             self.symbol("node_data");
             self.length("node_data", zones::NODES);
+        }
+    }
+
+    /// What `arch_crash_save_vmcoreinfo()` adds.
+    fn machine(&mut self, phys_base: i64) {
+        match self.config.machine.elf_machine {
+            3 => self.i386(),
+            21 => self.ppc64(),
+            22 => self.s390x(),
+            40 => self.arm(),
+            62 => self.x86_64(phys_base),
+            183 => self.arm64(),
+            243 => self.riscv64(),
+            258 => self.nodes(),
+            _ => self.made_up(),
+        }
+    }
+
+    /// Where the image is mapped, and where it is.
+    fn image(&self) -> (u64, u64) {
+        (self.symbols["_stext"], self.image_phys)
+    }
+
+    fn arm64(&mut self) {
+        let machine = self.config.machine;
+        let (virt, phys) = self.image();
+        self.nodes();
+        self.number("VA_BITS", machine.virtual_bits());
+        self.line("NUMBER(kimage_voffset)", format!("{:#x}", virt - phys));
+        self.line("NUMBER(PHYS_OFFSET)", "0x0");
+        // since 5.9 (bbdbc11804ff)
+        if self.since(Era::V5_10) {
+            self.line("NUMBER(TCR_EL1_T1SZ)", format!("{:#x}", 64 - machine.virtual_bits()));
+        }
+        self.line("KERNELOFFSET", "0");
+    }
+
+    fn riscv64(&mut self) {
+        let machine = self.config.machine;
+        let (virt, phys) = self.image();
+        self.nodes();
+        self.number("VA_BITS", machine.virtual_bits());
+        self.number("phys_ram_base", 0);
+        let area = |start: u64| format!("{start:#x}");
+        self.line("NUMBER(PAGE_OFFSET)", area(machine.page_offset));
+        self.line("NUMBER(VMALLOC_START)", area(machine.vmemmap + (64 << 30)));
+        self.line("NUMBER(VMALLOC_END)", area(machine.vmemmap + (65 << 30) - 1));
+        self.line("NUMBER(VMEMMAP_START)", area(machine.vmemmap));
+        self.line("NUMBER(VMEMMAP_END)", area(machine.vmemmap + (64 << 30) - 1));
+        self.line("NUMBER(MODULES_VADDR)", area(virt - (1 << 30)));
+        self.line("NUMBER(MODULES_END)", area(virt - 1));
+        self.line("NUMBER(KERNEL_LINK_ADDR)", area(virt));
+        self.line("NUMBER(va_kernel_pa_offset)", area(virt - phys));
+    }
+
+    fn s390x(&mut self) {
+        self.symbol("lowcore_ptr");
+        self.symbol("high_memory");
+        self.length("lowcore_ptr", 2);
+        self.nodes();
+        self.line("SAMODE31", "0");
+        self.line("EAMODE31", "0");
+        // 6.10 took the image out of the identity mapping; the offset is that of address 0 of the image
+        if self.config.machine.image.is_some() {
+            let (virt, phys) = self.image();
+            self.line("IDENTITYBASE", "0");
+            self.line("KERNELOFFSET", format!("{:x}", virt - (1 << 20)));
+            self.line("KERNELOFFPHYS", format!("{:x}", phys - (1 << 20)));
+        }
+    }
+
+    /// The list of what the vmemmap is made of is empty: it is in the radix tree, as 6.9 and later have it.
+    fn ppc64(&mut self) {
+        self.nodes();
+        for name in ["vmemmap_list", "mmu_vmemmap_psize", "mmu_psize_defs"] {
+            self.symbol(name);
+        }
+        self.size("vmemmap_backing", 24);
+        self.members("vmemmap_backing", &[("list", 0), ("phys", 8), ("virt_addr", 16)]);
+        self.size("mmu_psize_def", 64);
+        self.offset("mmu_psize_def.shift", 0);
+        self.symbol("cur_cpu_spec");
+        self.offset("cpu_spec.mmu_features", 24);
+        self.number("RADIX_MMU", 1);
+    }
+
+    fn i386(&mut self) {
+        self.nodes();
+        if self.config.machine.entry == 8 {
+            self.line("CONFIG_X86_PAE", "y");
+        }
+        self.line("KERNELOFFSET", "0");
+    }
+
+    fn arm(&mut self) {
+        self.nodes();
+        if self.config.machine.entry == 8 {
+            self.line("CONFIG_ARM_LPAE", "y");
         }
     }
 

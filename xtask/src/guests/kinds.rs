@@ -61,7 +61,8 @@ pub const KINDS: &[Kind] = &[
         suite: "trixie",
         package: r"^linux-image-6\.12\.[0-9]+\+deb13-arm64-16k-unsigned$",
         mem: 384,
-        options: &[],
+        // the usual model has no such pages
+        options: &["--cpu", "cortex-a76"],
     },
     Kind {
         name: "arm64-7.2-lpa2",

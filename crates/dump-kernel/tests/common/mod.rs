@@ -1,13 +1,13 @@
 //! Fake kernels as this crate sees them: their memory, and an architecture for machines that no `Arch` walks.
 
 use dump_core::{ByteOrder, Error, PageSize, PhysAddr, Result, Segment, VirtAddr, WordSize};
-use dump_kernel::arch::{Arch, MachineFacts, SectionBits, X86_64};
+use dump_kernel::arch::{ARCHES, Arch, MachineFacts, SectionBits};
 use dump_kernel::{
     Kernel, KernelSymbols, Mapping, PhysMemory, PhysReader, TableCache, TableShape, Translate, Vmcoreinfo, Words,
 };
 use dump_synth::{
     Endian, Era, FakeKernel, FakeMemory, KernelBuilder, Leaf, Machine, MemModel, RootSymbol, StructPages, Width,
-    every_kind,
+    every_kind_on,
 };
 use std::sync::LazyLock;
 
@@ -105,7 +105,7 @@ pub fn words_of(machine: &Machine) -> Words {
 
 /// Machines of every word size, byte order and shape of page tables.
 pub fn machines() -> impl Iterator<Item = &'static Machine> {
-    std::iter::once(&Machine::X86_64).chain(Machine::MADE_UP)
+    std::iter::once(&Machine::X86_64).chain(Machine::REAL).chain(Machine::MADE_UP)
 }
 
 /// The kernel of `fake`, which runs on `machine`.
@@ -117,7 +117,7 @@ pub fn kernel(fake: &FakeKernel, machine: &Machine) -> Kernel {
 pub fn kernel_with(fake: &FakeKernel, machine: &Machine, text: &str) -> Result<Kernel> {
     let arch: &'static dyn Arch = match MADE_UP.iter().find(|arch| arch.0 == machine) {
         Some(radix) => radix,
-        None => &X86_64,
+        None => *ARCHES.iter().find(|arch| arch.elf_machine() == machine.elf_machine).unwrap(),
     };
     let segment = Segment { paddr: PhysAddr(fake.image().start), vaddr: VirtAddr(fake.image_virt()), bytes: 1 };
     let info = Vmcoreinfo::parse(text.as_bytes());
@@ -140,7 +140,7 @@ pub const MODELS: [MemModel; 6] = [
 pub fn builder(era: Era, machine: &Machine, model: MemModel) -> KernelBuilder {
     let is_use = |line: &str| !line.trim().is_empty() && !line.trim().starts_with(['r', 'h']);
     let zero = |line: &str| if is_use(line) { format!("{line} zero\n") } else { format!("{line}\n") };
-    let recipe: String = every_kind(era).lines().map(zero).collect();
+    let recipe: String = every_kind_on(era, machine).lines().map(zero).collect();
     KernelBuilder::new(era).machine(*machine).model(model).recipe(&recipe)
 }
 
@@ -148,5 +148,6 @@ pub fn builder(era: Era, machine: &Machine, model: MemModel) -> KernelBuilder {
 pub fn every_era_and_machine() -> impl Iterator<Item = (Era, &'static Machine, MemModel)> {
     let pairs =
         Era::ALL.iter().enumerate().flat_map(|(i, era)| machines().enumerate().map(move |(j, m)| (i + j, *era, m)));
+    let pairs = pairs.filter(|(_, era, machine)| machine.is_of(*era));
     pairs.map(|(turn, era, machine)| (era, machine, MODELS[turn % MODELS.len()]))
 }
