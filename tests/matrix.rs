@@ -1,7 +1,7 @@
 //! Any container in, any container out: every source to every writer and back gives equal pages and equal metadata, for
 //! machines of each word size, byte order and page size.
 
-use crate::support::{corpus_dir, gdump, gdump_ok, has_drgn, root, scratch, skipped, text, tiny};
+use crate::support::{corpus_dir, gdump, gdump_ok, has_drgn, program, root, scratch, skipped, text, tiny};
 use dump_synth::elf::{ElfCore, Load};
 use dump_synth::{Endian, Era, KernelBuilder, Notes, Width, lime};
 use std::collections::BTreeMap;
@@ -232,15 +232,15 @@ fn packed_and_piped() {
     let dir = scratch();
     let path = |name: &str| dir.path().join(name);
     let flat = make(dir.path(), "flat", &["-c", "-d", "31", "-F"], &[tiny().vmcore.clone()]);
-    for (program, ext) in [("gzip", "gz"), ("xz", "xz"), ("bzip2", "bz2"), ("zstd", "zst"), ("lz4", "lz4")] {
+    for (packer, ext) in [("gzip", "gz"), ("xz", "xz"), ("bzip2", "bz2"), ("zstd", "zst"), ("lz4", "lz4")] {
         let out = fs::File::create(path(ext)).unwrap();
-        let run = Command::new(program).args(["-1", "-c"]).arg(&flat[0]).stdout(out).stderr(Stdio::null()).status();
+        let run = Command::new(packer).args(["-1", "-c"]).arg(&flat[0]).stdout(out).stderr(Stdio::null()).status();
         if !run.is_ok_and(|status| status.success()) {
-            skipped(program, "packed_and_piped", &format!("{program} is not installed"));
+            skipped(packer, "packed_and_piped", &format!("{packer} is not installed"));
             continue;
         }
         no_difference(&flat[0], &path(ext));
-        let run = Command::new(env!("CARGO_BIN_EXE_gdump"))
+        let run = program()
             .args(["-l", "-f", "--message-level", "4", "-", text(&path("piped"))])
             .stdin(fs::File::open(path(ext)).map(cat).unwrap())
             .output()
@@ -264,10 +264,10 @@ fn flattened_through_a_pipe_is_the_file() {
     for options in [&["-c", "-d", "31"][..], &["-E", "-d", "31"], &["-l", "-d", "0"]] {
         let direct = path("direct");
         gdump_ok(&[options, &["-f", vmcore, text(&direct)]].concat());
-        let mut flat = Command::new(env!("CARGO_BIN_EXE_gdump"));
+        let mut flat = program();
         flat.args(options).args(["-F", "--message-level", "4", vmcore]).stdout(Stdio::piped());
         let mut flat = flat.spawn().unwrap();
-        let mut rearrange = Command::new(env!("CARGO_BIN_EXE_gdump"));
+        let mut rearrange = program();
         rearrange.args(["-R", "-f", "--message-level", "4", text(&path("out"))]).stdin(flat.stdout.take().unwrap());
         assert!(rearrange.status().unwrap().success() && flat.wait().unwrap().success(), "{options:?}");
         assert!(fs::read(&direct).unwrap() == fs::read(path("out")).unwrap(), "{options:?}");

@@ -26,9 +26,18 @@ pub fn page(kdump: &Kdump, pfn: u64) -> Page {
     kdump.page(pfn).unwrap_or_else(|error| panic!("pfn {pfn:#x}: {error:#}"))
 }
 
+/// gdump, to be run; by an emulator where the tests are for another host than this one.
+pub fn program() -> Command {
+    let emulator = std::env::var("GDUMP_EMULATOR").unwrap_or_default();
+    let mut words = emulator.split_whitespace().chain([env!("CARGO_BIN_EXE_gdump")]);
+    let mut command = Command::new(words.next().expect("the program itself is there"));
+    command.args(words);
+    command
+}
+
 /// gdump with `args`, run to its end.
 pub fn gdump(args: &[&str]) -> Output {
-    without_progress(Command::new(env!("CARGO_BIN_EXE_gdump")).args(args).output().expect("gdump starts"))
+    without_progress(program().args(args).output().expect("gdump starts"))
 }
 
 /// What a run printed, without the lines of its progress.

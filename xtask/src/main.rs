@@ -4,6 +4,7 @@
 //! |----------|----------------------------------------------------------------------------------|
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `guests` | does gdump keep the right pages of a running kernel of each architecture?          |
+//! | `cross`  | do the tests pass on hosts of another byte order and another word size?          |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
 //! | `digests` | does a change leave every output byte as it was?                                  |
@@ -26,6 +27,7 @@ mod capture;
 mod ci;
 mod contract;
 mod crash;
+mod cross;
 mod differ;
 mod digests;
 mod dist;
@@ -59,6 +61,8 @@ enum Command {
     Lab(lab::Args),
     /// Boot kernels of every architecture, dump them, and hold gdump's choice against what each said of its pages
     Guests(guests::Args),
+    /// Run the tests on hosts of another byte order and word size, emulated
+    Cross(cross::Args),
     /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
     Capture(capture::Args),
     /// Compare gdump with makedumpfile on one dump
@@ -86,6 +90,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Lab(args) => lab::run(&args),
+        Command::Cross(args) => cross::run(&args),
         Command::Guests(args) => guests::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Differ(args) => differ::run(&args),

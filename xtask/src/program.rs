@@ -30,6 +30,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("powerpc64le-linux-gnu-gcc", "gcc-powerpc64le-linux-gnu and libc6-dev-ppc64el-cross"),
     ("prlimit", "util-linux"),
     ("python3", "python3"),
+    ("qemu-i386-static", "qemu-user-static"),
+    ("qemu-s390x-static", "qemu-user-static"),
     ("qemu-system-aarch64", "qemu-system-arm"),
     ("qemu-system-arm", "qemu-system-arm"),
     ("qemu-system-i386", "qemu-system-x86"),
