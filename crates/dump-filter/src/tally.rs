@@ -15,11 +15,11 @@ pub enum Doubt {
     Walked,
     /// They have the type of unaccepted memory, which vmcoreinfo does not name.
     MaybeUnaccepted,
-    /// They are broken by a number of vmcoreinfo's that something contradicts.
+    /// They are broken by a key of vmcoreinfo's that something contradicts.
     Hwpoison,
-    /// They are offline by such a number.
+    /// They are offline by such a key, or by a number that no Linux has had.
     Offline,
-    /// They are unaccepted by such a number.
+    /// They are unaccepted by the same.
     Unaccepted,
 }
 
@@ -66,9 +66,17 @@ impl Doubt {
             Doubt::Contradiction => "their struct pages contradict themselves",
             Doubt::Walked => "struct pages were found with them, and their own say that they are not the kernel's",
             Doubt::MaybeUnaccepted => "vmcoreinfo lacks NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)",
-            Doubt::Hwpoison => "NUMBER(PG_hwpoison) is not what the kernel's own data say",
-            Doubt::Offline => "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE) is not what the kernel's own data say",
-            Doubt::Unaccepted => "NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE) is not what the kernel's own data say",
+            Doubt::Hwpoison => {
+                "NUMBER(PG_hwpoison), SIZE(page) or OFFSET(page.flags) is not what the kernel's own data say"
+            }
+            Doubt::Offline => {
+                "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE), SIZE(page) or OFFSET(page._mapcount) is not what the kernel's own \
+                 data say, or that number is none that Linux has had"
+            }
+            Doubt::Unaccepted => {
+                "NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE), SIZE(page) or OFFSET(page._mapcount) is not what the kernel's \
+                 own data say, or that number is none that Linux has had"
+            }
         }
     }
 }
