@@ -234,8 +234,8 @@ fn whatever_record_is_missing_is_said() {
     for ends in starts.windows(2) {
         let offset = u64::from_be_bytes(stream[ends[0]..ends[0] + 8].try_into().unwrap());
         let data = &stream[ends[0] + 16..ends[1]];
-        let is_cut = |at: u64| at == 0x1068 || ((0x1000..0x8000).contains(&at) && at % 0x800 == 0);
-        let cuts = (1..data.len() as u64).filter(|at| is_cut(offset + at));
+        // the sub header ends, and notes begin
+        let cuts = (1..data.len() as u64).filter(|at| offset + at == 0x1068);
         let cuts: Vec<u64> = [0].into_iter().chain(cuts).chain([data.len() as u64]).collect();
         pieces.extend(cuts.windows(2).map(|cut| (offset + cut[0], &data[cut[0] as usize..cut[1] as usize])));
     }
@@ -255,7 +255,11 @@ fn whatever_record_is_missing_is_said() {
     assert_eq!(status, Some(0), "{stderr}");
     let whole = fs::read(&out).unwrap();
     let mut damaged = 0;
-    for missing in (0..pieces.len()).filter(|i| *i < 16 || i % 16 == 0) {
+    // where the first page lies, by its descriptor
+    let le = |at: usize, len: usize| (0..len).fold(0, |n, i| n | u64::from(whole[at + i]) << (8 * i));
+    let pages = le(4096 * (1 + le(432, 4) + le(436, 4)) as usize, 8);
+    let index = (0..pieces.len()).filter(|i| pieces[*i].0 < pages);
+    for missing in index.enumerate().filter(|(n, _)| *n < 12 || n % 16 == 0).map(|(_, i)| i) {
         let _ = fs::remove_file(&out);
         let (status, stderr) = write(Some(missing));
         let (at, len) = (pieces[missing].0, pieces[missing].1.len());
