@@ -209,3 +209,66 @@ fn missing_records_are_said() {
         assert!(run.status.success(), "{format}: {}", String::from_utf8_lossy(&run.stderr));
     }
 }
+
+/// Where the records of a stream begin, and its end marker.
+fn record_starts(stream: &[u8]) -> Vec<usize> {
+    let be = |at: usize| u64::from_be_bytes(stream[at..at + 8].try_into().unwrap());
+    let mut starts = vec![4096];
+    while be(starts[starts.len() - 1]) >> 63 == 0 {
+        let at = starts[starts.len() - 1];
+        starts.push(at + 16 + be(at + 8) as usize);
+    }
+    starts
+}
+
+/// Records are lost that are shorter than a page, the first headers', bitmaps' and a few descriptors' among them: what
+/// check calls damaged is no success.
+#[test]
+fn whatever_record_is_missing_is_said() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("input"), dir.path().join("out"));
+    let stream = gdump(&["-F", "-l", "-d", "31", "--message-level", "0", text(&tiny().vmcore)]).stdout;
+    let starts = record_starts(&stream);
+    // as makedumpfile has them: of headers, notes, bitmaps and descriptors, each its own
+    let mut pieces: Vec<(u64, &[u8])> = Vec::new();
+    for ends in starts.windows(2) {
+        let offset = u64::from_be_bytes(stream[ends[0]..ends[0] + 8].try_into().unwrap());
+        let data = &stream[ends[0] + 16..ends[1]];
+        // the sub header ends, and notes begin
+        let cuts = (1..data.len() as u64).filter(|at| offset + at == 0x1068);
+        let cuts: Vec<u64> = [0].into_iter().chain(cuts).chain([data.len() as u64]).collect();
+        pieces.extend(cuts.windows(2).map(|cut| (offset + cut[0], &data[cut[0] as usize..cut[1] as usize])));
+    }
+    let write = |without: Option<usize>| {
+        let mut bytes = stream[..4096].to_vec();
+        for (_, (offset, data)) in pieces.iter().enumerate().filter(|(i, _)| Some(*i) != without) {
+            bytes.extend(offset.to_be_bytes());
+            bytes.extend((data.len() as u64).to_be_bytes());
+            bytes.extend(*data);
+        }
+        bytes.extend([0xff; 16]);
+        fs::write(&input, bytes).unwrap();
+        let run = rearrange(&input, &out);
+        (run.status.code(), String::from_utf8(run.stderr).unwrap())
+    };
+    let (status, stderr) = write(None);
+    assert_eq!(status, Some(0), "{stderr}");
+    let whole = fs::read(&out).unwrap();
+    let mut damaged = 0;
+    // where the first page lies, by its descriptor
+    let le = |at: usize, len: usize| (0..len).fold(0, |n, i| n | u64::from(whole[at + i]) << (8 * i));
+    let pages = le(4096 * (1 + le(432, 4) + le(436, 4)) as usize, 8);
+    let index = (0..pieces.len()).filter(|i| pieces[*i].0 < pages);
+    for missing in index.enumerate().filter(|(n, _)| *n < 12 || n % 16 == 0).map(|(_, i)| i) {
+        let _ = fs::remove_file(&out);
+        let (status, stderr) = write(Some(missing));
+        let (at, len) = (pieces[missing].0, pieces[missing].1.len());
+        let left = if out.exists() { out.clone() } else { out.with_extension("incomplete") };
+        let same = fs::read(&left).unwrap() == whole;
+        let check = gdump(&["check", text(&left)]).status.code();
+        assert_eq!((status == Some(0), check == Some(0)), (same, same), "{len} bytes at {at:#x}: {stderr}");
+        damaged += u32::from(!same);
+        let _ = fs::remove_file(&left);
+    }
+    assert!(damaged > 10, "{damaged}");
+}

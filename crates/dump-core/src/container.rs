@@ -107,6 +107,8 @@ pub struct Survey {
     pub wrong: Vec<Error>,
     /// How its pages are stored, and what vouches for them; none where nothing does.
     pub vouched: Vec<Vouched>,
+    /// Pages that it leads to no place for where theirs could be. What is wrong with each a check of pages says.
+    pub astray: u64,
 }
 
 impl Survey {
@@ -114,6 +116,7 @@ impl Survey {
     #[must_use]
     pub fn and(mut self, other: Survey) -> Survey {
         self.wrong.extend(other.wrong);
+        self.astray += other.astray;
         for more in other.vouched {
             match self.vouched.iter_mut().find(|vouched| vouched.stored == more.stored) {
                 Some(vouched) => vouched.pages += more.pages,

@@ -26,6 +26,11 @@ const VMCOREINFO: &[u8] = b"VMCOREINFO";
 /// The same for all other owners.
 const MAX_OTHERS_READ: u64 = 8 << 20;
 
+/// How many notes are read of all owners but the kernel's text, and with that: 8192 CPUs with 16 each, more than any
+/// machine has. Without a bound, empty ones would be a million.
+const MAX_COUNT: u64 = 1 << 17;
+const MAX_ALL_COUNT: u64 = 2 * MAX_COUNT;
+
 /// Bytes of a note's header.
 const HEADER: usize = 12;
 
@@ -43,6 +48,8 @@ pub struct NoteBytes {
     pub large: Vec<(u64, u64)>,
     /// What was left out, and why.
     pub fault: Option<Error>,
+    /// How many were read.
+    count: u64,
 }
 
 impl NoteBytes {
@@ -91,10 +98,11 @@ impl NoteBytes {
                 if len > MAX_READ && owner(rest) == VMCOREINFO {
                     let Some(start) = rest.get(..MAX_READ as usize) else { break None };
                     self.shorten(start, order);
-                } else if len > MAX_READ || self.bytes.len() as u64 + len > most(rest) {
+                } else if len > MAX_READ || !self.has_room(rest, len) {
                     self.leave(offset + at + done, len);
                 } else if let Some(note) = rest.get(..len as usize) {
                     self.bytes.extend_from_slice(note);
+                    self.count += 1;
                 } else {
                     break None;
                 }
@@ -123,6 +131,12 @@ impl NoteBytes {
         let mut size = FieldsMut::new(order, WordSize::Bits32);
         size.u32((start.len() - HEADER - name) as u32); // MAX_READ at most
         self.bytes.splice(from + 4..from + 8, size.into_bytes());
+    }
+
+    /// Whether a note of `len` bytes that begins `bytes` is read.
+    fn has_room(&self, bytes: &[u8], len: u64) -> bool {
+        let count = if owner(bytes) == VMCOREINFO { MAX_ALL_COUNT } else { MAX_COUNT };
+        self.bytes.len() as u64 + len <= most(bytes) && self.count < count
     }
 
     fn leave(&mut self, offset: u64, len: u64) {
@@ -182,6 +196,23 @@ mod tests {
         for stream in [&notes[..], &zeros, &noise, &notes[..notes.len() - 1], &notes[..notes.len() - 30], &[1, 2, 3]] {
             let found = read(stream, &[(0, stream.len() as u64)]);
             assert!(found.bytes == stream && found.large.is_empty() && found.last == (0..stream.len()));
+        }
+    }
+
+    #[test]
+    fn notes_without_number_stay_where_they_are() {
+        let new = Stream::default;
+        let small = new().small();
+        for owner in ["CORE", "LINUX", VMC] {
+            let many = new().note(owner, 9, &[]).0.repeat(700_000);
+            let file = [&many[..], &small].concat();
+            let found = read(&file, &[(0, file.len() as u64)]);
+            let notes = crate::Notes::new(found.bytes.clone(), ByteOrder::Little);
+            let count = notes.iter().count() as u64;
+            assert!((MAX_COUNT..=MAX_ALL_COUNT).contains(&count), "{owner}: {count}");
+            let left: u64 = found.large.iter().map(|(_, len)| len).sum();
+            assert_eq!(found.bytes.len() as u64 + left, file.len() as u64, "{owner}");
+            assert!(found.large.len() <= 2 && (owner == VMC || notes.vmcoreinfo().is_some()), "{owner}");
         }
     }
 

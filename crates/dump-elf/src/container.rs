@@ -58,7 +58,7 @@ impl<R: ReadAt + 'static> ElfCore<R> {
         let len = input.len()?;
         let input = Arc::new(input);
         let order = header.machine.order;
-        let NoteBytes { bytes, last, large, fault } = NoteBytes::read(&input, &table.notes, len, order)?;
+        let NoteBytes { bytes, last, large, fault, .. } = NoteBytes::read(&input, &table.notes, len, order)?;
         let notes = Notes::with_large(bytes, order, LargeNotes::new(input.clone(), large));
         let sections = section::names(&input, &header);
         let last_notes = notes.as_bytes().get(last).unwrap_or_default();

@@ -7,7 +7,7 @@ use dump_kernel::Mark;
 /// Why pages are kept that would be left out if their struct pages could be believed, or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Doubt {
-    /// Their struct pages cannot be read, or not be located.
+    /// Their struct pages cannot be read, or not be located, or were never written.
     Unread,
     /// Their struct pages say what cannot all be so.
     Contradiction,
@@ -15,11 +15,11 @@ pub enum Doubt {
     Walked,
     /// They have the type of unaccepted memory, which vmcoreinfo does not name.
     MaybeUnaccepted,
-    /// They are broken by a number of vmcoreinfo's that something contradicts.
+    /// They are broken by a key of vmcoreinfo's that something contradicts.
     Hwpoison,
-    /// They are offline by such a number.
+    /// They are offline by such a key, or by a number that no Linux has had.
     Offline,
-    /// They are unaccepted by such a number.
+    /// They are unaccepted by the same.
     Unaccepted,
 }
 
@@ -62,13 +62,21 @@ impl Doubt {
     /// Why they are kept, for messages.
     pub fn why(self) -> &'static str {
         match self {
-            Doubt::Unread => "their struct pages cannot be read",
+            Doubt::Unread => "their struct pages cannot be read, or are all ones",
             Doubt::Contradiction => "their struct pages contradict themselves",
             Doubt::Walked => "struct pages were found with them, and their own say that they are not the kernel's",
             Doubt::MaybeUnaccepted => "vmcoreinfo lacks NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)",
-            Doubt::Hwpoison => "NUMBER(PG_hwpoison) is not what the kernel's own data say",
-            Doubt::Offline => "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE) is not what the kernel's own data say",
-            Doubt::Unaccepted => "NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE) is not what the kernel's own data say",
+            Doubt::Hwpoison => {
+                "NUMBER(PG_hwpoison), SIZE(page) or OFFSET(page.flags) is not what the kernel's own data say"
+            }
+            Doubt::Offline => {
+                "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE), SIZE(page) or OFFSET(page._mapcount) is not what the kernel's own \
+                 data say, or that number is none that Linux has had"
+            }
+            Doubt::Unaccepted => {
+                "NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE), SIZE(page) or OFFSET(page._mapcount) is not what the kernel's \
+                 own data say, or that number is none that Linux has had"
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use dump_core::{
-    ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName,
+    ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName, is_zero,
 };
 
 use crate::codec::Codec;
@@ -262,11 +262,21 @@ fn notes(
         NoteBytes::default()
     });
     left_out.into_iter().for_each(&mut fault);
+    // no writer points at what it did not write
+    let unwritten = |what: &str, at: FileRange| {
+        Error::corrupt(format!("{what} at offset {:#x}, of {:#x} bytes, are all zeros", at.offset, at.size))
+    };
+    if !bytes.is_empty() && large.is_empty() && is_zero(&bytes) {
+        fault(unwritten("notes", sub.notes));
+    }
     let mut notes = Notes::new(bytes, order);
-    if notes.vmcoreinfo_range().is_none() && !sub.vmcoreinfo.is_empty() {
-        let text = read_range(file, file_len, sub.vmcoreinfo, MAX_TEXT, "vmcoreinfo");
-        let text = text.map_err(fault).unwrap_or_default();
-        if !text.is_empty() {
+    // what cannot be there is one of the labels' faults
+    let text_at = Some(sub.vmcoreinfo).filter(|at| !at.is_empty() && header_faults::outside(*at, file_len).is_none());
+    if let Some(at) = text_at.filter(|_| notes.vmcoreinfo_range().is_none()) {
+        let text = read_range(file, file_len, at, MAX_TEXT, "vmcoreinfo").map_err(&mut fault).unwrap_or_default();
+        if is_zero(&text) {
+            fault(unwritten("the bytes of vmcoreinfo", at));
+        } else {
             notes.push(b"VMCOREINFO", &text)?;
         }
     }

@@ -426,6 +426,8 @@ pub struct Header {
     pub main: MainHeader,
     /// Block 1, as of the file's version (see [`SubHeader::as_of`]).
     pub sub: SubHeader,
+    /// Whether that is all zeros in the file.
+    pub(crate) blank: bool,
     /// The block's size, which is the page's.
     pub page_size: PageSize,
 }
@@ -445,12 +447,12 @@ impl Header {
         let likeliest = Reading::read(file)?;
         let Reading { abi, main, .. } = likeliest;
         let page_size = main.checked_page_size().map_err(|e| e.within(format_args!("header ({})", abi.describe())))?;
-        let sub = match likeliest.sub {
-            Some(sub) => sub.as_of(main.version, main.max_mapnr),
+        let (sub, blank) = match likeliest.sub {
+            Some(sub) => (sub.as_of(main.version, main.max_mapnr), sub == SubHeader::default()),
             // there is none to be had: the error says why
             None => return Err(read_sub_block(file, page_size).err().unwrap_or_else(|| Error::bug("no sub header"))),
         };
-        Ok(Header { abi, main, sub, page_size })
+        Ok(Header { abi, main, sub, blank, page_size })
     }
 }
 

@@ -8,6 +8,9 @@ use crate::head::MAX_TEXT;
 use crate::header::{FileRange, Header, known_status};
 use crate::layout::Layout;
 
+/// Since this version the sub header has max_mapnr_64, which is 0 in no dump that has a page.
+const HAS_MAX_MAPNR: i32 = 6;
+
 /// Bytes between notes and bitmaps that are looked at; writers leave less than 64 KiB.
 const MOST_PADDING: u64 = 256 << 10;
 
@@ -64,6 +67,10 @@ fn stated(header: &Header, named: Machine) -> Machine {
 fn sub_labels(header: &Header, file: &dyn ReadAt) -> Vec<String> {
     let sub = &header.sub;
     let mut wrong = Vec::new();
+    // an older one of level 0 may be
+    if header.blank && header.main.version >= HAS_MAX_MAPNR && sub.max_mapnr != 0 {
+        wrong.push("all zeros, but it has the end of memory at least: it was not written, or got lost".to_owned());
+    }
     if sub.level().is_none() {
         wrong.push(format!("dump_level {} is not from 0 to 31", sub.dump_level));
     }
@@ -90,7 +97,7 @@ fn part_place(header: &Header) -> Option<String> {
 }
 
 /// Why a text cannot be at a place.
-fn outside(at: FileRange, file_len: u64) -> Option<String> {
+pub(crate) fn outside(at: FileRange, file_len: u64) -> Option<String> {
     if at.is_empty() {
         return None;
     }

@@ -29,7 +29,7 @@ impl Header {
             return Err(Error::unsupported(format!("phys_base {phys_base:#x} does not fit a 32-bit kdump header")));
         }
         let sub = SubHeader { phys_base, max_mapnr: end.0, ..sub_header(meta, abi) };
-        Ok((Header { abi, main, sub, page_size: meta.page_size }, layout))
+        Ok((Header { abi, main, sub, blank: false, page_size: meta.page_size }, layout))
     }
 }
 

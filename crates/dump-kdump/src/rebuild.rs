@@ -47,7 +47,7 @@ fn from_main(read: Option<Header>) -> impl Iterator<Item = Header> {
     let believed = read.filter(|header| header.main.max_mapnr != u32::MAX && header.main.max_mapnr != 0);
     believed.into_iter().map(|header| {
         let max_mapnr = u64::from(header.main.max_mapnr);
-        Header { sub: SubHeader { max_mapnr, ..SubHeader::default() }, ..header }
+        Header { sub: SubHeader { max_mapnr, ..SubHeader::default() }, blank: false, ..header }
     })
 }
 
@@ -60,7 +60,7 @@ fn from_sub(file: &Bytes, len: u64) -> impl Iterator<Item = Header> + '_ {
             let least = (abi.sub_len() as u64 + sub.notes.size).div_ceil(block);
             (least..=least + MOST_PADDING / block).map(move |sub_blocks| {
                 let main = main_header(&sub, block, sub_blocks);
-                Header { abi, main, sub, page_size }
+                Header { abi, main, sub, blank: false, page_size }
             })
         },
     )

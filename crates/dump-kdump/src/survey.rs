@@ -40,7 +40,7 @@ pub(crate) fn survey(head: &Head, input: &mut dyn ByteReader, depth: Depth) -> R
     }
     wrong.extend(bits_past_the_end(head, input)?);
     wrong.extend(seen.trouble(head, input, depth)?);
-    Ok(Survey { wrong, vouched: seen.vouched() })
+    Ok(Survey { wrong, vouched: seen.vouched(), astray: seen.bad })
 }
 
 /// The pages of which data or a descriptor lie in `bytes` of the file.

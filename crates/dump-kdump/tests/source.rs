@@ -519,6 +519,36 @@ fn wide_timestamps_of_32_bit_programs() {
     }
 }
 
+/// As a stream leaves them of which a record is missing.
+#[test]
+fn a_sub_header_and_notes_that_were_not_written_are_said() {
+    let whole = small().to_bytes();
+    let size = u64::from_le_bytes(whole[4096 + 56..4096 + 64].try_into().unwrap()) as usize;
+    let said = |from: usize, len: usize| {
+        let mut bytes = whole.clone();
+        bytes[from..from + len].fill(0);
+        let file = open(bytes).unwrap();
+        file.header_faults().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let faults = said(4096, 104);
+    assert!(faults.iter().any(|fault| fault.starts_with("sub header: all zeros")), "{faults:?}");
+    let faults = said(4096 + 104, size);
+    assert!(faults.iter().any(|fault| fault.starts_with("sub header: notes at offset 0x1068")), "{faults:?}");
+    assert!(said(4096 + 104, 0).is_empty());
+}
+
+/// A text that cannot be there is said once.
+#[test]
+fn a_text_that_ends_past_the_file_is_said_once() {
+    let mut bytes = small().to_bytes();
+    bytes[4096 + 40..4096 + 48].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    // nor are there notes
+    bytes[4096 + 48..4096 + 64].fill(0);
+    let file = open(bytes).unwrap();
+    let said = file.header_faults().iter().filter(|fault| fault.to_string().contains("vmcoreinfo ends at offset"));
+    assert_eq!(said.count(), 1, "{:?}", file.header_faults());
+}
+
 /// Headers of one word size around a kernel of the other.
 #[test]
 fn the_kernels_word_size_is_its_own() {

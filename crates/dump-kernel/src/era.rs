@@ -91,12 +91,13 @@ impl TypeMark {
     /// type can have, which are those from -1 on.
     ///
     /// Since 6.12 a type is the top byte, 0xf0 to 0xfe, and the three below are the type's own to use (4ffca5a96678): a
-    /// number whose low bytes are zero is such a type and only its top byte is compared. Before, the whole is the type.
+    /// number whose low bytes are zero is such a type and only its top byte is compared. 0xff is no type, but that of
+    /// pages that have none. Before, the whole is the type.
     pub fn new(number: i64) -> Option<TypeMark> {
         let value = i32::try_from(number).map(|n| n as u32).or_else(|_| u32::try_from(number)).ok()?;
         let top_byte_alone = value & 0x00ff_ffff == 0 && value >= TypeMark::FIRST_TOP_BYTE;
         let mark = TypeMark { mask: if top_byte_alone { 0xff00_0000 } else { u32::MAX }, value };
-        ((value as i32) < -1).then_some(mark)
+        ((value as i32) < -1 && !mark.matches(u32::MAX)).then_some(mark)
     }
 
     /// The lowest type since 6.12, that of free pages.
@@ -443,7 +444,7 @@ mod tests {
         assert!(old.matches(0xffff_ff7f) && !old.matches(0xffff_ffff));
         assert!(!mark(-128).matches(0xffff_ff7f));
         assert_eq!(TypeMark::new(0xf500_0000), Some(new), "printed without its sign");
-        for mapcount in [-1, 0, 5, i64::from(u32::MAX), i64::MIN, 1 << 40] {
+        for mapcount in [-1, 0, 5, i64::from(u32::MAX), i64::MIN, 1 << 40, -0x0100_0000, 0xff00_0000] {
             assert_eq!(TypeMark::new(mapcount), None, "{mapcount} pages without a type have");
         }
     }
@@ -501,6 +502,11 @@ mod tests {
             ("NUMBER(PG_head_mask)=65537\n", "NUMBER(PG_head_mask)"),
             ("NUMBER(PG_lru)=4\nNUMBER(PG_head_mask)=16\n", "NUMBER(PG_head_mask)"),
             ("NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-1\n", "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)"),
+            ("NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-16777216\n", "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)"),
+            ("NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=4278190080\n", "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)"),
+            ("NUMBER(PG_hugetlb)=3\n", "NUMBER(PG_hugetlb)"),
+            ("NUMBER(PG_hugetlb)=64\n", "NUMBER(PG_hugetlb)"),
+            ("NUMBER(HUGETLB_PAGE_DTOR)=3\n", "NUMBER(HUGETLB_PAGE_DTOR)"),
             (
                 "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-129\n",
                 "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)",

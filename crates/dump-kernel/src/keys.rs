@@ -17,6 +17,9 @@ pub(crate) const TYPES: [&str; 5] = [
 /// Flags that vmcoreinfo names by their bits, each of which has one of its own. (PG_hugetlb is one of a tail's.)
 const FLAGS: [&str; 6] = ["PG_lru", "PG_private", "PG_swapcache", "PG_swapbacked", "PG_slab", "PG_hwpoison"];
 
+/// HUGETLB_PAGE_DTOR in all kernels that have it, 4.4 to 6.5 (f1e61557f023): 1 and 3 are other compound pages.
+const HUGETLB_DTOR: i64 = 2;
+
 /// Since when a kernel has these; one of an older release that has the key has it all the same.
 const HWPOISON_EXPORTED: (u32, u32) = (3, 17);
 const OFFLINE_EXPORTED: (u32, u32) = (5, 1);
@@ -102,6 +105,13 @@ impl Keys<'_> {
         let no_flag = |name: &&&str| self.has(name) && self.flag_mask(name).is_none();
         if let Some(name) = TYPES.iter().find(no_type).or_else(|| FLAGS.iter().find(no_flag)) {
             return Err(odd(name));
+        }
+        // the low byte there is the order (ebc1baf5c9b4)
+        if self.has("PG_hugetlb") && self.flag_mask("PG_hugetlb").is_none_or(|mask| mask & 0xff != 0) {
+            return Err(odd("PG_hugetlb"));
+        }
+        if self.info.number("HUGETLB_PAGE_DTOR").is_some_and(|id| id != HUGETLB_DTOR) {
+            return Err(odd("HUGETLB_PAGE_DTOR"));
         }
         let head = self.info.number("PG_head_mask").map(|mask| mask as u64);
         let shared = |mask: u64| !mask.is_power_of_two() || FLAGS.iter().any(|name| self.flag(name) == mask);

@@ -27,14 +27,37 @@ const MAX_TRIED: u32 = 16;
 #[derive(Default)]
 pub(crate) struct Own {
     kallsyms: OnceLock<Result<Kallsyms>>,
-    btf: OnceLock<Result<Btf>>,
+    btf: OnceLock<Result<OwnBtf>>,
+}
+
+/// BTF as it was read, and what of it vmcoreinfo says differently.
+struct OwnBtf {
+    types: Btf,
+    odd: Vec<Contradiction>,
+}
+
+/// What vmcoreinfo and the kernel's types say differently of struct page.
+struct Contradiction {
+    key: String,
+    stated: u64,
+    read: u64,
+}
+
+impl Contradiction {
+    fn to_error(&self) -> Error {
+        let Contradiction { key, stated, read } = self;
+        Error::corrupt(format!("BTF: {key}={read}, and vmcoreinfo has {stated}; it is not used"))
+    }
 }
 
 impl Own {
     pub(crate) fn failures(&self) -> Vec<Error> {
-        let kallsyms = self.kallsyms.get().and_then(|read| read.as_ref().err());
-        let btf = self.btf.get().and_then(|read| read.as_ref().err());
-        kallsyms.into_iter().chain(btf).cloned().collect()
+        let kallsyms = self.kallsyms.get().and_then(|read| read.as_ref().err().cloned());
+        let btf = self.btf.get().and_then(|read| match read {
+            Ok(own) => own.odd.first().map(Contradiction::to_error),
+            Err(e) => Some(e.clone()),
+        });
+        kallsyms.into_iter().chain(btf).collect()
     }
 }
 
@@ -51,17 +74,36 @@ impl OwnSymbols<'_> {
         self.own.kallsyms.get_or_init(read).as_ref().ok()
     }
 
-    fn btf(&self) -> Option<&Btf> {
+    /// The types, whatever vmcoreinfo says.
+    fn btf_as_read(&self) -> Option<&OwnBtf> {
         self.own.btf.get_or_init(|| self.read_btf()).as_ref().ok()
     }
 
-    /// That which agrees with vmcoreinfo.
-    fn read_btf(&self) -> Result<Btf> {
-        let btf = self.place_btf()?;
-        match contradiction(self.kernel.info(), &btf) {
-            Some(text) => Err(Error::corrupt(format!("BTF: {text}; it is not used"))),
-            None => Ok(btf),
-        }
+    /// The types, if they agree with vmcoreinfo.
+    fn btf(&self) -> Option<&Btf> {
+        self.btf_as_read().filter(|own| own.odd.is_empty()).map(|own| &own.types)
+    }
+
+    fn read_btf(&self) -> Result<OwnBtf> {
+        let types = self.place_btf()?;
+        let odd = contradictions(self.kernel.info(), &types);
+        Ok(OwnBtf { types, odd })
+    }
+
+    /// What the kernel says of a number, whatever else vmcoreinfo says differently: for proof, not for use.
+    pub(crate) fn number_as_read(&self, name: &str) -> Option<i64> {
+        number_by_types(&self.btf_as_read()?.types, self.version(), name)
+    }
+
+    /// As [`lacks_number`](KernelSymbols::lacks_number), whatever else vmcoreinfo says differently.
+    pub(crate) fn lacks_number_as_read(&self, name: &str) -> bool {
+        let by_types = || self.btf_as_read().is_some_and(|own| lacks_number_by_types(&own.types, name));
+        self.lacks_number(name) || by_types()
+    }
+
+    /// Whether the kernel's types and vmcoreinfo differ on one of these, sizes or offsets.
+    pub(crate) fn differ_on(&self, keys: &[&str]) -> bool {
+        self.btf_as_read().is_some_and(|own| own.odd.iter().any(|odd| keys.contains(&&*odd.key)))
     }
 
     /// Whether the kernel is as new as BTF is.
@@ -181,14 +223,13 @@ const KNOWN_MEMBERS: [&str; 8] = [
 ];
 
 /// What types and vmcoreinfo say differently.
-fn contradiction(info: &Vmcoreinfo, types: &dyn KernelTypes) -> Option<String> {
+fn contradictions(info: &Vmcoreinfo, types: &dyn KernelTypes) -> Vec<Contradiction> {
     let sizes = ["page", "list_head"].map(|ty| (format!("SIZE({ty})"), info.size_of(ty), types.size_of(ty)));
     let offsets =
         KNOWN_MEMBERS.map(|member| (format!("OFFSET({member})"), info.offset_of(member), types.offset_of(member)));
-    sizes.into_iter().chain(offsets).find_map(|(key, stated, read)| {
-        let (stated, read) = (stated?, read?);
-        (stated != read).then(|| format!("{key}={read}, and vmcoreinfo has {stated}"))
-    })
+    let both = sizes.into_iter().chain(offsets).filter_map(|(key, stated, read)| Some((key, stated?, read?)));
+    let odd = both.filter(|(_, stated, read)| stated != read);
+    odd.map(|(key, stated, read)| Contradiction { key, stated, read }).collect()
 }
 
 impl KernelSymbols for OwnSymbols<'_> {
@@ -212,12 +253,12 @@ impl KernelSymbols for OwnSymbols<'_> {
         number_by_types(self.btf()?, self.version(), name)
     }
 
-    /// By kallsyms; where that cannot be read, by BTF: as it was read, or by its names alone.
+    /// By kallsyms; where that cannot be read, by BTF: if it was read already, by that, or by its names alone.
     fn lacks_number(&self, name: &str) -> bool {
         let kallsyms = self.kallsyms();
         match (kallsyms, self.own.btf.get(), built_with(name)) {
             (Some(kallsyms), _, Some(function)) => kallsyms.lacks(function),
-            (None, Some(btf), _) => btf.as_ref().is_ok_and(|btf| lacks_number_by_types(btf, name)),
+            (None, Some(_), _) => self.btf().is_some_and(|btf| lacks_number_by_types(btf, name)),
             (None, None, Some(_)) => self.has_btf() && self.btf_names(name) == Some(false),
             _ => false,
         }
@@ -260,10 +301,11 @@ mod tests {
     #[test]
     fn types_that_contradict_vmcoreinfo() {
         let info = Vmcoreinfo::parse(b"SIZE(page)=64\nOFFSET(page.lru)=8\nOFFSET(page.flags)=0\n");
-        assert_eq!(contradiction(&info, &Page(64, 8)), None);
-        let said = contradiction(&info, &Page(56, 8));
-        assert_eq!(said.unwrap(), "SIZE(page)=56, and vmcoreinfo has 64");
-        let said = contradiction(&info, &Page(64, 16));
-        assert_eq!(said.unwrap(), "OFFSET(page.lru)=16, and vmcoreinfo has 8");
+        let said = |size, lru| -> Vec<String> {
+            contradictions(&info, &Page(size, lru)).iter().map(|odd| odd.to_error().to_string()).collect()
+        };
+        assert!(said(64, 8).is_empty());
+        assert!(said(56, 8)[0].contains("SIZE(page)=56, and vmcoreinfo has 64"));
+        assert!(said(56, 16)[1].contains("OFFSET(page.lru)=16, and vmcoreinfo has 8"));
     }
 }

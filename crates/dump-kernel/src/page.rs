@@ -34,7 +34,7 @@ bitflags::bitflags! {
         /// block, compound page or hugetlb page of these pages can have. None of the other facts is proof of anything, but for
         /// [`PageFacts::HWPOISON`].
         const CONTRADICTION = 1 << 9;
-        /// Its struct page cannot be read: nothing is known.
+        /// Its struct page cannot be read, or was never written: nothing is known.
         const UNREAD = 1 << 10;
         /// Of the type that unaccepted memory has in all likelihood, in a kernel that does not say.
         const MAYBE_UNACCEPTED = 1 << 11;
@@ -79,6 +79,10 @@ impl PageRules {
     ) -> PageState {
         use PageFacts as F;
         let flags = W::word(page, self.flags);
+        // PAGE_POISON_PATTERN, of a struct page that the kernel did not write yet (f165b378bbdf), or damage
+        if flags == W::WORDS.wrap(u64::MAX) {
+            return PageState::new(F::UNREAD);
+        }
         if W::word(page, self.tail_at) & self.tail_bit != 0 {
             return self.tail_state(flags);
         }

@@ -7,7 +7,6 @@ use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
 use crate::own::{Own, OwnSymbols};
 use crate::page::{PageFacts, PageScanner, PageVisitor, StructPages};
-use crate::symbols::KernelSymbols;
 use crate::words::WordLayout;
 use dump_core::Pfn;
 use std::sync::OnceLock;
@@ -32,7 +31,31 @@ impl Mark {
             Mark::Unaccepted => "PAGE_UNACCEPTED_MAPCOUNT_VALUE",
         }
     }
+
+    /// The keys by which it is read in struct pages.
+    fn places(self) -> [&'static str; 2] {
+        match self {
+            Mark::Hwpoison => ["SIZE(page)", "OFFSET(page.flags)"],
+            Mark::Offline | Mark::Unaccepted => ["SIZE(page)", "OFFSET(page._mapcount)"],
+        }
+    }
 }
+
+/// The numbers that the page types which go at every level have had in Linux (include/linux/page-flags.h). No page of
+/// another release has one of them as its type. A distribution that took a type back took its number with it, as far as
+/// is known; the pages of one that did not are kept.
+const LINUX_HAD: [(Mark, i64); 4] = [
+    // 4.18 to 6.10: a bit, first of balloons alone (6e292b9be7f4), exported since 5.1 (e04b742f74c2)
+    (Mark::Offline, !0x100),
+    // 6.11: bits from the top down (8db00ad56461)
+    (Mark::Offline, !0x2000_0000),
+    // since 6.12: the top byte (4ffca5a96678), 0xf1 and 0xf7, the latter exported since 6.16
+    (Mark::Offline, TOP_BYTES + (1 << 24)),
+    (Mark::Unaccepted, TOP_BYTES + (7 << 24)),
+];
+
+/// The first type since 6.12, 0xf0 in the top byte, as the kernel's `int` has it.
+const TOP_BYTES: i64 = -0x1000_0000;
 
 /// What was found, once it was asked for, by mark.
 #[derive(Default)]
@@ -40,27 +63,34 @@ pub(crate) struct Proofs([OnceLock<bool>; 3]);
 
 impl Kernel {
     /// Whether nothing contradicts the mark that `rules` have: a file of vmcoreinfo, the kernel's own BTF and a vmlinux
-    /// have the same number, those of them that there are; where none has one, no more memory is marked as broken than
-    /// the kernel has counted, if its count can be read. Asked once, whoever asks.
+    /// have the same number, those of them that there are, and BTF the same places; where none has a number, a type is
+    /// one that Linux had, and no more memory is marked as broken than the kernel has counted, if its count can be read.
+    /// Asked once, whoever asks.
     pub fn stands_by(&self, phys: &dyn PhysMemory, map: &MemMap, rules: &PageRules, mark: Mark) -> bool {
-        let Some(sources) = self.sources() else { return true };
         *self.proofs().0[mark as usize].get_or_init(|| {
-            let own = OwnSymbols { own: sources.own.get_or_init(Own::default), kernel: self, phys };
-            let types = self.types_say(&sources.beside(&own), phys, mark);
-            types.unwrap_or_else(|| mark != Mark::Hwpoison || self.counts_as_many(phys, map, rules))
+            let used = self.with_symbols(phys, |symbols| symbols.number(mark.number()));
+            let types = used.and_then(|used| self.types_say(used, phys, mark));
+            types.unwrap_or_else(|| match mark {
+                Mark::Hwpoison => self.sources().is_none() || self.counts_as_many(phys, map, rules),
+                Mark::Offline | Mark::Unaccepted => used.is_some_and(|used| linux_had(mark, used)),
+            })
         })
     }
 
     /// Whether all that has a number for the mark has the one that is used; `None` where nothing has.
-    fn types_say(&self, all: &[&dyn KernelSymbols], phys: &dyn PhysMemory, mark: Mark) -> Option<bool> {
-        let name = mark.number();
-        let used = self.with_symbols(phys, |symbols| symbols.number(name))?;
-        let numbers: Vec<i64> = all.iter().filter_map(|symbols| symbols.number(name)).collect();
-        if numbers.is_empty() {
-            return all.iter().any(|symbols| symbols.lacks_number(name)).then_some(false);
+    fn types_say(&self, used: i64, phys: &dyn PhysMemory, mark: Mark) -> Option<bool> {
+        let (name, sources) = (mark.number(), self.sources()?);
+        let own = OwnSymbols { own: sources.own.get_or_init(Own::default), kernel: self, phys };
+        if own.differ_on(&mark.places()) {
+            return Some(false);
         }
-        // types are printed as signed and as unsigned integers of 4 bytes
-        Some(numbers.iter().all(|number| *number as u32 == used as u32))
+        let files = sources.files().filter_map(|file| file.number(name));
+        let mut numbers = files.chain(own.number_as_read(name)).peekable();
+        if numbers.peek().is_none() {
+            let lacking = own.lacks_number_as_read(name) || sources.files().any(|file| file.lacks_number(name));
+            return lacking.then_some(false);
+        }
+        Some(numbers.all(|number| is_same(number, used)))
     }
 
     /// Whether about as much memory is marked as broken as the kernel has counted (`num_poisoned_pages` of
@@ -82,6 +112,15 @@ impl Kernel {
         }
         true
     }
+}
+
+/// Types are printed as signed and as unsigned integers of 4 bytes.
+fn is_same(number: i64, other: i64) -> bool {
+    number as u32 == other as u32
+}
+
+fn linux_had(mark: Mark, number: i64) -> bool {
+    LINUX_HAD.iter().any(|(of, had)| *of == mark && is_same(*had, number))
 }
 
 /// Pages that are marked as broken.

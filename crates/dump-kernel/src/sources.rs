@@ -82,10 +82,9 @@ impl Sources {
         self.own.get().map(Own::failures).unwrap_or_default()
     }
 
-    /// All that there is beside vmcoreinfo.
-    pub(crate) fn beside<'a>(&'a self, own: &'a dyn KernelSymbols) -> Vec<&'a dyn KernelSymbols> {
-        let files = [&self.file, &self.vmlinux].into_iter().flatten().map(|symbols| &**symbols);
-        files.chain([own]).collect()
+    /// The files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &dyn KernelSymbols> {
+        [&self.file, &self.vmlinux].into_iter().flatten().map(|symbols| &**symbols)
     }
 
     fn recorded(&self, key: &str) -> Option<(u64, Source)> {

@@ -64,8 +64,10 @@ impl Kernel {
             let at = text.0.checked_add(into).and_then(|at| memory.translate(VirtAddr(at)).ok());
             let pfn = at.map(|at| Pfn(at.phys.0 / self.page_size().bytes() as u64));
             let struct_page = pfn.and_then(|pfn| map.struct_page(pfn));
-            // one of zeros is not there either: a file that was cut off may have a hole in its place
-            if struct_page.is_none_or(|at| memory.read(at, &mut bytes).is_err()) || is_zero(&bytes) {
+            // one of zeros is not there either: a file that was cut off may have a hole in its place; nor is one of ones,
+            // which the kernel did not write yet
+            let is_blank = |bytes: &[u8]| is_zero(bytes) || bytes.iter().all(|byte| *byte == u8::MAX);
+            if struct_page.is_none_or(|at| memory.read(at, &mut bytes).is_err()) || is_blank(&bytes) {
                 continue;
             }
             asked += 1;

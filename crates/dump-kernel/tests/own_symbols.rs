@@ -5,8 +5,8 @@
 mod common;
 
 use common::Memory;
-use dump_core::{ByteOrder, Machine, PageSize, PhysAddr, Result, Segment, VirtAddr, WordSize};
-use dump_kernel::{Kernel, PhysMemory, PhysReader, Source, Sources, Vmcoreinfo};
+use dump_core::{ByteOrder, Machine, PageSize, Pfn, PhysAddr, Result, Segment, VirtAddr, WordSize};
+use dump_kernel::{Kernel, Mark, PhysMemory, PhysReader, Source, Sources, Vmcoreinfo};
 use dump_synth::{Era, FakeKernel, KernelBuilder};
 use std::sync::Arc;
 
@@ -14,6 +14,16 @@ use std::sync::Arc;
 fn btf(size: u32) -> Vec<u8> {
     let strings = b"\0page\0flags\0long\0";
     let types = [12, 1 << 24, 8, 64, 1, 4 << 24 | 1, size, 6, 1, 0];
+    let header = [0x0001_eb9f, 24, 0, 4 * types.len() as u32, 4 * types.len() as u32, strings.len() as u32];
+    let words = header.iter().chain(&types).flat_map(|word| word.to_le_bytes());
+    words.chain(strings.iter().copied()).collect()
+}
+
+/// The same with `_refcount` at 52, and offline pages of the type 0xf1.
+fn btf_with_types() -> Vec<u8> {
+    let strings = b"\0page\0flags\0long\0_refcount\0pagetype\0PGTY_offline\0";
+    let page = [1, 4 << 24 | 2, 64, 6, 1, 0, 17, 1, 52 * 8];
+    let types = [&[12, 1 << 24, 8, 64][..], &page, &[27, 6 << 24 | 1, 4, 36, 0xf1]].concat();
     let header = [0x0001_eb9f, 24, 0, 4 * types.len() as u32, 4 * types.len() as u32, strings.len() as u32];
     let words = header.iter().chain(&types).flat_map(|word| word.to_le_bytes());
     words.chain(strings.iter().copied()).collect()
@@ -81,4 +91,29 @@ fn btf_in_memory_answers_what_vmcoreinfo_lacks() {
     let e = without.page_rules(&none).unwrap_err();
     assert!(e.to_string().contains("OFFSET(page.flags)"), "{e}");
     assert!(sources.own_failures().iter().any(|e| e.to_string().contains("has no BTF")));
+}
+
+/// The kernel's number of a type proves the one of vmcoreinfo also where another key contradicts the kernel's types.
+#[test]
+fn the_kernels_own_number_is_proof_whatever_else_vmcoreinfo_says() {
+    let fake = KernelBuilder::new(Era::V6_12).recipe("cache 0x10").build();
+    let memory = Patched { fake: Memory(fake.memory()), at: fake.image().end - 0x1000 + 8, bytes: btf_with_types() };
+    let stands = |lies: &[(&str, &str)]| {
+        let mut text = fake.vmcoreinfo().to_owned();
+        for (key, lie) in lies {
+            let right = text.lines().find(|line| line.starts_with(&format!("{key}="))).unwrap().to_owned();
+            text = text.replace(&right, &format!("{key}={lie}"));
+        }
+        let (kernel, _) = kernel(&fake, &text);
+        let (map, rules) = (kernel.mem_map(&memory, Pfn(fake.max_pfn())).unwrap(), kernel.page_rules(&memory).unwrap());
+        kernel.stands_by(&memory, &map, &rules, Mark::Offline)
+    };
+    let (refcount, offline) = ("OFFSET(page._refcount)", "NUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)");
+    assert!(stands(&[]) && stands(&[(refcount, "56")]));
+    // that of page tables, and that of older kernels, which no page of this one has
+    for lie in ["-234881024", "-257"] {
+        assert!(!stands(&[(offline, lie)]) && !stands(&[(refcount, "56"), (offline, lie)]), "{lie}");
+    }
+    // read elsewhere, the right number is no proof either
+    assert!(!stands(&[("SIZE(page)", "72")]));
 }

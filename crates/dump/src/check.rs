@@ -3,7 +3,7 @@
 use crate::bitmaps::bitmaps;
 use crate::claims;
 use crate::open::Dump;
-use dump_core::{Container, Depth, Fault, PageBitmap, Pfn, PfnRange, ReadAt, Result, Vouched, share_out};
+use dump_core::{Container, Depth, Error, Fault, PageBitmap, Pfn, PfnRange, ReadAt, Result, Vouched, share_out};
 use dump_sum::Sums;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -84,7 +84,7 @@ impl Dump {
         let (ram, held) = bitmaps(self.source())?;
         let strays: u64 = held.runs(held.span()).map(|run| run.len() - ram.count(run)).sum();
         if strays != 0 {
-            lines.push(format!("{strays} pages are in the 2nd bitmap but not in the 1st"));
+            lines.push(stray(strays));
         }
         for (kind, (pages, first)) in faults(self.container(), &held)? {
             lines.push(format!("{pages} pages: {kind}; the first {first}"));
@@ -133,6 +133,55 @@ impl Dump {
         };
         format!("bytes {:#x}..{:#x} are not as its checksums have them{whose}", range.start, range.end)
     }
+}
+
+/// What is wrong with a container besides its pages, a line each: with its headers, its bitmaps and what leads to its
+/// pages.
+pub(crate) fn index_troubles(container: &dyn Container) -> Vec<String> {
+    let damage = container.damage().into_iter().chain(container.header_faults());
+    let mut lines: Vec<String> = damage.map(|damage| damage.to_string()).collect();
+    if let Err(e) = claims::check(container) {
+        lines.push(e.to_string());
+        return lines;
+    }
+    match container.survey(Depth::File) {
+        Ok(survey) => {
+            lines.extend(survey.wrong.iter().map(|wrong| wrong.to_string()));
+            if survey.astray != 0 {
+                lines.push(format!("{} pages: their descriptors lead to no page", survey.astray));
+            }
+        }
+        Err(e) => lines.push(e.to_string()),
+    }
+    match strays(container) {
+        Ok(0) => {}
+        Ok(strays) => lines.push(stray(strays)),
+        Err(e) => lines.push(e.to_string()),
+    }
+    lines
+}
+
+/// Page frames whose bits are held at a time to look for strays: 2 MiB of each bitmap.
+const PAGES_PER_STRAYS: u64 = 1 << 24;
+
+/// Pages that a container means to hold and that are no RAM.
+fn strays(container: &dyn Container) -> Result<u64> {
+    let end = container.meta().end_pfn;
+    let mut strays = 0;
+    for start in (0..end.0).step_by(PAGES_PER_STRAYS as usize) {
+        let window = PfnRange::new(Pfn(start), (Pfn(start) + PAGES_PER_STRAYS).min(end));
+        let new =
+            || PageBitmap::windowed(window).ok_or_else(|| Error::corrupt(format!("memory up to page frame {end}")));
+        let (mut ram, mut held) = (new()?, new()?);
+        container.mark_ram(&mut ram)?;
+        container.mark_held(&mut held)?;
+        strays += held.runs(window).map(|run| run.len() - ram.count(run)).sum::<u64>();
+    }
+    Ok(strays)
+}
+
+fn stray(pages: u64) -> String {
+    format!("{pages} pages are in the 2nd bitmap but not in the 1st")
 }
 
 /// Kinds of damage, each with its number of pages and what was found first.

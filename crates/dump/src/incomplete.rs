@@ -1,7 +1,9 @@
 //! The flag of an incomplete dump.
 
-use crate::formats::FORMATS;
-use dump_core::{Error, OpenOptions, PROBE_BYTES, Patch, ReadAt, Result, WriteAt};
+use crate::check;
+use crate::formats::{FORMATS, probe};
+use crate::salvage::{self, SharedBytes};
+use dump_core::{Error, OpenOptions, PROBE_BYTES, Patch, ReadAt, Result, Stretch, WriteAt};
 
 /// What is kept of a dump's beginning (bytes): the headers that have the flag, of any format.
 const HEADERS: usize = 4096;
@@ -79,6 +81,16 @@ impl EarlyFlag {
         patch_of(&beginning, &beginning.as_slice()).is_ok_and(|patch| patch.bytes == self.plain)
     }
 
+    /// What is wrong with the dump in `file`, where the flag is set for now, besides its pages: see [`Dump::check`](crate::Dump::check).
+    pub fn troubles(&self, file: impl ReadAt + 'static) -> Vec<String> {
+        let Some(format) = probe(&self.beginning, &OpenOptions::default()) else { return Vec::new() };
+        let plain = Unflagged { file, offset: self.offset, plain: self.plain.clone() };
+        match (format.open)(Box::new(plain), &OpenOptions::default()) {
+            Ok(container) => check::index_troubles(container.as_ref()),
+            Err(e) => vec![e.to_string()],
+        }
+    }
+
     /// Makes the flag what it is in the dump.
     ///
     /// # Errors
@@ -86,6 +98,38 @@ impl EarlyFlag {
     pub fn clear(&self, output: &dyn WriteAt) -> Result<()> {
         output.write_at(self.offset, &self.plain)
     }
+}
+
+/// A dump with its flag as it is meant.
+struct Unflagged<R> {
+    file: R,
+    offset: u64,
+    plain: Vec<u8>,
+}
+
+impl<R: ReadAt> ReadAt for Unflagged<R> {
+    fn len(&self) -> Result<u64> {
+        self.file.len()
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        self.file.read_exact_at(offset, buf)?;
+        for (at, plain) in (self.offset..).zip(&self.plain) {
+            let at = at.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
+            at.and_then(|at| buf.get_mut(at)).into_iter().for_each(|byte| *byte = *plain);
+        }
+        Ok(())
+    }
+
+    fn stretch_at(&self, offset: u64) -> Stretch {
+        self.file.stretch_at(offset)
+    }
+}
+
+/// Whether `file`, which begins with nothing that is known, is what is left of a dump that lost its first header.
+pub fn lacks_header(file: impl ReadAt + 'static) -> bool {
+    let files = [(String::new(), SharedBytes::new(Box::new(file)))];
+    salvage::open(&files, None).is_some_and(|opened| opened.is_ok())
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use image::Image;
-pub use incomplete::{EarlyFlag, flag_incomplete};
+pub use incomplete::{EarlyFlag, flag_incomplete, lacks_header};
 pub use kernel_files::KernelFiles;
 pub use losses::Losses;
 pub use open::{Dump, Opening};

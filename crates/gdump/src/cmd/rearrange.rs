@@ -53,6 +53,17 @@ pub fn run(plan: &Rearrangement) -> Result<Exit> {
                 plan.messages.error(&format!("{name}: {text}, up to the end marker at {end:#x}"));
                 return Ok(give_up(plan, &opened.file));
             }
+            if let Some(troubles) = opened.troubles() {
+                troubles.iter().for_each(|what| plan.messages.error(&format!("{}: {what}", plan.output.display())));
+                return Ok(give_up(plan, &opened.file));
+            }
+            if opened.lacks_header(&rearranged.holes) {
+                let text = "flattened dump: the record with the dump's first header is missing";
+                let left = opened.file.path(false).display();
+                plan.messages
+                    .error(&format!("{name}: {text}; {left} has the others, gdump repair saves what is certain"));
+                return Ok(Exit::Failed);
+            }
             if let Err(e) = opened.complete() {
                 plan.messages.error(&e.to_string());
                 return Ok(give_up(plan, &opened.file));
@@ -154,6 +165,28 @@ impl Opened {
         let from = self.flag.as_ref().filter(|flag| !flag.is_set())?.dense_from()?;
         let within = holes.iter().map(|(at, len)| (*at.max(&from), (at + len).saturating_sub(*at.max(&from))));
         within.into_iter().find(|(_, len)| *len >= PAGE)
+    }
+
+    /// What is wrong with the headers, bitmaps or descriptors of the dump that arrived, if anything: small records may be
+    /// missing too, or be damaged. A dump that is flagged incomplete says so itself.
+    fn troubles(&self) -> Option<Vec<String>> {
+        let flag = self.flag.as_ref().filter(|flag| !flag.is_set())?;
+        let troubles = match self.image() {
+            Ok(image) => flag.troubles(image),
+            Err(e) => vec![e.to_string()],
+        };
+        (!troubles.is_empty()).then_some(troubles)
+    }
+
+    /// Whether the beginning is one of `holes`, and the rest is a dump's.
+    fn lacks_header(&self, holes: &[(u64, u64)]) -> bool {
+        let begins = holes.iter().any(|(at, _)| *at == 0);
+        self.flag.is_none() && begins && self.image().is_ok_and(dump::lacks_header)
+    }
+
+    fn image(&self) -> Result<InputFile> {
+        let file = self.file.output().file();
+        Ok(InputFile::new(file.try_clone()?, file.metadata()?.len()))
     }
 
     /// Whether the dump says itself that it is incomplete.
