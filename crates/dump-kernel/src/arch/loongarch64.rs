@@ -228,7 +228,7 @@ mod tests {
     fn walk(page: u64, levels: u64, entries: &[(u64, u64)], at: u64) -> Result<(u64, u64)> {
         let invalid = |below: u64| CACHED | (18 - below) << 20;
         let mut filled = HashMap::from([(2 << 20, invalid(levels - 2)), (3 << 20, invalid(levels.saturating_sub(3)))]);
-        filled.extend((0..levels - 2).map(|below| (17 - below << 20, invalid(below))));
+        filled.extend((0..levels - 2).map(|below| ((17 - below) << 20, invalid(below))));
         if levels == 4 {
             filled.insert(4 << 20, invalid(0));
         } else if levels == 2 {
