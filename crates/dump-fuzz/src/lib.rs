@@ -15,7 +15,7 @@
 //! | `sums` | checksums name each byte that is not as it was |
 //! | `flat`, `flat_stream` | an index and `-R` make one image; what was written is what is read |
 //! | `notes`, `vmcoreinfo` | places lie in the text; a text put in is found again; the first line of a key counts; fewer keys leave out no more |
-//! | `page_tables` | a second walk, written here, comes to the same place |
+//! | `page_tables`, `walks` | a second walk, written here, comes to the same place |
 //! | `mem_map`, `free_lists`, `filter` | runs ascend; a struct page and its pfn name each other; counts add up; windows of any size keep the same pages |
 //! | `log` | what is given of a kernel log is bounded by its buffers; a part is no more than all |
 //! | `btf`, `kallsyms`, `vmlinux` | tables take no more work than they have bytes; what is asked twice is answered the same |
@@ -45,6 +45,7 @@ mod split;
 mod sums;
 mod symbols;
 mod vmcoreinfo;
+mod walks;
 mod whole;
 
 /// An input to begin with, and its name.
@@ -74,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "avml", run: opened::avml, seeds: samples::avml },
     Target { name: "vmcoreinfo", run: vmcoreinfo::run, seeds: vmcoreinfo::seeds },
     Target { name: "page_tables", run: page_tables::run, seeds: page_tables::seeds },
+    Target { name: "walks", run: walks::run, seeds: walks::seeds },
     Target { name: "mem_map", run: mem_map::run, seeds: fakes::seeds },
     Target { name: "free_lists", run: free_lists::run, seeds: fakes::seeds },
     Target { name: "filter", run: filter::run, seeds: filter::seeds },

@@ -107,6 +107,11 @@ impl Kernel {
         self.page_size
     }
 
+    /// What its dump says of the machine, segments apart, for its architecture to work with.
+    pub(crate) fn facts<'a>(&self, symbols: &'a dyn KernelSymbols) -> MachineFacts<'a> {
+        MachineFacts { symbols, words: self.words, page_size: self.page_size, segments: &[] }
+    }
+
     /// Its address translation.
     pub fn xlat(&self) -> &dyn Translate {
         self.xlat.as_ref()

@@ -57,7 +57,7 @@ impl Kernel {
         }
         let root = memory.read_pointer(at(mm, offset(symbols, "mm_struct.pgd")?))?;
         let root = memory.translate(root)?.phys;
-        self.arch().page_tables_at(symbols, root).ok_or_else(|| {
+        self.arch().page_tables_at(self.facts(symbols), root).ok_or_else(|| {
             Error::unsupported(format!("page tables of processes of {} are not supported yet", self.arch().name()))
         })
     }

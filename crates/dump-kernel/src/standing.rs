@@ -76,7 +76,7 @@ impl Kernel {
     pub fn runs_with(&self, phys: &dyn PhysMemory, root: PhysAddr) -> Option<bool> {
         let at = self.names_at(phys).ok()?;
         let own = self.memory(phys).translate(at).ok()?.phys;
-        let tables = self.arch().page_tables_at(self.info(), root)?;
+        let tables = self.arch().page_tables_at(self.facts(self.info()), root)?;
         let running = KernelMemory::new(phys, tables.as_ref(), self.words()).translate(at).ok()?.phys;
         Some(own == running)
     }

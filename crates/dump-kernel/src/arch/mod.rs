@@ -3,18 +3,22 @@
 //! | architecture | known by its keys | phys_base | page tables |
 //! |---|---|---|---|
 //! | x86_64 | yes | yes | walked |
-//! | arm64, riscv64 | yes | yes | not yet |
+//! | arm64 | yes | yes | walked |
+//! | riscv64 | yes | yes | walked |
+//! | loongarch64 | it has none | 0 | walked |
 //! | arm, i386, ppc64, s390x | yes | – | not yet |
 //!
 //! A new architecture is a file beside this one, with a type that implements [`Arch`], and its row. Everything else
 //! here takes byte order, word size, page size and address layout from the dump or from `Arch`, never from x86_64.
 
 mod arm64;
+mod loongarch64;
 mod named;
 mod riscv64;
 mod x86_64;
 
 pub use arm64::Arm64;
+pub use loongarch64::Loongarch64;
 pub use named::Named;
 pub use riscv64::Riscv64;
 pub use x86_64::X86_64;
@@ -29,6 +33,7 @@ pub const ARCHES: &[&dyn Arch] = &[
     &X86_64,
     &Arm64,
     &Riscv64,
+    &Loongarch64,
     &Named { name: "s390x", elf_machine: 22, keys: &["NUMBER(SAMODE31)", "SYMBOL(lowcore_ptr)"] },
     &Named { name: "ppc64", elf_machine: 21, keys: &["SYMBOL(mmu_vmemmap_psize)"] },
     &Named { name: "i386", elf_machine: 3, keys: &["CONFIG_X86_PAE"] },
@@ -90,7 +95,7 @@ pub trait Arch: Send + Sync {
     fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>>;
 
     /// The walk of page tables whose top one is at `root`, as a CPU's register has it; `None` where that says nothing.
-    fn page_tables_at(&self, _symbols: &dyn KernelSymbols, _root: PhysAddr) -> Option<Box<dyn Translate>> {
+    fn page_tables_at(&self, _facts: MachineFacts<'_>, _root: PhysAddr) -> Option<Box<dyn Translate>> {
         None
     }
 
@@ -154,16 +159,18 @@ mod tests {
     }
 
     #[test]
-    fn phys_base_of_those_that_are_not_walked() {
+    fn phys_base_is_where_ram_begins() {
         let info = Vmcoreinfo::parse(b"NUMBER(PHYS_OFFSET)=0x40000000\nNUMBER(phys_ram_base)=0x80200000\n");
         let base = |number| arch_of(machine(number, Le64::WORDS)).unwrap().phys_base(facts(&info, Le64::WORDS));
         assert_eq!((base(183), base(243)), (Some(0x4000_0000), Some(0x8020_0000)));
     }
 
+    const WALKED: &[&str] = &["x86_64", "arm64", "riscv64", "loongarch64"];
+
     #[test]
     fn what_is_not_walked_is_named() {
         let info = Vmcoreinfo::default();
-        for arch in ARCHES.iter().filter(|arch| arch.name() != "x86_64") {
+        for arch in ARCHES.iter().filter(|arch| !WALKED.contains(&arch.name())) {
             let e = arch.page_tables(facts(&info, Le64::WORDS)).err().unwrap();
             assert_eq!(e.kind(), ErrorKind::Unsupported);
             assert!(e.to_string().contains(arch.name()), "{e}");

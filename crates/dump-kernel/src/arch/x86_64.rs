@@ -70,7 +70,8 @@ impl Arch for X86_64 {
         Ok(Box::new(PageTables::new(facts.symbols, phys_base)?))
     }
 
-    fn page_tables_at(&self, symbols: &dyn KernelSymbols, root: PhysAddr) -> Option<Box<dyn Translate>> {
+    fn page_tables_at(&self, facts: MachineFacts<'_>, root: PhysAddr) -> Option<Box<dyn Translate>> {
+        let symbols = facts.symbols;
         let sme_mask = symbols.number("sme_mask").unwrap_or(0) as u64;
         let root = PhysAddr(root.0 & ADDRESS_BITS & !sme_mask);
         let levels_known = symbols.number("pgtable_l5_enabled").is_some();
