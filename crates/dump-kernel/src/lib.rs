@@ -27,6 +27,7 @@ mod kernel;
 mod keys;
 mod mem_map;
 mod memory;
+mod nodes;
 mod own;
 mod page;
 mod process;

@@ -4,19 +4,30 @@
 //! |---|---|---|---|
 //! | x86_64 | yes | yes | walked |
 //! | arm64, riscv64 | yes | yes | not yet |
-//! | arm, i386, ppc64, s390x | yes | – | not yet |
+//! | ppc64, s390x | yes | – | not yet |
+//! | arm, i386 | some | – | walked |
+//! | mips64, sparc64 | no | – | walked |
 //!
 //! A new architecture is a file beside this one, with a type that implements [`Arch`], and its row. Everything else
 //! here takes byte order, word size, page size and address layout from the dump or from `Arch`, never from x86_64.
 
+mod arm;
 mod arm64;
+mod i386;
+mod mips64;
 mod named;
 mod riscv64;
+mod self_mapped;
+mod sparc64;
 mod x86_64;
 
+pub use arm::Arm;
 pub use arm64::Arm64;
+pub use i386::I386;
+pub use mips64::Mips64;
 pub use named::Named;
 pub use riscv64::Riscv64;
+pub use sparc64::Sparc64;
 pub use x86_64::X86_64;
 
 use crate::symbols::KernelSymbols;
@@ -31,8 +42,10 @@ pub const ARCHES: &[&dyn Arch] = &[
     &Riscv64,
     &Named { name: "s390x", elf_machine: 22, keys: &["NUMBER(SAMODE31)", "SYMBOL(lowcore_ptr)"] },
     &Named { name: "ppc64", elf_machine: 21, keys: &["SYMBOL(mmu_vmemmap_psize)"] },
-    &Named { name: "i386", elf_machine: 3, keys: &["CONFIG_X86_PAE"] },
-    &Named { name: "arm", elf_machine: 40, keys: &["CONFIG_ARM_LPAE"] },
+    &I386,
+    &Arm,
+    &Mips64,
+    &Sparc64,
 ];
 
 /// What a dump says about the machine, for an architecture to work with.
