@@ -27,6 +27,7 @@ mod kernel;
 mod keys;
 mod mem_map;
 mod memory;
+mod node_arrays;
 mod nodes;
 mod own;
 mod page;

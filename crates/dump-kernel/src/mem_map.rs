@@ -14,7 +14,8 @@
 //! of them become one.
 
 use crate::arch::Arch;
-use crate::nodes::{at as offset, nodes};
+use crate::node_arrays::NodeArrays;
+use crate::nodes::at as offset;
 use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
 use crate::words::Words;
@@ -77,7 +78,8 @@ impl MemMap {
             let layout = SectionLayout { entry: size, page_struct, page_size, words: memory.words() };
             return Sections::new(arch, symbols, layout, end)?.read(memory, table);
         }
-        Arrays { arch, page_struct, end }.read(symbols, memory)
+        let (model, runs) = NodeArrays { arch, page_struct, end }.read(symbols, memory)?;
+        Ok(MemMap { model, page_struct, runs, unlocated: Vec::new() })
     }
 
     /// The kernel's memory model.
@@ -136,97 +138,6 @@ impl MemMap {
             let pfn = run.pages.start + into / self.page_struct;
             (into % self.page_struct == 0 && run.pages.contains(pfn)).then_some(pfn)
         })
-    }
-}
-
-/// Arrays of struct pages, one for each node.
-struct Arrays<'a> {
-    arch: &'a dyn Arch,
-    page_struct: u64,
-    end: Pfn,
-}
-
-/// Members of `struct pglist_data` (offsets in bytes).
-struct NodeLayout {
-    node_mem_map: u64,
-    node_start_pfn: u64,
-    node_spanned_pages: u64,
-}
-
-/// An array may begin so many struct pages before those of its node, at most: MAX_ORDER_NR_PAGES, less one.
-const MAX_LEAD: u64 = 1 << 16;
-
-impl Arrays<'_> {
-    fn read(&self, symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<MemMap> {
-        let layout = self.layout(symbols, memory)?;
-        let nodes = nodes(symbols, memory)?;
-        let mut runs = Vec::new();
-        for node in &nodes {
-            runs.extend(self.node(memory, &layout, *node).map_err(|e| e.within(format_args!("the node at {node}")))?);
-        }
-        if let ([first], Some(mem_map)) = (&mut runs[..], symbols.symbol("mem_map")) {
-            self.lead(memory.read_pointer(mem_map).map_err(|e| e.within("mem_map"))?, first);
-        }
-        runs.sort_unstable_by_key(|run| run.pages);
-        if let Some(pair) = runs.windows(2).find(|pair| pair[0].pages.end > pair[1].pages.start) {
-            let text = format!("two nodes have the page frame {}", pair[1].pages.start);
-            return Err(Error::corrupt(text));
-        }
-        let model = if nodes.len() > 1 { MemoryModel::Discontiguous } else { MemoryModel::Flat };
-        runs.retain_mut(|run| {
-            run.pages.end = run.pages.end.min(self.end);
-            run.pages.start < run.pages.end
-        });
-        if runs.is_empty() {
-            return Err(Error::missing("no node has memory that the dump has"));
-        }
-        Ok(MemMap { model, page_struct: self.page_struct, runs, unlocated: Vec::new() })
-    }
-
-    fn layout(&self, symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<NodeLayout> {
-        let offset = |member: &str| symbols.offset_of(&format!("pglist_data.{member}")).filter(|at| *at < 1 << 32);
-        let members = ["node_mem_map", "node_start_pfn", "node_spanned_pages"].map(|member| (member, offset(member)));
-        if let [(_, Some(node_mem_map)), (_, Some(node_start_pfn)), (_, Some(node_spanned_pages))] = members {
-            return Ok(NodeLayout { node_mem_map, node_start_pfn, node_spanned_pages });
-        }
-        let lacking = "vmcoreinfo lacks SYMBOL(mem_section) with SIZE(mem_section), and SYMBOL(mem_map)";
-        let symbol = symbols.symbol("mem_map").ok_or_else(|| Error::missing(lacking))?;
-        let first = memory.read_pointer(symbol).map_err(|e| e.within("mem_map"))?;
-        // kernels with sections have the variable too, and nobody sets it
-        if !self.arch.is_kernel(first) {
-            let text = "SYMBOL(mem_section) or SIZE(mem_section)";
-            return Err(Error::missing(format!("mem_map is {first}, no kernel address, and vmcoreinfo lacks {text}")));
-        }
-        let member = members.iter().find(|(_, at)| at.is_none()).map_or("", |(member, _)| member);
-        Err(Error::missing(format!("vmcoreinfo lacks OFFSET(pglist_data.{member}), by which mem_map has its length")))
-    }
-
-    /// The struct pages of a node; `None` where it has no memory. `node_mem_map` is the struct page of `node_start_pfn`
-    /// (alloc_node_mem_map(), Linux mm/mm_init.c, before 6.4 mm/page_alloc.c).
-    fn node(&self, memory: &mut KernelMemory<'_>, layout: &NodeLayout, node: VirtAddr) -> Result<Option<MemMapRun>> {
-        let spanned = memory.read_word(offset(node, layout.node_spanned_pages)?)?;
-        if spanned == 0 {
-            return Ok(None);
-        }
-        let start = memory.read_word(offset(node, layout.node_start_pfn)?)?;
-        let first = memory.read_pointer(offset(node, layout.node_mem_map)?)?;
-        let end = start.checked_add(spanned).filter(|end| *end < 1 << 52);
-        match end.filter(|_| self.arch.is_kernel(first)) {
-            Some(end) => Ok(Some(MemMapRun { pages: PfnRange::new(Pfn(start), Pfn(end)), first })),
-            None => Err(Error::corrupt(format!(
-                "struct pages of {spanned} page frames from {start:#x} on at {first} cannot be"
-            ))),
-        }
-    }
-
-    /// Takes in the struct pages between `mem_map` and the node's first. The array begins at a multiple of
-    /// MAX_ORDER_NR_PAGES, which is where `mem_map` points: i386's node begins with pfn 1, and pfn 0 has a struct page.
-    fn lead(&self, mem_map: VirtAddr, run: &mut MemMapRun) {
-        let bytes = run.first.0.checked_sub(mem_map.0).filter(|bytes| bytes % self.page_struct == 0);
-        let lead = bytes.map(|bytes| bytes / self.page_struct).filter(|lead| *lead < MAX_LEAD);
-        if let Some(start) = lead.and_then(|lead| run.pages.start.0.checked_sub(lead)) {
-            *run = MemMapRun { pages: PfnRange::new(Pfn(start), run.pages.end), first: mem_map };
-        }
     }
 }
 

@@ -180,3 +180,99 @@ impl PageTables {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Entries are built by the ARM Architecture Reference Manual, ARMv7-A and ARMv7-R edition, B3.5.1 and B3.6.1.
+
+    use super::super::self_mapped::fake::{Tables, page_tables, walk};
+    use super::*;
+    use crate::words::{Be32, Le32, WordLayout};
+    use dump_core::Segment;
+
+    /// As LPAE and as other kernels have it.
+    const LPAE: &str = "SYMBOL(swapper_pg_dir)=c0203000\nCONFIG_ARM_LPAE=y\n";
+    const SHORT: &str = "SYMBOL(swapper_pg_dir)=c0204000\n";
+
+    /// RAM at 0x40000000.
+    #[test]
+    fn long_descriptors_of_each_size() {
+        let entries = [
+            (0x4020_3000 + 2 * 8, 0x0080_0000_0000_0000 | 0x8_8000_0000 | 0x711), // 1 GiB at 0x80000000; XN
+            (0x4020_3000 + 3 * 8, 0x4020_7003),
+            (0x4020_7000 + 8, 0x4020_0000 | 0x711), // 0xc0200000, 2 MiB
+            (0x4020_7000 + 0x180 * 8, 0x0040_0000_0000_0000 | 0x4000_9003),
+            (0x4000_9000 + 8, 0x0060_0000_0000_0000 | 0xff_fff0_5000 | 0x703),
+            (0x4000_9000 + 16, 0x4000_5000 | 0x701), // reserved at level 3
+        ];
+        let mut tables = Tables::new(8, ByteOrder::Little, &entries);
+        let xlat = page_tables(&Arm, LPAE, Le32::WORDS, 4096, &[]).unwrap();
+        for (at, phys, bytes) in [
+            (0xc030_0010, 0x4030_0010, 0x10_0000 - 0x10),
+            (0xf000_1234, 0xff_fff0_5234, 0x1000 - 0x234),
+            (0x8000_0004, 0x8_8000_0004, 0x4000_0000 - 4),
+        ] {
+            assert_eq!(walk(xlat.as_ref(), &mut tables, at), Ok((phys, bytes)), "{at:#x}");
+        }
+        assert_eq!(xlat.root(), Some(PhysAddr(0x4020_3000)));
+        for (at, what) in [(0xf000_2000, "level 3"), (0xf020_0000, "level 2"), (0x1000, "level 1")] {
+            let e = walk(xlat.as_ref(), &mut tables, at).unwrap_err();
+            assert!(e.contains(what), "{e}");
+        }
+    }
+
+    fn short_tables(order: ByteOrder) -> Tables {
+        let root = 0x8020_4000;
+        let entries = [
+            (root + 0xc02 * 4, 0x8020_0000 | 0x40e), // section of 1 MiB at 0xc0200000
+            (root + 0xe00 * 4, 0x1250_0000 | 1 << 18 | 0xc << 5 | 2), // supersection: PA 39..36 = 0xc, 35..32 = 5
+            (root + 0xe01 * 4, 0x8030_0000 | 0x40f), // section with PXN
+            (root + 0xf00 * 4, 0x8000_8c00 | 1 << 5 | 1), // table, in a domain
+            (0x8000_8c00, 0x8765_0000 | 1),          // large page
+            (0x8000_8c00 + 4, 0x8765_0000 | 1),      // of which there are 16
+            (0x8000_8c00 + 16 * 4, 0x8001_2000 | 0x45e), // small page
+            (0x8000_8c00 + 17 * 4, 0x8001_3000 | 0x45f), // small page, XN
+        ];
+        Tables::new(4, order, &entries)
+    }
+
+    #[test]
+    fn short_descriptors_of_each_size_in_either_order() {
+        for (order, words) in [(ByteOrder::Little, Le32::WORDS), (ByteOrder::Big, Be32::WORDS)] {
+            let mut tables = short_tables(order);
+            let xlat = page_tables(&Arm, SHORT, words, 4096, &[]).unwrap();
+            for (at, phys, bytes) in [
+                (0xc020_4010, 0x8020_4010, 0xf_bff0),
+                (0xe000_0010, 0xc5_1200_0010, 0x100_0000 - 0x10),
+                (0xe010_0010, 0x8030_0010, 0xf_fff0),
+                (0xf000_1234, 0x8765_1234, 0x1_0000 - 0x1234),
+                (0xf001_0234, 0x8001_2234, 0x1000 - 0x234),
+                (0xf001_1234, 0x8001_3234, 0x1000 - 0x234),
+            ] {
+                assert_eq!(walk(xlat.as_ref(), &mut tables, at), Ok((phys, bytes)), "{order:?} {at:#x}");
+            }
+            assert!(walk(xlat.as_ref(), &mut tables, 0xf002_0000).unwrap_err().contains("level 2"));
+            assert!(walk(xlat.as_ref(), &mut tables, 0xd000_0000).unwrap_err().contains("level 1"));
+        }
+    }
+
+    /// RAM of a Keystone: at 0x800000000, which is no chip select's multiple below 4 GiB.
+    #[test]
+    fn ram_above_4_gib() {
+        let entries = [(0x8_0020_3000 + 3 * 8, 0x8_0020_7003), (0x8_0020_7000 + 8, 0x8_0020_0711)];
+        let mut tables = Tables::new(8, ByteOrder::Little, &entries);
+        let ram = [Segment { paddr: PhysAddr(0x8_0000_0000), vaddr: VirtAddr(0x8_0000_0000), bytes: 1 << 30 }];
+        let xlat = page_tables(&Arm, LPAE, Le32::WORDS, 4096, &ram).unwrap();
+        assert_eq!(walk(xlat.as_ref(), &mut tables, 0xc020_0000), Ok((0x8_0020_0000, 0x20_0000)));
+        let e = walk(page_tables(&Arm, LPAE, Le32::WORDS, 4096, &[]).unwrap().as_ref(), &mut tables, 0xc020_0000);
+        assert!(e.unwrap_err().contains("SYMBOL(swapper_pg_dir)"));
+    }
+
+    #[test]
+    fn registers_that_point_into_the_kernel() {
+        let mut prstatus = [0; 148];
+        prstatus[72 + 60..][..4].copy_from_slice(&0xc010_0000_u32.to_le_bytes());
+        prstatus[72 + 52..][..4].copy_from_slice(&0xbf00_0000_u32.to_le_bytes());
+        assert_eq!(Arm.kernel_pointers(&prstatus), [VirtAddr(0xc010_0000), VirtAddr(0xbf00_0000)]);
+    }
+}

@@ -160,3 +160,125 @@ fn plain(root: PhysAddr, memory: &mut dyn PhysReader, cache: &mut TableCache, at
     }
     Ok(mapping(at, entry & 0xffff_f000, 12))
 }
+
+#[cfg(test)]
+mod tests {
+    //! Entries are built by the Intel SDM, volume 3, 4.3 (32-bit paging) and 4.4 (PAE paging).
+
+    use super::super::self_mapped::fake::{Tables, page_tables, walk};
+    use super::*;
+    use crate::vmcoreinfo::Vmcoreinfo;
+    use dump_core::Segment;
+
+    const TEXT: &str = "SYMBOL(swapper_pg_dir)=c1001000\n";
+
+    /// The top table at 0x1001000, in lowmem from 0xc0000000 on; a table for 0xf0000000 on.
+    fn pae_tables(root: u64) -> Tables {
+        let entries = [
+            (root + 3 * 8, 0x2000 | 1),
+            (0x2000 + 8 * 8, 0x8000_0000_0100_0000 | LARGE | 1), // NX; 0xc1000000, 2 MiB
+            (0x2000 + 0x180 * 8, 0x3000 | 1),                    // 0xf0000000
+            (0x2000 + 0x181 * 8, 0xf_ffe0_0000 | 1 << 12 | LARGE | 1), // bit 12 is PAT; memory above 4 GiB
+            (0x3000 + 8, 0x9_0000_5000 | LARGE | 1),             // bit 7 of a PTE is PAT
+        ];
+        Tables::new(8, ByteOrder::Little, &entries)
+    }
+
+    #[test]
+    fn pae_walks_to_pages_of_each_size() {
+        let mut tables = pae_tables(0x100_1000);
+        let xlat = page_tables(&I386, TEXT, Le32::WORDS, 4096, &[]).unwrap();
+        assert_eq!(xlat.root(), None, "it is not known before a walk");
+        for (at, phys, bytes) in [
+            (0xc110_0010, 0x110_0010, 0x10_0000 - 0x10),
+            (0xf000_1234, 0x9_0000_5234, 0x1000 - 0x234),
+            (0xf020_0005, 0xf_ffe0_0005, 0x20_0000 - 5),
+        ] {
+            assert_eq!(walk(xlat.as_ref(), &mut tables, at), Ok((phys, bytes)), "{at:#x}");
+        }
+        assert_eq!(xlat.root(), Some(PhysAddr(0x100_1000)));
+        for (at, what) in [(0xf000_2000, "not mapped"), (0x1000, "not mapped"), (1 << 32, "no virtual address")] {
+            let e = walk(xlat.as_ref(), &mut tables, at).unwrap_err();
+            assert!(e.contains(what), "{e}");
+        }
+    }
+
+    #[test]
+    fn without_pae() {
+        let root = 0x100_1000;
+        let entries = [
+            (root + 0x304 * 4, 0x0100_0000 | LARGE | 1), // 0xc1000000, 4 MiB
+            (root + 0x3c0 * 4, 0x3000 | 1),
+            (root + 0x3c1 * 4, 0x0040_0000 | 5 << 13 | LARGE | 1), // PSE-36
+            (0x3000 + 4, 0xfff0_5000 | LARGE | 1),
+        ];
+        let mut tables = Tables::new(4, ByteOrder::Little, &entries);
+        let xlat = page_tables(&I386, TEXT, Le32::WORDS, 4096, &[]).unwrap();
+        for (at, phys, bytes) in [
+            (0xc110_0010, 0x110_0010, 0x30_0000 - 0x10),
+            (0xf000_1234, 0xfff0_5234, 0x1000 - 0x234),
+            (0xf040_0005, 0x5_0040_0005, 0x40_0000 - 5),
+        ] {
+            assert_eq!(walk(xlat.as_ref(), &mut tables, at), Ok((phys, bytes)), "{at:#x}");
+        }
+        assert!(walk(xlat.as_ref(), &mut tables, 0xf000_2000).unwrap_err().contains("level 0"));
+    }
+
+    /// Lowmem at 0x40000000 (VMSPLIT_1G): swapper_pg_dir at 0xc1001000 is at 0x81001000.
+    #[test]
+    fn page_offset_is_found_by_the_walk() {
+        let mut tables = Tables::new(
+            8,
+            ByteOrder::Little,
+            &[(0x8100_1000 + 3 * 8, 0x2001), (0x2000 + 8 * 8, 0x8100_0000 | LARGE | 1)],
+        );
+        let xlat = page_tables(&I386, TEXT, Le32::WORDS, 4096, &[]).unwrap();
+        assert_eq!(walk(xlat.as_ref(), &mut tables, 0xc100_0000), Ok((0x8100_0000, 0x20_0000)));
+        let e = walk(
+            page_tables(&I386, TEXT, Le32::WORDS, 4096, &[]).unwrap().as_ref(),
+            &mut Tables::new(8, ByteOrder::Little, &[]),
+            0xc100_0000,
+        );
+        assert!(e.unwrap_err().contains("SYMBOL(swapper_pg_dir) 0xc1001000"));
+    }
+
+    /// As /proc/vmcore has them, and as QEMU writes them.
+    #[test]
+    fn pt_loads_say_where_it_lies_if_that_holds() {
+        let load = |vaddr, paddr| [Segment { paddr: PhysAddr(paddr), vaddr: VirtAddr(vaddr), bytes: 0x1000_0000 }];
+        let mut tables = Tables::new(
+            8,
+            ByteOrder::Little,
+            &[(0x700_1000 + 3 * 8, 0x2001), (0x2000 + 8 * 8, 0x700_0000 | LARGE | 1 << 12 | 1)],
+        );
+        let xlat = page_tables(&I386, TEXT, Le32::WORDS, 4096, &load(0xc000_0000, 0x600_0000)).unwrap();
+        assert_eq!(walk(xlat.as_ref(), &mut tables, 0xc100_1000), Ok((0x700_1000, 0x1f_f000)));
+        let xlat = page_tables(&I386, TEXT, Le32::WORDS, 4096, &load(0xc000_0000, 0xc000_0000)).unwrap();
+        assert_eq!(walk(xlat.as_ref(), &mut pae_tables(0x100_1000), 0xc110_0010), Ok((0x110_0010, 0xf_fff0)));
+    }
+
+    /// The table of a process, of which cr3 has the address, aligned to 32 bytes.
+    #[test]
+    fn a_process_maps_the_kernel_too() {
+        let entries = [
+            (0x5020, 0x6001),
+            (0x5020 + 3 * 8, 0x2001),
+            (0x6000 + 8 * 8, 0x7_0000_0000 | LARGE | 1), // 0x01000000
+            (0x2000 + 8 * 8, 0x100_0000 | LARGE | 1),
+            (0x100_1000 + 3 * 8, 0x2001),
+        ];
+        let mut tables = Tables::new(8, ByteOrder::Little, &entries);
+        let info = Vmcoreinfo::parse(TEXT.as_bytes());
+        let xlat = I386.page_tables_at(&info, PhysAddr(0x5020)).unwrap();
+        assert_eq!(walk(xlat.as_ref(), &mut tables, 0x0100_0010), Ok((0x7_0000_0010, 0x1f_fff0)));
+    }
+
+    #[test]
+    fn registers_that_point_into_the_kernel() {
+        let mut prstatus = [0; 144];
+        prstatus[72 + 48..][..4].copy_from_slice(&0xc900_0000_u32.to_le_bytes());
+        prstatus[72 + 60..][..4].copy_from_slice(&0x0804_8000_u32.to_le_bytes());
+        assert_eq!(I386.kernel_pointers(&prstatus), [VirtAddr(0xc900_0000)]);
+        assert!(I386.kernel_pointers(&[1; 80]).is_empty());
+    }
+}

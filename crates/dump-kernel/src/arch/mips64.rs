@@ -158,3 +158,94 @@ impl Translate for PageTables {
         Err(Error::bug(format!("virtual address {at}: the walk did not end")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Windows are those of the MIPS64 Privileged Resource Architecture, 4.1; entries are built as the last lines of
+    //! Linux arch/mips/include/asm/pgtable-bits.h have them.
+
+    use super::super::self_mapped::fake::{Tables, page_tables, walk};
+    use super::*;
+    use crate::words::{Be64, Le64, WordLayout};
+
+    const TEXT: &str = "SYMBOL(swapper_pg_dir)=ffffffff81000000\n";
+
+    #[test]
+    fn windows() {
+        let xlat = page_tables(&Mips64, "", Le64::WORDS, 16384, &[]).unwrap();
+        let mut none = Tables::new(8, ByteOrder::Little, &[]);
+        for (at, phys) in [
+            (0x9800_0000_1234_5678, 0x1234_5678),     // cached
+            (0x9000_0002_0000_0000, 0x2_0000_0000),   // uncached
+            (0xa800_0100_0000_0010, 0x100_0000_0010), // cached, coherent
+            (0xffff_ffff_8010_0000, 0x10_0000),       // ckseg0
+            (0xffff_ffff_a010_0000, 0x10_0000),       // ckseg1
+        ] {
+            assert_eq!(walk(xlat.as_ref(), &mut none, at).unwrap().0, phys, "{at:#x}");
+        }
+        let bytes = walk(xlat.as_ref(), &mut none, 0xffff_ffff_9fff_f000).unwrap().1;
+        assert_eq!(bytes, 0x1000, "ckseg0 ends there");
+        assert_eq!(walk(xlat.as_ref(), &mut none, 0x97ff_ffff_ffff_fff0).unwrap().1, 16);
+        let e = walk(xlat.as_ref(), &mut none, 0xc000_0000_0000_0000).unwrap_err();
+        assert!(e.contains("SYMBOL(swapper_pg_dir)"), "{e}");
+        assert!(walk(xlat.as_ref(), &mut none, 0x1000).unwrap_err().contains("no virtual address of the kernel"));
+    }
+
+    /// `CCC D V G` above `low`, of which G is bit `global`: coherent, writable, valid, global.
+    fn entry(pfn: u64, global: u32, low: u64) -> u64 {
+        ((pfn << 3 | 5) << 3 | 7) << global | low
+    }
+
+    #[test]
+    fn tables_of_each_page_size_and_of_each_cpu() {
+        // release 2 with huge pages: P W A M H S XI RI; release 1: P R W A M S
+        for (page_shift, order, words, global, low) in [
+            (12, ByteOrder::Big, Be64::WORDS, 8, 0xf),
+            (14, ByteOrder::Little, Le64::WORDS, 8, 0xf),
+            (16, ByteOrder::Little, Le64::WORDS, 6, 0x1f),
+            (14, ByteOrder::Little, Le64::WORDS, 9, 0xf),
+        ] {
+            let bits = page_shift - 3;
+            let at = 0xc000_0000_0000_0000 | 1 << (page_shift + 2 * bits) | 2 << (page_shift + bits) | 3 << page_shift;
+            // a page frame number in EntryLo is in 4 KiB
+            let pfn = 0x12_3456 << (page_shift - 12);
+            let entries = [
+                (0x100_0000 + 8, 0x9800_0000_0200_0000),
+                (0x200_0000 + 2 * 8, 0xffff_ffff_8300_0000),
+                (0x300_0000 + 3 * 8, entry(pfn, global, low)),
+                (0x300_0000 + 5 * 8, 1),
+                (0x200_0000 + 3 * 8, 0x1234),
+            ];
+            let mut tables = Tables::new(8, order, &entries);
+            let xlat = page_tables(&Mips64, TEXT, words, 1 << page_shift, &[]).unwrap();
+            let found = walk(xlat.as_ref(), &mut tables, at + 0x10);
+            assert_eq!(
+                found,
+                Ok(((0x12_3456 << page_shift) + 0x10, (1 << page_shift) - 0x10)),
+                "{page_shift} {global}"
+            );
+            for (into, what) in [
+                (1 << page_shift, "not mapped"),
+                (2 << page_shift, "none of the kernel's"),
+                (1 << (page_shift + bits), "no page table's"),
+                (2 << (page_shift + bits), "level 1"),
+            ] {
+                let e = walk(xlat.as_ref(), &mut tables, at + into).unwrap_err();
+                assert!(e.contains(what), "{into:#x}: {e}");
+            }
+        }
+    }
+
+    /// With 4 KiB pages, the second page of the top table, by bit 39.
+    #[test]
+    fn the_top_table_of_4_kib_pages_has_two_pages() {
+        let entries = [
+            (0x100_1000, 0x9800_0000_0200_0000),
+            (0x200_0000, 0x9800_0000_0300_0000),
+            (0x300_0000, entry(0x77, 8, 0xf)),
+        ];
+        let mut tables = Tables::new(8, ByteOrder::Little, &entries);
+        let xlat = page_tables(&Mips64, TEXT, Le64::WORDS, 4096, &[]).unwrap();
+        assert_eq!(walk(xlat.as_ref(), &mut tables, 0xc000_0080_0000_0000), Ok((0x7_7000, 0x1000)));
+    }
+}

@@ -173,10 +173,12 @@ mod tests {
         assert_eq!((base(183), base(243)), (Some(0x4000_0000), Some(0x8020_0000)));
     }
 
+    const WALKED: [&str; 5] = ["x86_64", "i386", "arm", "mips64", "sparc64"];
+
     #[test]
     fn what_is_not_walked_is_named() {
         let info = Vmcoreinfo::default();
-        for arch in ARCHES.iter().filter(|arch| arch.name() != "x86_64") {
+        for arch in ARCHES.iter().filter(|arch| !WALKED.contains(&arch.name())) {
             let e = arch.page_tables(facts(&info, Le64::WORDS)).err().unwrap();
             assert_eq!(e.kind(), ErrorKind::Unsupported);
             assert!(e.to_string().contains(arch.name()), "{e}");

@@ -95,3 +95,61 @@ pub(super) fn swapper_pg_dir(symbols: &dyn KernelSymbols) -> Result<VirtAddr> {
 pub(super) fn not_mapped(at: VirtAddr, level: usize) -> Error {
     Error::new(ErrorKind::NoMemory, format!("virtual address {at} is not mapped (page table level {level})"))
 }
+
+#[cfg(test)]
+pub(super) mod fake {
+    //! Memory for walks.
+
+    use super::*;
+    use crate::arch::{Arch, MachineFacts};
+    use crate::vmcoreinfo::Vmcoreinfo;
+    use crate::words::Words;
+    use dump_core::{ByteOrder, PageSize};
+    use std::collections::HashMap;
+
+    /// Entries of page tables; what is not there is 0.
+    pub(in crate::arch) struct Tables(HashMap<u64, u8>);
+
+    impl Tables {
+        /// Of entries `(physical address, value)` of so many bytes.
+        pub(in crate::arch) fn new(bytes: usize, order: ByteOrder, entries: &[(u64, u64)]) -> Tables {
+            let put = |&(at, value): &(u64, u64)| {
+                let all = if order == ByteOrder::Little { value.to_le_bytes() } else { value.to_be_bytes() };
+                let used = if order == ByteOrder::Little { &all[..bytes] } else { &all[8 - bytes..] };
+                (at..).zip(used.to_vec()).collect::<Vec<_>>()
+            };
+            Tables(entries.iter().flat_map(put).collect())
+        }
+    }
+
+    impl PhysReader for Tables {
+        fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
+            let held = |at| self.0.get(&at).copied().unwrap_or(0);
+            (at.0..).zip(buf).for_each(|(at, byte)| *byte = held(at));
+            Ok(())
+        }
+    }
+
+    /// The page tables of a dump with this vmcoreinfo.
+    pub(in crate::arch) fn page_tables(
+        arch: &dyn Arch,
+        text: &str,
+        words: Words,
+        page_size: u64,
+        segments: &[Segment],
+    ) -> Result<Box<dyn Translate>> {
+        let info = Vmcoreinfo::parse(text.as_bytes());
+        let page_size = PageSize::from_bytes(page_size).unwrap();
+        arch.page_tables(MachineFacts { symbols: &info, words, page_size, segments })
+    }
+
+    /// Where `at` lies, and how many bytes from there on do; the message where it lies nowhere.
+    pub(in crate::arch) fn walk(
+        xlat: &dyn Translate,
+        tables: &mut Tables,
+        at: u64,
+    ) -> std::result::Result<(u64, u64), String> {
+        let found = xlat.translate(tables, &mut TableCache::default(), VirtAddr(at));
+        found.map(|mapping| (mapping.phys.0, mapping.bytes)).map_err(|e| e.to_string())
+    }
+}

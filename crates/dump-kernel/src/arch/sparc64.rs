@@ -128,3 +128,66 @@ impl Translate for PageTables {
         Err(Error::bug(format!("virtual address {at}: the walk did not end")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Entries are built by the tables of Linux arch/sparc/include/asm/pgtable_64.h ("SUN4V pte bits").
+
+    use super::super::self_mapped::fake::{Tables, page_tables, walk};
+    use super::*;
+    use dump_core::Segment;
+
+    const TEXT: &str = "OSRELEASE=6.12.0\nSYMBOL(swapper_pg_dir)=00a00000\n";
+
+    fn image() -> [Segment; 1] {
+        [Segment { paddr: PhysAddr(0x1_0040_0000), vaddr: VirtAddr(0x40_0000), bytes: 0x100_0000 }]
+    }
+
+    #[test]
+    fn the_image_and_pages_of_each_size() {
+        let linear = 0xfff8_0000_0000_0000_u64; // PAGE_OFFSET with 52 virtual bits
+        let top = 0x1_00a0_0000;
+        let entries = [
+            (top + (linear >> 43 & 1023) * 8, 0x2_0000),
+            (0x2_0000, VALID | HUGE | 6), // 8 GiB at 0
+            (0x2_0000 + 8, 0x4_0000),
+            (0x4_0000, VALID | HUGE | 0x2_0000_0000 | 3), // 8 MiB
+            (0x4_0000 + 8, HUGE | 0x2_0080_0000),         // not valid
+            (top, 0x6_0000),                              // vmalloc, at 4 GiB
+            (0x6_0000, 0x8_0000),
+            (0x8_0000 + 512 * 8, 0xa_0000),
+            (0xa_0000 + 2 * 8, 0xbc00_0000_0000_0000 | 0x12_3456_2000 | 0x5b0),
+        ];
+        let mut tables = Tables::new(8, ByteOrder::Big, &entries);
+        let xlat = page_tables(&Sparc64, TEXT, Be64::WORDS, 8192, &image()).unwrap();
+        for (at, phys, bytes) in [
+            (0x40_1000, 0x1_0040_1000, 0x0fbf_f000),
+            (linear + 0x1234, 0x1234, (8 << 30) - 0x1234),
+            (linear + (8 << 30) + 0x10, 0x2_0000_0010, (8 << 20) - 0x10),
+            (0x1_0000_4008, 0x12_3456_2008, 0x2000 - 8),
+        ] {
+            assert_eq!(walk(xlat.as_ref(), &mut tables, at), Ok((phys, bytes)), "{at:#x}");
+        }
+        for (at, what) in [
+            (linear + (8 << 30) + (8 << 20), "level 1"),
+            (0x1_0000_6000, "level 0"),
+            (0x0100_0000_0000_0000, "no virtual address"),
+        ] {
+            let e = walk(xlat.as_ref(), &mut tables, at).unwrap_err();
+            assert!(e.contains(what), "{e}");
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_is_named() {
+        for (text, page_size, segments, what) in [
+            ("SYMBOL(swapper_pg_dir)=00a00000\n", 8192, &[][..], "kern_base"),
+            ("OSRELEASE=6.12.0\n", 8192, &image()[..], "SYMBOL(swapper_pg_dir)"),
+            ("OSRELEASE=3.8.13\nSYMBOL(swapper_pg_dir)=00a00000\n", 8192, &image()[..], "three levels"),
+            (TEXT, 4096, &image()[..], "8192 bytes"),
+        ] {
+            let e = page_tables(&Sparc64, text, Be64::WORDS, page_size, segments).err().unwrap();
+            assert!(e.to_string().contains(what), "{e}");
+        }
+    }
+}
