@@ -26,8 +26,8 @@ const PAGE_OFFSETS: [u64; 4] = [0xc000_0000, 0xb000_0000, 0x8000_0000, 0x4000_00
 /// Modules lie so far below PAGE_OFFSET (arch/arm/include/asm/memory.h: MODULES_VADDR; bytes).
 const MODULES: u64 = 16 << 20;
 
-/// RAM begins at a multiple of this on boards: one chip select's (bytes).
-const BANK: u64 = 256 << 20;
+/// Where no PT_LOADs say it, RAM is taken to begin at a multiple of this (bytes).
+const BANK: u64 = 64 << 20;
 
 /// Bits 39..12 of a long descriptor.
 const LPAE_ADDRESS: u64 = 0x00ff_ffff_f000;
@@ -256,7 +256,7 @@ mod tests {
         }
     }
 
-    /// RAM of a Keystone: at 0x800000000, which is no chip select's multiple below 4 GiB.
+    /// RAM of a Keystone: at 0x800000000, which PT_LOADs alone say.
     #[test]
     fn ram_above_4_gib() {
         let entries = [(0x8_0020_3000 + 3 * 8, 0x8_0020_7003), (0x8_0020_7000 + 8, 0x8_0020_0711)];
