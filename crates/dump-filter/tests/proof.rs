@@ -381,7 +381,7 @@ fn page_tables(fake: &FakeKernel) -> BTreeSet<u64> {
 const LEVELS: [u32; 6] = [0, 2, 4, 8, 16, 31];
 
 /// What is read of vmcoreinfo to filter.
-const READ: [&str; 52] = [
+const READ: [&str; 55] = [
     "OSRELEASE",
     "NUMBER(phys_base)",
     "SYMBOL(init_top_pgt)",
@@ -431,6 +431,9 @@ const READ: [&str; 52] = [
     "SYMBOL(node_data)",
     "LENGTH(node_data)",
     "SYMBOL(contig_page_data)",
+    "OFFSET(pglist_data.node_mem_map)",
+    "OFFSET(pglist_data.node_start_pfn)",
+    "OFFSET(pglist_data.node_spanned_pages)",
     "OFFSET(free_area.free_list)",
     "LENGTH(free_area.free_list)",
     "SIZE(zone)",

@@ -5,13 +5,13 @@
 //! ```
 
 use crate::mem_map::MemMap;
+use crate::nodes::{at, nodes};
 use crate::page::{Block, BlockKind};
 use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
 use dump_core::{Error, Pfn, Result, VirtAddr};
 
 /// Bounds on what the dump says about its own structures: far above any kernel's values.
-const MAX_NODES: u64 = 4096;
 const MAX_ZONES: u64 = 16;
 const MAX_ORDERS: u64 = 32;
 const MAX_LISTS: u64 = 64;
@@ -123,30 +123,8 @@ impl FreeLists {
     }
 }
 
-/// The `pglist_data` of each node: `node_data[]` where there can be several, else `contig_page_data`.
-fn nodes(symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<Vec<VirtAddr>> {
-    if let (Some(table), Some(length)) = (symbols.symbol("node_data"), symbols.length_of("node_data")) {
-        let (mut nodes, word) = (Vec::new(), memory.words().bytes() as u64);
-        for node in 0..length.min(MAX_NODES) {
-            let pgdat = memory.read_pointer(at(table, node * word)?)?;
-            if pgdat.0 != 0 {
-                nodes.push(pgdat);
-            }
-        }
-        return Ok(nodes);
-    }
-    let one = symbols.symbol("contig_page_data");
-    Ok(vec![one.ok_or_else(|| {
-        Error::missing("vmcoreinfo lacks SYMBOL(node_data) with LENGTH(node_data), and SYMBOL(contig_page_data)")
-    })?])
-}
-
 fn needed(value: Option<u64>, kind: &str, name: &str) -> Result<u64> {
     // far above any structure's size: keeps the arithmetic of addresses from wrapping
     let value = value.filter(|value| *value < 1 << 32);
     value.ok_or_else(|| Error::missing(format!("vmcoreinfo lacks a usable {kind}({name})")))
-}
-
-fn at(base: VirtAddr, offset: u64) -> Result<VirtAddr> {
-    base.checked_add(offset).ok_or_else(|| Error::corrupt(format!("{base} + {offset:#x} exceeds 2^64")))
 }

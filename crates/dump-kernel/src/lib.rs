@@ -27,6 +27,8 @@ mod kernel;
 mod keys;
 mod mem_map;
 mod memory;
+mod node_arrays;
+mod nodes;
 mod own;
 mod page;
 mod process;

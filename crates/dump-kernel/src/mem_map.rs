@@ -4,12 +4,18 @@
 //! |---|---|---|
 //! | SPARSEMEM_EXTREME | `mem_section`, an array of pointers to roots of sections | each section says |
 //! | SPARSEMEM | `mem_section`, an array of sections | each section says |
-//! | FLATMEM | `mem_map`, no `mem_section` | one array |
+//! | DISCONTIGMEM | `node_data` and `pglist_data.node_mem_map`, no `mem_section` | one array for each node |
+//! | FLATMEM | `contig_page_data` and `pglist_data.node_mem_map`, no `mem_section` | one array |
+//!
+//! How far the array of a node goes, and which page frame it begins with, its node says: memory need not begin at 0, and
+//! a dump may have more than the kernel's memory, what a graphics card has for one. Such page frames have no struct page.
 //!
 //! VMEMMAP is no model of its own here: its sections' struct pages merely lie side by side in virtual memory, and runs
 //! of them become one.
 
 use crate::arch::Arch;
+use crate::node_arrays::NodeArrays;
+use crate::nodes::at as offset;
 use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
 use crate::words::Words;
@@ -21,6 +27,8 @@ use std::ops::Range;
 pub enum MemoryModel {
     /// One array for all of memory.
     Flat,
+    /// An array for each node of memory (before 5.14: bb1c50d3967f).
+    Discontiguous,
     /// An array for each section of memory, found in one static array of sections.
     Sparse,
     /// The same, found in roots of sections that are allocated as memory is there.
@@ -70,16 +78,8 @@ impl MemMap {
             let layout = SectionLayout { entry: size, page_struct, page_size, words: memory.words() };
             return Sections::new(arch, symbols, layout, end)?.read(memory, table);
         }
-        let lacking = "vmcoreinfo lacks SYMBOL(mem_section) with SIZE(mem_section), and SYMBOL(mem_map)";
-        let symbol = symbols.symbol("mem_map").ok_or_else(|| Error::missing(lacking))?;
-        let first = memory.read_pointer(symbol).map_err(|e| e.within("mem_map"))?;
-        // kernels with sections have the variable too, and nobody sets it
-        if !arch.is_kernel(first) {
-            let text = "SYMBOL(mem_section) or SIZE(mem_section)";
-            return Err(Error::missing(format!("mem_map is {first}, no kernel address, and vmcoreinfo lacks {text}")));
-        }
-        let runs = vec![MemMapRun { pages: PfnRange::new(Pfn(0), end), first }];
-        Ok(MemMap { model: MemoryModel::Flat, page_struct, runs, unlocated: Vec::new() })
+        let (model, runs) = NodeArrays { arch, page_struct, end }.read(symbols, memory)?;
+        Ok(MemMap { model, page_struct, runs, unlocated: Vec::new() })
     }
 
     /// The kernel's memory model.
@@ -376,10 +376,6 @@ impl Found {
         }
         self.unlocated.sort_unstable();
     }
-}
-
-fn offset(base: VirtAddr, bytes: u64) -> Result<VirtAddr> {
-    base.checked_add(bytes).ok_or_else(|| Error::corrupt(format!("{base} + {bytes:#x} exceeds 2^64")))
 }
 
 /// SECTION_SIZE_BITS and MAX_PHYSMEM_BITS, the architecture's where vmcoreinfo lacks them.

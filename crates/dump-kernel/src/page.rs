@@ -462,7 +462,7 @@ mod tests {
     use dump_core::{Error, PageSize, PhysAddr, Result};
     use std::ops::Range;
 
-    /// Struct pages from 0 on, of which some bytes cannot be read, and a pointer to them.
+    /// Struct pages from 0 on, of which some bytes cannot be read, and a node with them.
     struct Broken(Range<u64>);
 
     impl PhysMemory for Broken {
@@ -480,16 +480,19 @@ mod tests {
                 return Err(Error::missing("not there"));
             }
             buf.fill(0);
-            if at.0 == POINTER {
-                buf.copy_from_slice(&BASE.to_le_bytes());
+            match at.0 {
+                POINTER => buf.copy_from_slice(&BASE.to_le_bytes()),
+                SPANNED => buf.copy_from_slice(&1000u64.to_le_bytes()),
+                _ => {}
             }
             Ok(())
         }
     }
 
-    /// Where physical address 0 is mapped, and where a pointer there is.
+    /// Where physical address 0 is mapped, and where a pointer there is, and how many struct pages there are.
     const BASE: u64 = 0xffff_8000_0000_0000;
     const POINTER: u64 = 0x10_0000;
+    const SPANNED: u64 = POINTER + 16;
 
     /// Virtual is physical but for the base.
     struct Flat;
@@ -514,7 +517,8 @@ mod tests {
     fn what_cannot_be_read_is_unread_and_its_neighbours_are_not() {
         let keys =
             b"OSRELEASE=6.1.0\nSIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page.lru)=8\n\
-            SYMBOL(mem_map)=ffff800000100000\n";
+            SYMBOL(contig_page_data)=ffff800000100000\nOFFSET(pglist_data.node_mem_map)=0\n\
+            OFFSET(pglist_data.node_start_pfn)=8\nOFFSET(pglist_data.node_spanned_pages)=16\n";
         let info = Vmcoreinfo::parse(keys);
         let words = Le64::WORDS;
         let rules = PageRules::new(&info, words).unwrap();

@@ -56,8 +56,10 @@ impl Kernel {
     /// `Unsupported` if it has none; `MissingInfo` if that cannot be found out.
     pub fn vmemmap<'a>(&'a self, phys: &dyn PhysMemory, map: &'a MemMap) -> Result<StructPageFrames<'a>> {
         let none = |why: &str| Error::unsupported(format!("the kernel has no vmemmap: {why}"));
-        if map.model() == MemoryModel::Flat {
-            return Err(none("its struct pages are one array (FLATMEM)"));
+        match map.model() {
+            MemoryModel::Flat => return Err(none("its struct pages are one array (FLATMEM)")),
+            MemoryModel::Discontiguous => return Err(none("its struct pages are an array a node (DISCONTIGMEM)")),
+            MemoryModel::Sparse | MemoryModel::SparseExtreme => {}
         }
         let page = self.page_size().bytes() as u64;
         let base = map.base().filter(|base| base.0 % page == 0);

@@ -1,4 +1,4 @@
-//! kdump-compressed files, read for checking: 64-bit layout, either byte order, not flattened, not split.
+//! kdump-compressed files, read for checking: either word size and byte order, not flattened, not split.
 //!
 //! | block             | holds                                                      |
 //! |-------------------|------------------------------------------------------------|
@@ -92,8 +92,8 @@ impl Kdump {
         let len = file.metadata()?.len();
         let main = at(&file, 0, 464)?;
         ensure!(Self::probe(&main), "the file does not start with \"KDUMP   \"");
-        let big_endian = byte_order(&main)?;
-        let header = read_header(&file, len, Wire { bytes: &main, big_endian })?;
+        let (layout, big_endian) = layout(&main)?;
+        let header = read_header(&file, len, Wire { bytes: &main, big_endian }, layout)?;
         let half = header.bitmap_len / 2;
         let bitmap = |from| Ok::<_, anyhow::Error>(Bitmap::new(at(&file, from, half)?, header.max_mapnr));
         let (ram, kept) = (bitmap(header.bitmap_at)?, bitmap(header.bitmap_at + half)?);
@@ -162,70 +162,142 @@ fn at(file: &File, offset: u64, len: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The byte order is nowhere stated: it is the one that makes the version and the block size sane.
-fn byte_order(main: &[u8]) -> Result<bool> {
-    for big_endian in [false, true] {
-        let wire = Wire { bytes: main, big_endian };
-        let block = wire.u32(428)?;
-        if wire.u32(8)? < 100 && block.is_power_of_two() && (4096..=262_144).contains(&block) {
-            return Ok(big_endian);
-        }
-    }
-    bail!("no byte order makes a 64-bit header of this")
+/// Where fields are that differ by the word size.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// Main header: `timestamp`, a word and another, and `status`, before six numbers of 4 bytes.
+    timestamp: usize,
+    status: usize,
+    /// Bytes of a word.
+    word: usize,
+    /// Sub header.
+    dump_level: usize,
+    vmcoreinfo: usize,
+    note: usize,
+    size_eraseinfo: usize,
+    max_mapnr_64: usize,
 }
 
-fn read_header(file: &File, len: u64, main: Wire<'_>) -> Result<Header> {
-    let page_size = u64::from(main.u32(428)?);
-    let bitmap_at = (1 + u64::from(main.u32(432)?)) * page_size;
-    let bitmap_len = u64::from(main.u32(436)?) * page_size;
+impl Layout {
+    const BITS_64: Layout = Layout {
+        timestamp: 408,
+        status: 424,
+        word: 8,
+        dump_level: 8,
+        vmcoreinfo: 32,
+        note: 48,
+        size_eraseinfo: 72,
+        max_mapnr_64: 96,
+    };
+    /// i386, which aligns 8-byte numbers to 4.
+    const BITS_32: Layout = Layout {
+        timestamp: 404,
+        status: 412,
+        word: 4,
+        dump_level: 4,
+        vmcoreinfo: 20,
+        note: 32,
+        size_eraseinfo: 52,
+        max_mapnr_64: 72,
+    };
+    /// arm, mips, ppc.
+    const BITS_32_ALIGNED: Layout =
+        Layout { vmcoreinfo: 24, note: 40, size_eraseinfo: 64, max_mapnr_64: 88, ..Layout::BITS_32 };
+
+    fn block_size(self, main: Wire<'_>) -> Result<u32> {
+        main.u32(self.status + 4)
+    }
+
+    fn bitmap_blocks(self, main: Wire<'_>) -> Result<u32> {
+        main.u32(self.status + 12)
+    }
+
+    fn max_mapnr(self, main: Wire<'_>) -> Result<u32> {
+        main.u32(self.status + 16)
+    }
+
+    fn word(self, wire: Wire<'_>, at: usize) -> Result<u64> {
+        if self.word == 8 { wire.u64(at) } else { Ok(wire.u32(at)?.into()) }
+    }
+}
+
+/// Neither word size nor byte order is stated: they are those that make version, block size and bitmaps sane.
+fn layout(main: &[u8]) -> Result<(Layout, bool)> {
+    for layout in [Layout::BITS_32, Layout::BITS_64] {
+        for big_endian in [false, true] {
+            let wire = Wire { bytes: main, big_endian };
+            let block = layout.block_size(wire)?;
+            let bits = u64::from(layout.bitmap_blocks(wire)?) * u64::from(block) * 4;
+            let is_block = block.is_power_of_two() && (4096..=262_144).contains(&block);
+            let holds = bits != 0 && bits >= u64::from(layout.max_mapnr(wire)?);
+            if wire.u32(8)? < 100 && is_block && holds {
+                return Ok((layout, big_endian));
+            }
+        }
+    }
+    bail!("no word size and byte order make a header of this")
+}
+
+fn read_header(file: &File, len: u64, main: Wire<'_>, mut layout: Layout) -> Result<Header> {
+    let page_size = u64::from(layout.block_size(main)?);
+    let bitmap_at = (1 + u64::from(main.u32(layout.status + 8)?)) * page_size;
+    let bitmap_len = u64::from(layout.bitmap_blocks(main)?) * page_size;
     // Before anything is sized by them.
     ensure!(bitmap_at + bitmap_len <= len, "bitmaps end at {:#x}, the file at {len:#x}", bitmap_at + bitmap_len);
     let bytes = at(file, page_size, page_size)?;
     let sub = Wire { bytes: &bytes, big_endian: main.big_endian };
     ensure!(main.u32(8)? == 6, "header version {}, this reader knows 6", main.u32(8)?);
-    ensure!(sub.u32(12)? == 0, "a part of a split dump");
-    let max_mapnr = sub.u64(96)?;
+    let low = layout.max_mapnr(main)?;
+    if layout.word == 4 && sub.u64(layout.max_mapnr_64)? as u32 != low {
+        layout = Layout::BITS_32_ALIGNED;
+    }
+    ensure!(sub.u32(layout.dump_level + 4)? == 0, "a part of a split dump");
+    let max_mapnr = sub.u64(layout.max_mapnr_64)?;
     ensure!(max_mapnr <= bitmap_len * 4, "bitmaps of {bitmap_len} bytes do not hold {max_mapnr} pfns twice");
-    let low = u32::try_from(max_mapnr).unwrap_or(u32::MAX);
     ensure!(
-        main.u32(440)? == low,
-        "max_mapnr is {:#x} in the main header, {max_mapnr:#x} in the sub header",
-        main.u32(440)?
+        low == u32::try_from(max_mapnr).unwrap_or(u32::MAX),
+        "max_mapnr is {low:#x} in the main header, {max_mapnr:#x} in the sub header"
     );
     let section = |field: &str, at_field: usize| -> Result<Vec<u8>> {
-        let (offset, size) = (sub.u64(at_field)?, sub.u64(at_field + 8)?);
+        let (offset, size) = (sub.u64(at_field)?, layout.word(sub, at_field + 8)?);
         ensure!(
             offset.checked_add(size).is_some_and(|end| end <= len),
             "{field} {offset:#x}+{size:#x} ends past the file"
         );
         at(file, offset, size)
     };
-    let vmcoreinfo = String::from_utf8_lossy(&section("vmcoreinfo", 32)?).into_owned();
-    let notes = section("notes", 48)?;
-    let facts = facts(main, sub, &vmcoreinfo, &notes)?;
-    let (release, status) = (uts(main, 2)?, main.u32(424)?);
+    let vmcoreinfo = String::from_utf8_lossy(&section("vmcoreinfo", layout.vmcoreinfo)?).into_owned();
+    let notes = section("notes", layout.note)?;
+    let facts = facts(main, sub, layout, &vmcoreinfo, &notes)?;
+    let (release, status) = (uts(main, 2)?, main.u32(layout.status)?);
     Ok(Header { facts, release, page_size, max_mapnr, status, bitmap_at, bitmap_len })
 }
 
 /// The fields that crash, drgn and libkdumpfile look at, in the order they stand on disk.
-fn facts(main: Wire<'_>, sub: Wire<'_>, vmcoreinfo: &str, notes: &[u8]) -> Result<Vec<(&'static str, String)>> {
+fn facts(
+    main: Wire<'_>,
+    sub: Wire<'_>,
+    layout: Layout,
+    vmcoreinfo: &str,
+    notes: &[u8],
+) -> Result<Vec<(&'static str, String)>> {
     let names = ["sysname", "nodename", "release", "version", "machine", "domainname"];
     let mut facts = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         facts.push((name, uts(main, index)?));
     }
     facts.extend([
-        ("timestamp", main.u64(408)?.to_string()),
-        ("status", format!("{:#x}", main.u32(424)?)),
-        ("block_size", main.u32(428)?.to_string()),
-        ("max_mapnr (32 bit)", format!("{:#x}", main.u32(440)?)),
-        ("nr_cpus", main.u32(460)?.to_string()),
-        ("phys_base", format!("{:#x}", sub.u64(0)?)),
-        ("dump_level", sub.u32(8)?.to_string()),
+        ("timestamp", layout.word(main, layout.timestamp)?.to_string()),
+        ("status", format!("{:#x}", main.u32(layout.status)?)),
+        ("block_size", layout.block_size(main)?.to_string()),
+        ("max_mapnr (32 bit)", format!("{:#x}", layout.max_mapnr(main)?)),
+        ("nr_cpus", main.u32(layout.status + 36)?.to_string()),
+        ("phys_base", format!("{:#x}", layout.word(sub, 0)?)),
+        ("dump_level", sub.u32(layout.dump_level)?.to_string()),
         ("vmcoreinfo", vmcoreinfo.to_string()),
         ("notes", notes.iter().map(|byte| format!("{byte:02x}")).collect()),
-        ("size_eraseinfo", sub.u64(72)?.to_string()),
-        ("max_mapnr_64", format!("{:#x}", sub.u64(96)?)),
+        ("size_eraseinfo", layout.word(sub, layout.size_eraseinfo)?.to_string()),
+        ("max_mapnr_64", format!("{:#x}", sub.u64(layout.max_mapnr_64)?)),
     ]);
     Ok(facts)
 }
@@ -245,18 +317,23 @@ mod tests {
     /// A dump of pfns 1 (raw), 2 (lost) and 3 (zlib) out of four, written from the table in formats' terms, not from
     /// this reader.
     fn sample(big: bool) -> Vec<u8> {
+        sample_of(big, 428, 96)
+    }
+
+    /// The same with `block_size` and `max_mapnr_64` there.
+    fn sample_of(big: bool, block_size: usize, max_mapnr: usize) -> Vec<u8> {
         let mut file = vec![0u8; 4096 * 4 + 72];
         let mut put = |at: usize, size: usize, value: u64| {
             let bytes =
                 if big { value.to_be_bytes()[8 - size..].to_vec() } else { value.to_le_bytes()[..size].to_vec() };
             file[at..at + size].copy_from_slice(&bytes);
         };
-        for (at, size, value) in [(8, 4, 6), (428, 4, 4096), (432, 4, 1), (436, 4, 2), (440, 4, 4), (460, 4, 1)] {
-            put(at, size, value);
+        for (at, size, value) in [(8, 4, 6), (0, 4, 4096), (4, 4, 1), (8, 4, 2), (12, 4, 4), (32, 4, 1)] {
+            put(if value == 6 { at } else { block_size + at }, size, value);
         }
         let zlib = miniz_oxide::deflate::compress_to_vec_zlib(&[9; 4096], 1);
         let data = 4096 * 4 + 72;
-        put(4096 + 96, 8, 4);
+        put(4096 + max_mapnr, 8, 4);
         for (at, size, value) in
             [(0, 8, data), (8, 4, 4096), (48, 8, data + 4096), (56, 4, zlib.len() as u64), (60, 4, 1)]
         {
@@ -277,9 +354,10 @@ mod tests {
     }
 
     #[test]
-    fn reads_pages_in_both_byte_orders() {
-        for big in [false, true] {
-            let dump = open(&sample(big)).unwrap();
+    fn reads_pages_in_both_byte_orders_and_of_every_word_size() {
+        let layouts = [(428, 96), (416, 72), (416, 88)];
+        for (big, (block_size, max_mapnr)) in [false, true].into_iter().flat_map(|big| layouts.map(|at| (big, at))) {
+            let dump = open(&sample_of(big, block_size, max_mapnr)).unwrap();
             assert_eq!(dump.header.release, "6.1.0");
             assert_eq!(dump.kept.ones().collect::<Vec<_>>(), [1, 2, 3]);
             let pages = [0, 1, 2, 3].map(|pfn| dump.page(pfn).unwrap());

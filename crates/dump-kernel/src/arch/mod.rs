@@ -6,21 +6,32 @@
 //! | arm64 | yes | yes | walked |
 //! | riscv64 | yes | yes | walked |
 //! | loongarch64 | it has none | 0 | walked |
-//! | arm, i386, ppc64, s390x | yes | – | not yet |
+//! | arm, i386 | some | – | walked |
+//! | mips64, sparc64 | it has none | – | walked |
+//! | ppc64, s390x | yes | – | not yet |
 //!
 //! A new architecture is a file beside this one, with a type that implements [`Arch`], and its row. Everything else
 //! here takes byte order, word size, page size and address layout from the dump or from `Arch`, never from x86_64.
 
+mod arm;
 mod arm64;
+mod i386;
 mod loongarch64;
+mod mips64;
 mod named;
 mod riscv64;
+mod self_mapped;
+mod sparc64;
 mod x86_64;
 
+pub use arm::Arm;
 pub use arm64::Arm64;
+pub use i386::I386;
 pub use loongarch64::Loongarch64;
+pub use mips64::Mips64;
 pub use named::Named;
 pub use riscv64::Riscv64;
+pub use sparc64::Sparc64;
 pub use x86_64::X86_64;
 
 use crate::symbols::KernelSymbols;
@@ -36,8 +47,10 @@ pub const ARCHES: &[&dyn Arch] = &[
     &Loongarch64,
     &Named { name: "s390x", elf_machine: 22, keys: &["NUMBER(SAMODE31)", "SYMBOL(lowcore_ptr)"] },
     &Named { name: "ppc64", elf_machine: 21, keys: &["SYMBOL(mmu_vmemmap_psize)"] },
-    &Named { name: "i386", elf_machine: 3, keys: &["CONFIG_X86_PAE"] },
-    &Named { name: "arm", elf_machine: 40, keys: &["CONFIG_ARM_LPAE"] },
+    &I386,
+    &Arm,
+    &Mips64,
+    &Sparc64,
 ];
 
 /// What a dump says about the machine, for an architecture to work with.
@@ -165,7 +178,7 @@ mod tests {
         assert_eq!((base(183), base(243)), (Some(0x4000_0000), Some(0x8020_0000)));
     }
 
-    const WALKED: &[&str] = &["x86_64", "arm64", "riscv64", "loongarch64"];
+    const WALKED: &[&str] = &["x86_64", "arm64", "riscv64", "loongarch64", "i386", "arm", "mips64", "sparc64"];
 
     #[test]
     fn what_is_not_walked_is_named() {
