@@ -4,19 +4,24 @@
 //! |---|---|---|---|
 //! | x86_64 | yes | yes | walked |
 //! | arm64, riscv64 | yes | yes | not yet |
-//! | arm, i386, ppc64, s390x | yes | – | not yet |
+//! | s390x, ppc64 | yes | – | walked |
+//! | arm, i386 | yes | – | not yet |
 //!
 //! A new architecture is a file beside this one, with a type that implements [`Arch`], and its row. Everything else
 //! here takes byte order, word size, page size and address layout from the dump or from `Arch`, never from x86_64.
 
 mod arm64;
 mod named;
+mod ppc64;
 mod riscv64;
+mod s390x;
 mod x86_64;
 
 pub use arm64::Arm64;
 pub use named::Named;
+pub use ppc64::Ppc64;
 pub use riscv64::Riscv64;
+pub use s390x::S390x;
 pub use x86_64::X86_64;
 
 use crate::symbols::KernelSymbols;
@@ -29,8 +34,8 @@ pub const ARCHES: &[&dyn Arch] = &[
     &X86_64,
     &Arm64,
     &Riscv64,
-    &Named { name: "s390x", elf_machine: 22, keys: &["NUMBER(SAMODE31)", "SYMBOL(lowcore_ptr)"] },
-    &Named { name: "ppc64", elf_machine: 21, keys: &["SYMBOL(mmu_vmemmap_psize)"] },
+    &S390x,
+    &Ppc64,
     &Named { name: "i386", elf_machine: 3, keys: &["CONFIG_X86_PAE"] },
     &Named { name: "arm", elf_machine: 40, keys: &["CONFIG_ARM_LPAE"] },
 ];
@@ -116,6 +121,17 @@ pub(crate) fn elf_machine_of(has: impl Fn(&str) -> bool) -> Option<u16> {
     ARCHES.iter().find(|arch| arch.keys().iter().any(|key| has(key))).map(|arch| arch.elf_machine())
 }
 
+/// MAX_PHYSMEM_BITS, of the `known` values that it has had, by how many sections or roots of them `mem_section` has.
+fn memory_bits_of(symbols: &dyn KernelSymbols, page_size: PageSize, section: i64, known: &[i64]) -> Option<i64> {
+    let (length, size) = (symbols.length_of("mem_section")?, symbols.size_of("mem_section")?);
+    let per_root = (page_size.bytes() as u64).checked_div(size)?.max(1);
+    let fits = |bits: i64| {
+        let sections = 1u64 << (bits - section);
+        [sections, sections.div_ceil(per_root)].contains(&length)
+    };
+    known.iter().copied().find(|bits| fits(*bits))
+}
+
 /// That the page tables of an architecture are not walked.
 fn not_walked(arch: &dyn Arch) -> Error {
     Error::unsupported(format!("page tables of {} are not supported yet", arch.name()))
@@ -163,7 +179,8 @@ mod tests {
     #[test]
     fn what_is_not_walked_is_named() {
         let info = Vmcoreinfo::default();
-        for arch in ARCHES.iter().filter(|arch| arch.name() != "x86_64") {
+        let walked = ["x86_64", "s390x", "ppc64"];
+        for arch in ARCHES.iter().filter(|arch| !walked.contains(&arch.name())) {
             let e = arch.page_tables(facts(&info, Le64::WORDS)).err().unwrap();
             assert_eq!(e.kind(), ErrorKind::Unsupported);
             assert!(e.to_string().contains(arch.name()), "{e}");
