@@ -115,10 +115,13 @@ impl Arch for S390x {
         Ok(Box::new(PageTables { root, top: OnceLock::new() }))
     }
 
-    /// By an address-space-control element, as control registers 1, 7 and 13 have it (NT_S390_CTRS).
+    /// By an address-space-control element, as control registers 1, 7 and 13 have it (NT_S390_CTRS); by where the top
+    /// table lies alone, the first entry says its kind.
     fn page_tables_at(&self, _: &dyn KernelSymbols, asce: PhysAddr) -> Option<Box<dyn Translate>> {
-        let top = Top { table: asce.0 & ORIGIN, kind: (asce.0 & TYPE) >> 2, length: asce.0 & LENGTH };
-        let tables = PageTables { root: Root::Known(PhysAddr(top.table)), top: OnceLock::from(Ok(top)) };
+        let table = asce.0 & ORIGIN;
+        let stated = Top { table, kind: (asce.0 & TYPE) >> 2, length: asce.0 & LENGTH };
+        let top = if asce.0 == table { OnceLock::new() } else { OnceLock::from(Ok(stated)) };
+        let tables = PageTables { root: Root::Known(PhysAddr(table)), top };
         (asce.0 & REAL_SPACE == 0).then(|| Box::new(tables) as Box<dyn Translate>)
     }
 
@@ -342,8 +345,11 @@ mod tests {
         let tables = at(0x40000 | 2).unwrap();
         let phys = tables.translate(&mut memory, &mut cache, VirtAddr(0x2000_1234)).unwrap().phys;
         assert_eq!(phys, PhysAddr(0x123_4234));
-        let short = at(0x40000).unwrap(); // 512 entries
-        assert!(short.translate(&mut memory, &mut cache, VirtAddr(0x2000_1234)).is_err());
+        let short = at(0x20000 | 2 << 2).unwrap(); // 512 entries
+        let past = short.translate(&mut memory, &mut cache, VirtAddr(512 << 42)).unwrap_err();
+        assert_eq!(past.kind(), ErrorKind::NoMemory);
+        let mapped = at(0x20000).unwrap().translate(&mut memory, &mut cache, VirtAddr(0x2000_1234));
+        assert_eq!(mapped.unwrap().phys, PhysAddr(0x123_4234), "by its first entry");
         assert!(at(0x40000 | 0x20).is_none(), "a real space");
     }
 
