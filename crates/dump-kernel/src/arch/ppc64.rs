@@ -491,8 +491,9 @@ mod tests {
     #[test]
     fn walks_hash_tables_of_each_era() {
         let present = VALID | LEAF;
-        let cases: [(&str, u32, u64, u64, [u64; 4], [u32; 3]); 5] = [
-            // release, page shift, bits of directories, entry, indices, shifts
+        /// Release, log2 of the page size, bits of directories, entry, indices, shifts.
+        type Case = (&'static str, u32, u64, u64, [u64; 4], [u32; 3]);
+        let cases: [Case; 5] = [
             ("6.1", 16, 0, present | 0x123_0000 | 0x18e, [0x80, 1, 2, 3], [44, 34, 24]),
             ("6.1", 12, 0, present | 0x123_0000 | 0x18e, [0x1e8, 1, 2, 3], [37, 28, 21]),
             ("4.13", 16, 0, present | 0x123_0000 | 0x18e, [0, 1, 2, 3], [41, 34, 24]),
@@ -505,7 +506,7 @@ mod tests {
             let mut put = |at, entry| memory.put(order, at, entry);
             let tables = if index[1] == 0 { vec![index[0], index[2]] } else { index[..3].to_vec() };
             for (level, index) in (1u64..).zip(&tables) {
-                put(0x10_0000 * level + 8 * index, directory | 0x10_0000 * (level + 1));
+                put(0x10_0000 * level + 8 * index, directory | (0x10_0000 * (level + 1)));
             }
             put(0x10_0000 * (tables.len() as u64 + 1) + 8 * index[3], entry);
             let region = if release == "6.1" { 0xc000_0000_0000_0000 } else { 0xd000_0000_0000_0000 };
