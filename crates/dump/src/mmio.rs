@@ -72,7 +72,7 @@ mod tests {
     use dump_core::PageBitmap;
 
     fn found(ram: &[(u64, u64)], described: u64) -> Option<(u64, u64, u64)> {
-        let mut bits = PageBitmap::new(Pfn(1 << 29)).unwrap();
+        let mut bits = PageBitmap::new(Pfn(1 << 30)).unwrap();
         ram.iter().for_each(|(from, to)| bits.set(PfnRange::new(Pfn(*from), Pfn(*to))));
         let found = beyond(&bits, Pfn(described)).unwrap();
         found.map(|found| (found.first.0, found.pages, found.memory_end.0))
