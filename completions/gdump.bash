@@ -38,7 +38,7 @@ _gdump() {
 
     case "${cmd}" in
         gdump)
-            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --codec --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help info check diff dmesg repair"
+            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --codec --keep-mmio --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help info check diff dmesg repair"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

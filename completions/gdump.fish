@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_gdump_global_optspecs
-    string join \n c l p z codec= d= e x= i= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
+    string join \n c l p z codec= d= e keep-mmio x= i= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
 end
 
 function __fish_gdump_needs_command
@@ -61,6 +61,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -s l -d 'Compress each page wi
 complete -c gdump -n "__fish_gdump_needs_command" -s p -d 'Compress each page with snappy'
 complete -c gdump -n "__fish_gdump_needs_command" -s z -d 'Compress each page with zstd (crash 8.0 or later)'
 complete -c gdump -n "__fish_gdump_needs_command" -s e -d 'Exclude pages of the vmemmap that hold struct pages of excluded pages alone'
+complete -c gdump -n "__fish_gdump_needs_command" -l keep-mmio -d 'Keep what the dump holds beyond the kernel\'s last section of memory'
 complete -c gdump -n "__fish_gdump_needs_command" -s E -d 'Write an ELF core; the same as --format elf'
 complete -c gdump -n "__fish_gdump_needs_command" -s F -d 'Write the dump to stdout in the flattened format, for a pipe'
 complete -c gdump -n "__fish_gdump_needs_command" -s R -d 'Turn a flattened dump, from FILE or stdin, into a regular one'

@@ -199,6 +199,11 @@ impl KernelSymbols for Symbols<'_> {
         self.ask(Question::Number(name)).map(|number| number as i64)
     }
 
+    fn key(&self, name: &str) -> Option<u64> {
+        let file = self.sources.and_then(|sources| sources.file.as_ref());
+        self.info.key(name).or_else(|| file?.key(name))
+    }
+
     fn lacks_number(&self, name: &str) -> bool {
         let Some(sources) = self.sources else { return false };
         match self.reach {

@@ -17,6 +17,10 @@ pub trait KernelSymbols: Send + Sync {
     fn length_of(&self, array: &str) -> Option<u64>;
     /// The value of an enumerator, a macro or a variable.
     fn number(&self, name: &str) -> Option<i64>;
+    /// The hexadecimal value of a line without a kind: KERNELOFFSET.
+    fn key(&self, _name: &str) -> Option<u64> {
+        None
+    }
     /// Whether the kernel is known to have no enumerator, macro or variable of that name: it was built without.
     fn lacks_number(&self, _name: &str) -> bool {
         false

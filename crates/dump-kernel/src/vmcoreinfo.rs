@@ -112,6 +112,10 @@ impl KernelSymbols for Vmcoreinfo {
         i64::try_from(value).ok().or_else(|| u64::try_from(value).ok().map(|v| v as i64))
     }
 
+    fn key(&self, name: &str) -> Option<u64> {
+        u64::from_str_radix(self.get(name)?.trim().trim_start_matches("0x"), 16).ok()
+    }
+
     fn version(&self) -> Option<(u32, u32)> {
         let mut parts = self.release()?.split(|c: char| !c.is_ascii_digit());
         Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
@@ -152,6 +156,7 @@ mod tests {
             ("NUMBER(kimage_voffset)=1", Some(183)),
             ("SYMBOL(init_top_pgt)=1", Some(62)),
             ("SYMBOL(mmu_vmemmap_psize)=1", Some(21)),
+            ("SAMODE31=9f5000", Some(22)),
             ("SIZE(page)=64", None),
         ];
         for (key, machine) in cases {

@@ -34,8 +34,8 @@ const WINDOW: u64 = 0x9000_0000_0000_0000;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
 
 impl Entries {
-    /// The entry for a table at `phys`; `below` is the level of that table, the lowest being 1.
-    pub(crate) fn table(self, phys: u64, below: u32) -> u64 {
+    /// The entry for a table at `phys`; `below` is the level of that table, the lowest being 1, and `bits` index it.
+    pub(crate) fn table(self, phys: u64, below: u32, bits: u32) -> u64 {
         match self {
             Entries::X86_64 | Entries::Low => phys | 0x67, // present, writable, user, accessed, dirty
             Entries::Pae => phys | if below == 2 { 1 } else { 0x67 },
@@ -45,7 +45,7 @@ impl Entries {
             // the type of a region table is that of the table with the entry; all have their full length
             Entries::S390 if below == 1 => phys,
             Entries::S390 => phys | u64::from(below - 1) << 2 | 3,
-            Entries::Radix => phys | 1 << 63 | 9, // the size of a table, which nobody looks at
+            Entries::Radix => phys | 1 << 63 | u64::from(bits),
             Entries::Loongarch => phys | WINDOW,
         }
     }

@@ -254,11 +254,15 @@ impl Machine {
         }
     }
 
-    /// Whether kernels of `era` are like that on this machine: s390x moved its image out of the identity mapping in 6.10
-    /// (c98d2ecae08f).
+    /// Whether kernels of `era` are like that on this machine: ppc64 has radix trees since 4.7, with today's entries since
+    /// 4.11; s390x moved its image out of the identity mapping in 6.10 (c98d2ecae08f).
     #[must_use]
     pub fn is_of(&self, era: Era) -> bool {
-        self.entries != Entries::S390 || self.image.is_some() == (era.version() >= (6, 10))
+        match self.entries {
+            Entries::Radix => era.version() >= (4, 11),
+            Entries::S390 => self.image.is_some() == (era.version() >= (6, 10)),
+            _ => true,
+        }
     }
 
     /// Bits of a virtual address that its page tables translate.

@@ -118,7 +118,7 @@ impl PageTables {
         let size = self.shape.table_bytes(level).next_multiple_of(4096);
         let table = arena.take(size, size);
         self.clear(memory, table, level);
-        let entry = self.shape.entries.table(table, level) | self.encryption;
+        let entry = self.shape.entries.table(table, level, self.shape.bits(level)) | self.encryption;
         memory.write_number(slot, entry, self.shape.entry, self.shape.endian);
         table
     }

@@ -9,11 +9,12 @@ use crate::dumpable::{Criteria, Dumpable, Findings, OnUnknown};
 use crate::formats::format;
 use crate::image::Image;
 use crate::losses::{Losses, Noted};
+use crate::mmio::Mmio;
 use crate::open::Dump;
 use crate::ram::Ram;
 use crate::view::KernelView;
 use dump_core::{
-    Abilities, CodecId, DumpMeta, DumpWriter, Error, ErrorKind, Format, PageSet, PfnRange, Result, Watch, WriteAt,
+    Abilities, CodecId, DumpMeta, DumpWriter, Error, ErrorKind, Format, PageSet, Pfn, PfnRange, Result, Watch, WriteAt,
     WriteOptions,
 };
 use dump_filter::DumpLevel;
@@ -38,6 +39,8 @@ pub struct ConvertOptions {
     pub level: DumpLevel,
     /// Whether page frames of the vmemmap that hold struct pages of left-out pages alone are left out, too.
     pub without_vmemmap: bool,
+    /// Whether page frames beyond the machine's memory stay, as a graphics card's.
+    pub keep_mmio: bool,
     /// Files that share the pages of one dump; 1 for a whole one.
     pub files: usize,
     /// Bytes of memory of which boundaries between such files are multiples.
@@ -58,6 +61,7 @@ impl ConvertOptions {
             codec: None,
             level: DumpLevel::default(),
             without_vmemmap: false,
+            keep_mmio: false,
             files: 1,
             split_block: SPLIT_BLOCK,
             part: None,
@@ -89,6 +93,7 @@ pub struct Conversion<'a> {
     files: usize,
     writer: Box<dyn DumpWriter>,
     watch: &'a dyn Watch,
+    mmio: Option<Mmio>,
     ram_pages: u64,
     held_pages: u64,
 }
@@ -99,6 +104,8 @@ pub struct Converted {
     pub outcome: Outcome,
     /// What the output states about the machine.
     pub meta: DumpMeta,
+    /// Page frames beyond memory that were left out.
+    pub mmio: Option<Mmio>,
     /// Page frames that are RAM.
     pub ram_pages: u64,
     /// Page frames that the source means to hold.
@@ -133,7 +140,10 @@ impl<'a> Conversion<'a> {
         let output = format.output.as_ref();
         let output = output.ok_or_else(|| Error::unsupported(format!("{} dumps cannot be written", format.name)))?;
         let mut meta = DumpMeta { dump_level: image.meta().dump_level | options.level.bits(), ..image.meta().clone() };
-        let ram = plausible_ram(image)?;
+        let looked_for = view.filter(|_| !options.keep_mmio);
+        let mmio = looked_for.map_or(Ok(None), |view| Mmio::of(image, view))?;
+        mmio.iter().for_each(|mmio| mmio.leave_out_of(&mut meta));
+        let ram = plausible_ram(image, meta.end_pfn)?;
         let threads = rayon::current_num_threads();
         let (taken, most, end) = (Taken::now(), options.bitmap_bytes, meta.end_pfn);
         let taken = if options.without_vmemmap { taken.and(budget::vmemmap(end.0)) } else { taken };
@@ -152,12 +162,17 @@ impl<'a> Conversion<'a> {
         let all = dumpable.span();
         let pages = options.part.map_or(all, |range| range.intersect(all));
         let files = options.files.max(1);
-        Ok(Conversion { image, meta, ram, dumpable, pages, files, writer, watch, ram_pages, held_pages })
+        Ok(Conversion { image, meta, ram, dumpable, pages, files, writer, watch, mmio, ram_pages, held_pages })
     }
 
     /// Why the vmemmap stays whole although page frames of it were to be left out; `None` where it does not.
     pub fn vmemmap_kept(&self) -> Option<&Error> {
         self.dumpable.vmemmap_kept()
+    }
+
+    /// The page frames beyond memory that are left out.
+    pub fn mmio(&self) -> Option<Mmio> {
+        self.mmio
     }
 
     /// What the output will state about the machine.
@@ -174,7 +189,8 @@ impl<'a> Conversion<'a> {
             let text = format!("{} outputs for a dump of {} files", outputs.len(), self.files);
             return Err(Error::unsupported(text));
         }
-        let Conversion { image, meta, ram, dumpable, pages, files: _, writer, watch, ram_pages, held_pages } = self;
+        let Conversion { image, meta, ram, dumpable, pages, files: _, writer, watch, mmio, ram_pages, held_pages } =
+            self;
         let source = Noted::new(image.source());
         let job = Job { source: &source, meta: &meta, ram: &ram, dumpable: &dumpable, pages, outputs, watch };
         let mut outcome = convert(&job, writer)?;
@@ -187,6 +203,7 @@ impl<'a> Conversion<'a> {
             losses: source.losses(),
             outcome,
             meta,
+            mmio,
             ram_pages,
             held_pages,
             findings,
@@ -195,8 +212,8 @@ impl<'a> Conversion<'a> {
 }
 
 /// RAM, if the headers are plausible.
-fn plausible_ram(image: &Image) -> Result<Ram<'_>> {
-    let ram = Ram::new(image.source(), image.meta().end_pfn)?;
+fn plausible_ram(image: &Image, end: Pfn) -> Result<Ram<'_>> {
+    let ram = Ram::new(image.source(), end)?;
     let claimed = ram.count(ram.span())?;
     if claimed > PLAUSIBLE_RAM {
         let there = ram.count_held()?;

@@ -14,7 +14,7 @@
 
 use crate::kernel_files::KernelFiles;
 use crate::memory_search::{self, Candidate, Finds, Judgement, MAX_HOLDING};
-use dump_core::{Error, ErrorKind, Notes, PageSource, Pfn, PhysAddr, Result, Watch};
+use dump_core::{ByteOrder, Error, ErrorKind, Machine, Notes, PageSource, Pfn, PhysAddr, Result, Watch};
 use dump_elf::QemuCpu;
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Kernel, KernelSymbols, SourceMemory, Standing, Vmcoreinfo, Words, end_in_pages_of};
@@ -57,8 +57,8 @@ impl Identity {
             identity.passed_over.push(Error::corrupt(text));
         }
         let (mut holding, mut open) = (Vec::new(), Vec::new());
-        for note in notes {
-            match evidence.standing(&note) {
+        for mut note in notes {
+            match evidence.standing(&mut note) {
                 Standing::Holds => holding.push(note),
                 Standing::Open(e) => open.push((note, e)),
                 Standing::Fails(e) => identity.pass_over(&note, e),
@@ -67,8 +67,8 @@ impl Identity {
         let mut stranger = None;
         if holding.is_empty() && open.is_empty() {
             for (path, text) in files.texts()? {
-                let candidate = file_candidate(source, text);
-                match evidence.standing(&candidate) {
+                let mut candidate = file_candidate(source, text);
+                match evidence.standing(&mut candidate) {
                     Standing::Holds => holding.push(candidate),
                     Standing::Open(e) => open.push((candidate, e)),
                     Standing::Fails(e) => stranger = Some(e.within(path.display())),
@@ -76,7 +76,7 @@ impl Identity {
             }
         }
         if holding.is_empty() && open.is_empty() {
-            let finds = memory_search::search(source, &|found| evidence.judge(found), watch)?;
+            let finds = memory_search::search(source, &|found: &mut Candidate| evidence.judge(found), watch)?;
             identity.choose_found(finds, &evidence);
             return match (&identity.chosen, stranger) {
                 (None, Some(e)) => {
@@ -142,7 +142,7 @@ fn is_xen_host(notes: &Notes) -> bool {
 fn file_candidate(source: &dyn PageSource, text: Vec<u8>) -> Candidate {
     let machine = source.meta().machine;
     let elf_machine = machine.elf_machine.or_else(|| Vmcoreinfo::parse(&text).elf_machine());
-    Candidate { places: Vec::new(), machine: dump_core::Machine { elf_machine, ..machine }, says_order: false, text }
+    Candidate { places: Vec::new(), machine: Machine { elf_machine, ..machine }, says_order: false, text }
 }
 
 /// The texts of the notes, each once.
@@ -153,7 +153,7 @@ fn note_texts(source: &dyn PageSource) -> Vec<Candidate> {
         let text = meta.notes.as_bytes().get(at).unwrap_or_default();
         if texts.iter().all(|known| known.text != text) {
             let elf_machine = meta.machine.elf_machine.or_else(|| Vmcoreinfo::parse(text).elf_machine());
-            let machine = dump_core::Machine { elf_machine, ..meta.machine };
+            let machine = Machine { elf_machine, ..meta.machine };
             texts.push(Candidate { places: Vec::new(), machine, says_order: false, text: text.to_vec() });
         }
     }
@@ -197,20 +197,42 @@ impl<'a> Evidence<'a> {
     }
 
     fn kernel(&self, candidate: &Candidate) -> Result<Kernel> {
-        let (meta, info) = (self.source.meta(), Vmcoreinfo::parse(&candidate.text));
-        let page_size = info.page_size().unwrap_or(meta.page_size);
-        Kernel::new(info, candidate.machine, page_size, &meta.segments)
+        self.kernel_of(candidate, candidate.machine)
     }
 
-    fn standing(&self, candidate: &Candidate) -> Standing {
+    fn kernel_of(&self, candidate: &Candidate, machine: Machine) -> Result<Kernel> {
+        let (meta, info) = (self.source.meta(), Vmcoreinfo::parse(&candidate.text));
+        let page_size = info.page_size().unwrap_or(meta.page_size);
+        Kernel::new(info, machine, page_size, &meta.segments)
+    }
+
+    fn standing(&self, candidate: &mut Candidate) -> Standing {
+        self.settle_order(candidate);
         match self.kernel(candidate) {
             Ok(kernel) => kernel.standing(&self.memory),
             Err(e) => Standing::of_error(e),
         }
     }
 
+    /// Puts right the byte order, where one number stands for machines of either and the container states that of its
+    /// own headers: by what the kernel calls its machine, "ppc64" or "ppc64le", which can be read in one of the two.
+    fn settle_order(&self, candidate: &mut Candidate) {
+        let stated = candidate.machine.order;
+        let other = if stated == ByteOrder::Big { ByteOrder::Little } else { ByteOrder::Big };
+        let named = |order| {
+            let machine = Machine { order, ..candidate.machine };
+            let kernel = self.kernel_of(candidate, machine).ok()?;
+            let named = Machine::by_name(&kernel.utsname(&self.memory).ok()?.machine())?;
+            (named.elf_machine == machine.elf_machine).then_some(named.order)
+        };
+        if let Some(order) = named(stated).or_else(|| named(other)) {
+            candidate.machine.order = order;
+        }
+    }
+
     /// Of a text in memory.
-    fn judge(&self, found: &Candidate) -> Judgement {
+    fn judge(&self, found: &mut Candidate) -> Judgement {
+        self.settle_order(found);
         match self.kernel(found) {
             Ok(kernel) => match kernel.standing(&self.memory) {
                 Standing::Holds if self.ran(&kernel) == Some(false) => Judgement::Stranger,
@@ -380,7 +402,6 @@ fn undecided(first: &Contender, second: &Contender) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dump_core::Machine;
 
     fn found(text: &str, pfn: u64) -> Candidate {
         Candidate { places: vec![Pfn(pfn)], machine: Machine::UNKNOWN, says_order: false, text: text.into() }

@@ -45,8 +45,9 @@ impl Image {
         let found_at = chosen.as_ref().and_then(|chosen| chosen.places.first().copied());
         match chosen {
             Some(chosen) => {
+                let turned = meta.machine.order != chosen.machine.order;
                 meta.machine = chosen.machine;
-                if meta.notes.order() != chosen.machine.order && found_at.is_some() {
+                if meta.notes.order() != chosen.machine.order && (turned || found_at.is_some()) {
                     meta.notes = meta.notes.in_order(chosen.machine.order);
                 }
                 if !meta.notes.has_only_vmcoreinfo(&chosen.text) {

@@ -68,10 +68,10 @@ const STEP: usize = 4096;
 /// e_machine of PowerPC, where one number stands for both byte orders and QEMU states the big one.
 const EM_PPC64: u16 = 21;
 
-/// Looks at all of memory and has `judge` say what each text is.
+/// Looks at all of memory and has `judge` say what each text is; it may put right the machine that the text is of.
 pub(crate) fn search(
     source: &dyn PageSource,
-    judge: &(dyn Fn(&Candidate) -> Judgement + Sync),
+    judge: &(dyn Fn(&mut Candidate) -> Judgement + Sync),
     watch: &dyn Watch,
 ) -> Result<Finds> {
     let end = source.meta().end_pfn;
@@ -111,11 +111,11 @@ pub(crate) fn search(
 struct Worker<'a> {
     reader: Box<dyn PageReader + 'a>,
     meta: &'a DumpMeta,
-    judge: &'a (dyn Fn(&Candidate) -> Judgement + Sync),
+    judge: &'a (dyn Fn(&mut Candidate) -> Judgement + Sync),
     finds: &'a Mutex<Finds>,
     hasher: &'a RandomState,
-    /// Judgements of texts, by their hashes.
-    known: HashMap<u64, Judgement>,
+    /// Judgements of texts, and the machines that they are of, by their hashes.
+    known: HashMap<u64, (Judgement, Machine)>,
 }
 
 impl Worker<'_> {
@@ -128,16 +128,18 @@ impl Worker<'_> {
                 let page = &bytes[at..];
                 let Some(text) = vmcoreinfo_at(page) else { continue };
                 let key = hasher.hash_one((text, note_order(page).map(|order| order == ByteOrder::Big)));
-                if known.get(&key) == Some(&Judgement::Rejected) {
+                if known.get(&key).is_some_and(|(judgement, _)| *judgement == Judgement::Rejected) {
                     continue;
                 }
                 let places = vec![span.pages.start + (at / size) as u64];
                 let (machine, says_order) = machine_of(text, note_order(page), stated);
-                let found = Candidate { places, machine, says_order, text: text.to_vec() };
+                let mut found = Candidate { places, machine, says_order, text: text.to_vec() };
                 if known.len() >= REMEMBERED {
                     known.clear();
                 }
-                let judgement = *known.entry(key).or_insert_with(|| judge(&found));
+                let judged = || (judge(&mut found), found.machine);
+                let (judgement, machine) = *known.entry(key).or_insert_with(judged);
+                found.machine = machine;
                 finds.lock().unwrap_or_else(PoisonError::into_inner).add(judgement, found);
             }
             Ok(())

@@ -13,6 +13,8 @@ pub struct Report<'a> {
     not_held: u64,
     /// Left out by struct page.
     tally: &'a Tally,
+    /// Page frames beyond memory left out, which are none of the RAM.
+    mmio: u64,
     /// Page frames of the vmemmap left out, of which makedumpfile's numbers know nothing.
     struct_pages: u64,
     /// What became of the rest.
@@ -36,6 +38,7 @@ impl<'a> Report<'a> {
             ram: done.ram_pages,
             not_held: done.ram_pages - done.held_pages.min(done.ram_pages),
             tally: &done.findings.tally,
+            mmio: done.mmio.map_or(0, |mmio| mmio.pages),
             struct_pages: done.findings.struct_pages,
             counts: outcome.counts,
             zero_excluded: meta.dump_level & DumpLevel::ZERO.bits() != 0,
@@ -90,6 +93,9 @@ impl<'a> Report<'a> {
             if pages != 0 {
                 line(&format!("- {label}"), pages);
             }
+        }
+        if self.mmio != 0 {
+            line("beyond memory, left out", self.mmio);
         }
         let memory = size.bytes_of(self.ram);
         let saved = memory.saturating_sub(self.file_len);

@@ -63,6 +63,14 @@ pub struct ConvertArgs {
     /// effect on kernels without a vmemmap. Called as makedumpfile, it needs --work-dir.
     #[arg(short = 'e')]
     pub exclude_vmemmap: bool,
+    /// Keep what the dump holds beyond the kernel's last section of memory
+    ///
+    /// QEMU writes the memory of graphics cards too, which may lie far above all RAM. The kernel has no struct pages for
+    /// it, and it is left out at every level: whole stretches of pages that lie beyond the last section with struct pages,
+    /// where the dump is sound and its kernel has sections (SPARSEMEM). The parts of a split dump (--reassemble) keep what
+    /// they hold.
+    #[arg(long)]
+    pub keep_mmio: bool,
     /// Take what the dump's vmcoreinfo lacks from VMLINUX, its kernel's ELF file
     ///
     /// VMLINUX has the kernel's symbols, and its types as DWARF or BTF, which may be in a separate debug file that

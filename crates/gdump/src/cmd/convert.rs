@@ -137,6 +137,11 @@ impl Attempt<'_> {
         self.announce(level);
         let conversion = Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
             .map_err(|e| e.within(self.image.name()))?;
+        if let Some(mmio) = conversion.mmio().filter(|_| targets.is_none()) {
+            let (name, at) = (self.image.name(), self.image.meta().page_size.addr_of(mmio.first));
+            let what = "beyond the kernel's last section of memory, left out (--keep-mmio keeps them)";
+            self.plan.messages.common(&format!("{name}: {} pages from {at} on are {what}\n", mmio.pages));
+        }
         if let Some(e) = conversion.vmemmap_kept() {
             self.plan.messages.warning(&format!("{}: -e has no effect: {e}", self.image.name()));
         }
@@ -203,6 +208,7 @@ impl Attempt<'_> {
             codec: self.plan.compression.codec(self.image.codec()),
             level,
             without_vmemmap: self.plan.exclude_vmemmap,
+            keep_mmio: self.plan.keep_mmio,
             files: self.plan.outputs.len(),
             split_block: self.plan.split_block,
             part: self.plan.pfn_range,

@@ -27,6 +27,8 @@ pub struct Conversion {
     pub levels: Vec<DumpLevel>,
     /// Whether pages of the vmemmap that hold struct pages of excluded pages alone are excluded, too.
     pub exclude_vmemmap: bool,
+    /// Whether pages beyond the kernel's last section of memory are kept.
+    pub keep_mmio: bool,
     /// Boundaries between parts are multiples of it (bytes of memory).
     pub split_block: u64,
     /// The one part to write.
@@ -131,6 +133,7 @@ pub(super) fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, Strin
         reassemble: args.reassemble,
         levels: if args.mem_usage { vec![DumpLevel::all()] } else { args.levels.0.clone() },
         exclude_vmemmap: args.exclude_vmemmap && !args.mem_usage,
+        keep_mmio: args.keep_mmio || args.reassemble,
         split_block: args.splitblock_size.filter(|bytes| *bytes > 0).unwrap_or(SPLIT_BLOCK),
         pfn_range: args.pfn_range,
         force: args.force,
