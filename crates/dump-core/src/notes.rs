@@ -86,12 +86,7 @@ impl Notes {
     ///
     /// An all-zero header ends them too: kernels leave room after the last note of a CPU.
     pub fn iter(&self) -> impl Iterator<Item = Note<'_>> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let (note, next) = parse(&self.bytes, at, self.order)?;
-            at = next;
-            Some(note)
-        })
+        notes_of(&self.bytes, self.order)
     }
 
     /// The descriptor of the first note of `name`, whatever its type.
@@ -232,8 +227,9 @@ impl Notes {
     /// The stream with one more note ERASEINFO where `text` is not empty.
     ///
     /// It comes after the last note, ahead of zeros that follow: who walks the notes ends at those. Where what follows
-    /// is something else (QNX), it comes at the end. A source that was erased from before has such a note already.
-    /// Where `text` says all that the note says, it takes the note's place: readers look at one of them.
+    /// is something else (QNX), it comes at the end, unless what follows is a note that was cut off, of which it would be a
+    /// part. A source that was erased from before has such a note already. Where `text` says all
+    /// that the note says, it takes the note's place: readers look at one of them.
     ///
     /// # Errors
     /// `Unsupported` if `text` is longer than a note can be.
@@ -246,16 +242,29 @@ impl Notes {
         let mut out = Vec::new();
         let end = self.copy_notes(&mut out, |note, _| !(replaces && note.name == ERASE_INFO));
         let rest = &self.bytes[end..];
-        if !is_zero(rest) {
-            out.extend_from_slice(rest);
+        let with = |parts: [&[u8]; 2]| {
+            let mut notes = Notes::with_large([&out, parts[0]].concat(), self.order, self.large.clone());
+            notes.push(ERASE_INFO, text)?;
+            Arc::make_mut(&mut notes.bytes).extend_from_slice(parts[1]);
+            Ok(Notes::with_large(Arc::unwrap_or_clone(notes.bytes), self.order, notes.large))
+        };
+        let at_end = if is_zero(rest) { None } else { Some(with([rest, &[]])?) };
+        let kept = notes_of(&out, self.order).count();
+        let is_part = |notes: &Notes| notes.iter().nth(kept).is_some_and(|note| notes.desc(&note) != Some(text));
+        match at_end.filter(|notes| !is_part(notes)) {
+            Some(notes) => Ok(notes),
+            None => with([&[], rest]),
         }
-        let mut notes = Notes::with_large(out, self.order, self.large.clone());
-        notes.push(ERASE_INFO, text)?;
-        if is_zero(rest) {
-            Arc::make_mut(&mut notes.bytes).extend_from_slice(rest);
-        }
-        Ok(Notes::with_large(Arc::unwrap_or_clone(notes.bytes), self.order, notes.large))
     }
+}
+
+fn notes_of(bytes: &[u8], order: ByteOrder) -> impl Iterator<Item = Note<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (note, next) = parse(bytes, at, order)?;
+        at = next;
+        Some(note)
+    })
 }
 
 /// Notes of one name that are looked at, where one is the rule and two are rare.
@@ -448,6 +457,9 @@ mod tests {
         assert_eq!(notes(&note(b"ERASEINFO\0", 0, &zeros)).erase_info(), Some(&text[..]));
         let foreign = [[0xff; 41].as_slice(), &[0; 7]].concat();
         assert_eq!(with(&foreign, text), [&foreign[..], &erase].concat());
+        // the descriptor of the last is cut off
+        let cut = &note(b"ERASEINFO\0", 0, &[0; 12])[..33];
+        assert_eq!(with(cut, text), [&erase, cut].concat());
     }
 
     proptest! {

@@ -50,6 +50,11 @@ fn read(kernel: &dump_kernel::Kernel, phys: &dyn PhysMemory, at: VirtAddr) {
 
 /// Intel SDM, volume 3, 4.5: entries of 8 bytes, 512 a table; bit 0 present, bit 7 of the second and third level a leaf.
 fn walk(memory: &mut dyn PhysReader, root: u64, levels: u32, at: u64) -> Option<(u64, u64)> {
+    // 3.3.7.1: the bits above those that are translated are as the highest of these
+    let unused = 64 - 12 - 9 * levels;
+    if ((at << unused) as i64 >> unused) as u64 != at {
+        return None;
+    }
     let mut table = root;
     for level in (1..=levels).rev() {
         let below = 12 + 9 * (level - 1);
@@ -64,6 +69,10 @@ fn walk(memory: &mut dyn PhysReader, root: u64, levels: u32, at: u64) -> Option<
         let next = entry & 0xf_ffff_ffff_f000;
         if level == 1 || (level < 4 && entry & 0x80 != 0) {
             let mask = (1 << below) - 1;
+            // 4.5.4: of a large page bits from 13 on are reserved, 12 is PAT
+            if next & mask & !0x1fff != 0 {
+                return None;
+            }
             return Some(((next & !mask) | (at & mask), mask + 1 - (at & mask)));
         }
         table = next;

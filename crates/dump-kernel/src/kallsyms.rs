@@ -217,20 +217,23 @@ impl Kallsyms {
         let functions = functions.into_iter().zip(parts);
         self.lacking = functions.filter(|(_, places)| places.is_empty()).map(|(name, _)| name).collect();
         let addresses = known.iter().map(|(_, address)| *address);
-        self.places.counting = self.counting(memory, found.into_iter().zip(addresses), relative)?;
+        let stated = if relative { stated(info, memory) } else { None };
+        self.places.counting = self.counting(memory, found.into_iter().zip(addresses), relative, stated)?;
         Ok(())
     }
 
     /// How addresses are written, by symbols whose places among the names and addresses are known: the way in which two
-    /// or more of them, and most, come out right.
+    /// or more of them, and most, come out right. What vmcoreinfo states counts as one: kernels without
+    /// CONFIG_KALLSYMS_ALL, as Debian's of s390x, have no more than `_stext` of its symbols.
     fn counting(
         &self,
         memory: &mut KernelMemory<'_>,
         known: impl Iterator<Item = (Vec<usize>, u64)>,
         relative: bool,
+        stated: Option<Counting>,
     ) -> Result<Counting> {
-        let mut votes: Vec<(Counting, usize)> = Vec::new();
-        let mut asked = 0;
+        let mut votes: Vec<(Counting, usize)> = stated.map(|stated| (stated, 1)).into_iter().collect();
+        let mut asked = votes.len();
         for (places, address) in known {
             let [i] = places[..] else { continue };
             let tried = if relative { Counting::FromEntry } else { Counting::Address };
@@ -250,6 +253,15 @@ impl Kallsyms {
             Some((way, votes)) if 2 * votes > asked => Ok(way),
             _ => Err(Error::missing("kallsyms: no two symbols of vmcoreinfo say how its addresses are written")),
         }
+    }
+}
+
+/// The way of counting that vmcoreinfo speaks of: from a base until 7.0, and since then, where it names none, from each
+/// entry (Linux, kernel/vmcore_info.c and kernel/kallsyms.c).
+fn stated(info: &Vmcoreinfo, memory: &mut KernelMemory<'_>) -> Option<Counting> {
+    match info.symbol("kallsyms_relative_base") {
+        Some(at) => memory.read_word(at).ok().map(Counting::From),
+        None => info.version().is_some_and(|version| version >= (7, 1)).then_some(Counting::FromEntry),
     }
 }
 

@@ -34,7 +34,8 @@ const COMPRESSIONS: &[Compression] = &[
     },
     Compression {
         name: "gzip",
-        begins: |prefix| prefix.starts_with(b"\x1f\x8b"),
+        // the third byte is the method, of which there is one (RFC 1952): memory may begin with the other two
+        begins: |prefix| prefix.starts_with(b"\x1f\x8b") && matches!(prefix.get(2), None | Some(8)),
         skippable: false,
         padded: false,
         decoder: |input| Ok(Box::new(Flate::gzip(input))),

@@ -26,7 +26,7 @@ pub fn check(taken: &Taken, gdump: &Path, report: &mut Report) -> Result<()> {
         command.args(["-l", "-f", "-d", &level.to_string(), "--show-stats"]).arg(&taken.dump).arg(&out);
         let output = program::output(&mut command)?;
         program::checked(&command, &output)?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
         Ok((Kdump::open(&out)?, said))
     };
     let words = std::fs::read(&taken.flags).with_context(|| taken.flags.display().to_string())?;
@@ -39,7 +39,10 @@ pub fn check(taken: &Taken, gdump: &Path, report: &mut Report) -> Result<()> {
             return Ok(());
         }
     };
-    let uses = flags::uses(&words, all.is_big_endian())?;
+    let guest = Guest {
+        uses: flags::uses(&words, all.is_big_endian())?,
+        console: String::from_utf8_lossy(&std::fs::read(&taken.console)?).into_owned(),
+    };
     for level in 0..32 {
         let (dump, said) = match make(level) {
             Ok(made) => made,
@@ -51,34 +54,69 @@ pub fn check(taken: &Taken, gdump: &Path, report: &mut Report) -> Result<()> {
         said.lines().filter(|line| line.contains("warning")).for_each(|line| {
             report.differs_once(&format!("level {level}"), line.trim().to_owned());
         });
-        compare(level, &uses, &all, &dump, report);
+        guest.compare(level, &all, &dump, &said, report);
         if level == 31 {
-            report.note(format!("  {}", counts(&said, &taken.console)?));
+            report.note(format!("  {}", guest.counts(&said)));
             bytes(&dump, &out, taken, report)?;
         }
     }
     Ok(())
 }
 
-/// The pages of one dump against the guest's words.
-fn compare(level: u32, uses: &[Use], all: &Kdump, dump: &Kdump, report: &mut Report) {
-    let end = (uses.len() as u64).min(all.header.max_mapnr);
-    let wanted = |pfn: u64| {
-        let of = uses.get(pfn as usize).copied().unwrap_or(Use::Absent);
-        all.ram.get(pfn) && !of.is_left_out(level)
-    };
-    let wrong: Vec<u64> = (0..end).filter(|pfn| dump.kept.get(*pfn) != wanted(*pfn)).collect();
-    let kept = dump.kept.count();
-    let listed = wrong.iter().take(LISTED).map(|pfn| {
-        let who = if dump.kept.get(*pfn) { "kept" } else { "left out" };
-        format!("{pfn:#x} {who}, {:?}", uses.get(*pfn as usize))
-    });
-    let listed = listed.collect::<Vec<_>>().join("; ");
-    match wrong.len() {
-        0 => report.note(format!("  level {level}: the same {kept} pages of {}", all.ram.count())),
-        some if some <= LIVELY => report.note(format!("  level {level}: {kept} pages; {some} differ: {listed}")),
-        many => report.differs(format!("level {level}: {many} pages: {listed}")),
+/// What a guest said.
+struct Guest {
+    /// Of its pages.
+    uses: Vec<Use>,
+    console: String,
+}
+
+impl Guest {
+    /// The pages of one dump against the guest's words.
+    fn compare(&self, level: u32, all: &Kdump, dump: &Kdump, said: &str, report: &mut Report) {
+        let end = (self.uses.len() as u64).min(all.header.max_mapnr);
+        let of = |pfn: u64| self.uses.get(pfn as usize).copied().unwrap_or(Use::Absent);
+        let differs = |pfn: &u64| dump.kept.get(*pfn) != (all.ram.get(*pfn) && !of(*pfn).is_left_out(level));
+        let (freed, wrong): (Vec<u64>, Vec<u64>) =
+            (0..end).filter(differs).partition(|pfn| matches!(of(*pfn), Use::Free | Use::Kernel) && level & 16 != 0);
+        let listed = freed.iter().chain(&wrong).take(LISTED).map(|pfn| {
+            let who = if dump.kept.get(*pfn) { "kept" } else { "left out" };
+            format!("{pfn:#x} {who}, {:?}", of(*pfn))
+        });
+        let listed = listed.collect::<Vec<_>>().join("; ");
+        let kept = dump.kept.count();
+        // it frees pages, and takes some, after it has spoken of each; of how many are free it speaks last
+        let as_many = self.free_pages(all).abs_diff(free_pages(said)) <= LIVELY as u64;
+        match (freed.len(), wrong.len()) {
+            (0, 0) => report.note(format!("  level {level}: the same {kept} pages of {}", all.ram.count())),
+            (freed, wrong) if wrong <= LIVELY && (freed <= LIVELY || as_many) => {
+                report.note(format!("  level {level}: {kept} pages; {} differ: {listed}", freed + wrong));
+            }
+            (freed, wrong) => report.differs(format!("level {level}: {} pages: {listed}", freed + wrong)),
+        }
     }
+
+    /// The last number (kB) that it gave under a name.
+    fn number(&self, name: &str) -> u64 {
+        let mut values = self.console.lines().rev().filter_map(|line| line.trim().strip_prefix(name));
+        values.find_map(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    }
+
+    fn free_pages(&self, dump: &Kdump) -> u64 {
+        self.number("MemFree:") * 1024 / dump.header.page_size
+    }
+
+    /// gdump's counts beside the guest's own.
+    fn counts(&self, said: &str) -> String {
+        let numbers =
+            ["MemFree:", "AnonPages:", "Buffers:", "Cached:"].map(|name| format!("{name} {} kB", self.number(name)));
+        format!("{} pages are free; the guest: {}", free_pages(said), numbers.join(", "))
+    }
+}
+
+/// The free pages that gdump counted.
+fn free_pages(said: &str) -> u64 {
+    let line = said.lines().find_map(|line| line.trim().strip_prefix("Free pages")?.split_once("0x"));
+    line.and_then(|(_, number)| u64::from_str_radix(number.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Every page that is kept holds the memory's bytes, for us and for drgn.
@@ -99,21 +137,4 @@ fn bytes(dump: &Kdump, path: &Path, taken: &Taken, report: &mut Report) -> Resul
         Err(error) => report.differs(format!("{error:#}")),
     }
     Ok(())
-}
-
-/// gdump's counts beside the guest's own.
-fn counts(said: &str, console: &Path) -> Result<String> {
-    let console = String::from_utf8_lossy(&std::fs::read(console)?).into_owned();
-    // the last ones, from after its words on its pages
-    let guest = |name: &str| console.lines().rev().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
-    let ours = |name: &str| said.lines().find(|line| line.starts_with(name)).map(str::trim).unwrap_or("");
-    Ok(format!(
-        "{}; {}; the guest: MemFree {} kB, AnonPages {} kB, Buffers {} kB, Cached {} kB",
-        ours("Free pages"),
-        ours("User process data pages"),
-        guest("MemFree:").unwrap_or("?"),
-        guest("AnonPages:").unwrap_or("?"),
-        guest("Buffers:").unwrap_or("?"),
-        guest("Cached:").unwrap_or("?"),
-    ))
 }

@@ -15,7 +15,7 @@ const HWPOISON: u64 = 1 << 19;
 const NOPAGE: u64 = 1 << 20;
 const OFFLINE: u64 = 1 << 23;
 /// Of those that only hackers of the kernel are to use.
-const PRIVATE: u64 = 1 << 36;
+const PRIVATE: u64 = 1 << 35;
 
 /// What a page is for, by the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
