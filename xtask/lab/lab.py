@@ -103,6 +103,16 @@ def pmemsave(q, arch, ranges, path, part):
             with open(part, "rb") as r: shutil.copyfileobj(r, w, 1 << 20)
             os.unlink(part)
 
+def unpacked(kernel, to):
+    """The kernel; of one that EFI unpacks (Linux, drivers/firmware/efi/libstub/zboot-header.S), which QEMU does not, its payload."""
+    data = kernel.read_bytes()
+    if data[4:8] != b"zimg": return kernel
+    at, size = struct.unpack("<II", data[8:16]); kind = data[24:32].rstrip(b"\0"); data = data[at:at + size]
+    if kind == b"gzip": data = gzip.decompress(data)
+    elif kind.startswith(b"zstd"): data = subprocess.run(["zstd", "-dc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    else: raise SystemExit(f"{kernel} is packed by {kind.decode()}")
+    path = pathlib.Path(to) / "image"; path.write_bytes(data); return path
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("root"); a.add_argument("out"); a.add_argument("--arch", default="amd64"); a.add_argument("--mem", default="512")
@@ -116,7 +126,8 @@ def main():
     o = a.parse_args()
     o.workload = o.workload or workload(o.arch)
     c = ARCH[o.arch]; out = pathlib.Path(o.out); out.mkdir(parents=True, exist_ok=True)
-    kernel = next((pathlib.Path(o.root) / "boot").glob(c["image"] + "-*"))
+    boot = pathlib.Path(o.root) / "boot"
+    kernel = next(boot.glob(c["image"] + "-*"), None) or next(boot.glob("vmlinu[xz]-*"))
     name = o.name or f"{kernel.name.split('-', 1)[1]}-{o.mem}M"
     append = f"console={c['con']} panic=5 oops=panic {o.append}"
     cap = [tuple(x.split(":")) for x in o.capture] or None
@@ -135,7 +146,7 @@ def main():
     if o.cpu: margs[3] = o.cpu
     if o.machine: margs[1] = o.machine
     cmd = [c["qemu"], *margs, "-accel", "tcg,thread=multi", "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
-           "-kernel", str(kernel), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off",
+           "-kernel", str(unpacked(kernel, tmp)), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off",
            "-chardev", f"socket,id=s0,path={tmp}/ser,server=on,wait=off,logfile={serial}", "-serial", "chardev:s0",
            "-drive", f"file={disk},if=none,id=d0,format=raw", "-device", f"{blk},drive=d0",
            "-drive", f"file={vmc},if=none,id=d1,format=raw", "-device", f"{blk},drive=d1"]

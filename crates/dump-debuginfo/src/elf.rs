@@ -185,8 +185,9 @@ impl<R: ReadAt> Elf<R> {
             WordSize::Bits64 => (fields.u64(8), 24),
         };
         let packed = bytes.get(header..).unwrap_or_default();
-        if len > MAX_SECTION {
-            return Err(Error::corrupt(format!("{len} bytes when unpacked, expected at most {MAX_SECTION}")));
+        let most = MAX_SECTION.min(MOST_TIMES * packed.len() as u64 + (1 << 20));
+        if len > most {
+            return Err(Error::corrupt(format!("{len} bytes when unpacked, expected at most {most}")));
         }
         match fields.u32(0) {
             1 => unpack(flate2::bufread::ZlibDecoder::new(packed), len),
@@ -316,6 +317,10 @@ fn text_at(strings: &[u8], at: u64) -> &[u8] {
     let text = usize::try_from(at).ok().and_then(|at| strings.get(at..)).unwrap_or_default();
     text.split(|byte| *byte == 0).next().unwrap_or_default()
 }
+
+/// A section is no more than so many times what it is packed in, and a mebibyte: DWARF packs to a third, tables of it to a
+/// twentieth.
+const MOST_TIMES: u64 = 200;
 
 /// `len` bytes out of `packed`, which must have as many and no more. Grows as they come.
 fn unpack(mut packed: impl Read, len: u64) -> Result<Vec<u8>> {

@@ -7,7 +7,7 @@ use crate::filter::kept;
 use crate::input::Input;
 use crate::mem_map::find;
 use crate::samples::{self, seed};
-use dump_core::{ByteOrder, WordSize};
+use dump_core::{ByteOrder, Pfn, PfnRange, WordSize};
 use dump_kernel::{KernelSymbols, PageRules, Vmcoreinfo, Words, vmcoreinfo_at};
 
 /// What a value is changed to, for the most part.
@@ -31,7 +31,10 @@ pub fn run(data: &[u8]) {
     use_on(fake, info.clone());
     if only_removed {
         let (right, kept) = (kept(fake, fake.info()), kept(fake, info));
-        let lost = right.iter().find(|right| !kept.iter().any(|kept| kept.intersect(**right) == **right));
+        // struct pages that repeat contradict themselves where tails name heads, which needs the keys of both
+        let once = PfnRange::new(Pfn(0), Pfn(fake.kernel.own_pages().end));
+        let mut right = right.iter().map(|right| right.intersect(once));
+        let lost = right.find(|right| !kept.iter().any(|kept| kept.intersect(*right) == *right));
         assert!(lost.is_none(), "with fewer keys {lost:?} is left out");
     }
 }

@@ -508,6 +508,22 @@ mod tests {
         }
     }
 
+    /// As s390x's and loongarch64's of Debian, which lack CONFIG_KALLSYMS_ALL: variables have no names.
+    #[test]
+    fn one_symbol_and_what_vmcoreinfo_states() {
+        let functions = [("_stext", BASE + 0x10_0000), ("twice", BASE + 0x10_0100), ("twice", BASE + 0x10_0200)];
+        let read = |stated: &str, entry: fn(u64, u64) -> u64| {
+            let (made, text) = made(&functions, Le64::WORDS, entry, 4);
+            let xlat = Flat(BASE);
+            let info = Vmcoreinfo::parse(format!("{stated}{text}{KNOWN}").as_bytes());
+            Kallsyms::read(&info, &mut KernelMemory::new(&made, &xlat, made.words)).map(|all| all.places.counting)
+        };
+        let from_entry = read("OSRELEASE=7.2.0\n", |address, at| address.wrapping_sub(at)).unwrap();
+        assert_eq!(from_entry, Counting::FromEntry);
+        assert!(read("OSRELEASE=7.0.0\n", |address, at| address.wrapping_sub(at)).is_err());
+        assert!(read("OSRELEASE=7.2.0\n", |address, _| address - BASE).is_err());
+    }
+
     #[test]
     fn functions_that_a_kernel_lacks() {
         let of = |symbols: &[(&str, u64)]| {

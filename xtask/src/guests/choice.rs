@@ -17,8 +17,8 @@ const LIVELY: usize = 24;
 /// Pages of a difference that are listed.
 const LISTED: usize = 6;
 
-/// Runs gdump at each level.
-pub fn check(taken: &Taken, gdump: &Path, report: &mut Report) -> Result<()> {
+/// Runs gdump at each level; page frame 0 of its dumps is the guest's `first`.
+pub fn check(taken: &Taken, first: u64, gdump: &Path, report: &mut Report) -> Result<()> {
     let scratch = tempfile::Builder::new().prefix("guests").tempdir_in(workspace::target()?)?;
     let out = scratch.path().join("out");
     let make = |level: u32| -> Result<(Kdump, String)> {
@@ -40,7 +40,7 @@ pub fn check(taken: &Taken, gdump: &Path, report: &mut Report) -> Result<()> {
         }
     };
     let guest = Guest {
-        uses: flags::uses(&words, all.is_big_endian())?,
+        uses: flags::uses(&words, all.is_big_endian())?.into_iter().skip(usize::try_from(first)?).collect(),
         console: String::from_utf8_lossy(&std::fs::read(&taken.console)?).into_owned(),
     };
     for level in 0..32 {
@@ -121,7 +121,13 @@ fn free_pages(said: &str) -> u64 {
 
 /// Every page that is kept holds the memory's bytes, for us and for drgn.
 fn bytes(dump: &Kdump, path: &Path, taken: &Taken, report: &mut Report) -> Result<()> {
-    let memory = Memory::open(&taken.dump)?;
+    let memory = match Memory::open(&taken.dump) {
+        Ok(memory) => memory,
+        Err(error) => {
+            report.left_out(format!("what the pages hold: {error:#}"));
+            return Ok(());
+        }
+    };
     let tally = contents::check(dump, &memory, 2)?;
     if tally.wrong.is_empty() {
         report.note(format!("  {} pages are the memory's", tally.pages));

@@ -16,6 +16,14 @@ pub struct Kind {
     pub options: &'static [&'static str],
 }
 
+impl Kind {
+    /// The pfn that page frame 0 of its kdump files stands for: those of 32-bit arm count from where RAM begins, which
+    /// is at 1 GiB on this machine.
+    pub fn first(&self) -> u64 {
+        if self.arch == "armhf" { 0x4_0000 } else { 0 }
+    }
+}
+
 /// What an architecture needs: Debian's name, the emulator, the compiler for what runs in the guest.
 pub const MACHINES: &[(&str, &str, &str)] = &[
     ("amd64", "qemu-system-x86_64", "gcc"),
@@ -76,7 +84,7 @@ pub const KINDS: &[Kind] = &[
         name: "armhf-6.1-lpae",
         arch: "armhf",
         suite: "bookworm",
-        package: r"^linux-image-6\.1\.0-[0-9]+-armmp-lpae-unsigned$",
+        package: r"^linux-image-6\.1\.0-[0-9]+-armmp-lpae$",
         mem: 256,
         options: &[],
     },
@@ -84,7 +92,7 @@ pub const KINDS: &[Kind] = &[
         name: "armhf-6.1",
         arch: "armhf",
         suite: "bookworm",
-        package: r"^linux-image-6\.1\.0-[0-9]+-armmp-unsigned$",
+        package: r"^linux-image-6\.1\.0-[0-9]+-armmp$",
         mem: 256,
         options: &[],
     },

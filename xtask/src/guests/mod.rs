@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
                 continue;
             }
         }
-        choice::check(&taken, &gdump, &mut report).with_context(|| kind.name)?;
+        choice::check(&taken, kind.first(), &gdump, &mut report).with_context(|| kind.name)?;
     }
     report.finish()
 }
