@@ -64,7 +64,9 @@ pub fn run(args: &Args) -> Result<()> {
                 continue;
             }
         }
-        choice::check(&taken, kind.first(), &gdump, &mut report).with_context(|| kind.name)?;
+        if let Err(error) = choice::check(&taken, kind.first(), &gdump, &mut report) {
+            report.left_out(format!("{}: {error:#}", kind.name));
+        }
     }
     report.finish()
 }
