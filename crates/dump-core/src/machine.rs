@@ -91,6 +91,16 @@ impl Machine {
         Some(Machine { elf_machine: Some(elf_machine), order, word })
     }
 
+    /// The same machine; where it has no number, with `elf_machine`, and the word size of all machines that have this one.
+    pub fn or_numbered(self, elf_machine: Option<u16>) -> Machine {
+        if self.elf_machine.is_some() {
+            return self;
+        }
+        let mut words = MACHINES.iter().filter(|row| Some(row.1) == elf_machine).map(|row| row.3);
+        let first = words.next().filter(|first| words.all(|word| word == *first));
+        Machine { elf_machine, word: first.unwrap_or(self.word), ..self }
+    }
+
     /// `e_machine` of the machine that `uname -m` calls `name`.
     pub fn elf_machine_by_name(name: &str) -> Option<u16> {
         let mips = || MIPS.iter().any(|(known, _)| *known == name).then_some(EM_MIPS);
@@ -136,6 +146,14 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_says_the_word_size() {
+        let of = |number| Machine::UNKNOWN.or_numbered(Some(number));
+        assert_eq!([3, 40, 62, 183].map(|number| of(number).word), [Bits32, Bits32, Bits64, Bits64]);
+        let stated = Machine { elf_machine: Some(62), ..Machine::UNKNOWN };
+        assert_eq!((stated.or_numbered(Some(3)), Machine::UNKNOWN.or_numbered(None)), (stated, Machine::UNKNOWN));
+    }
 
     #[test]
     fn names_and_numbers() {

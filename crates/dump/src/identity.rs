@@ -140,9 +140,8 @@ fn is_xen_host(notes: &Notes) -> bool {
 
 /// The text of a file, of the machine that the dump states.
 fn file_candidate(source: &dyn PageSource, text: Vec<u8>) -> Candidate {
-    let machine = source.meta().machine;
-    let elf_machine = machine.elf_machine.or_else(|| Vmcoreinfo::parse(&text).elf_machine());
-    Candidate { places: Vec::new(), machine: Machine { elf_machine, ..machine }, says_order: false, text }
+    let machine = source.meta().machine.or_numbered(Vmcoreinfo::parse(&text).elf_machine());
+    Candidate { places: Vec::new(), machine, says_order: false, text }
 }
 
 /// The texts of the notes, each once.
@@ -152,8 +151,7 @@ fn note_texts(source: &dyn PageSource) -> Vec<Candidate> {
     for at in meta.notes.vmcoreinfo_texts() {
         let text = meta.notes.as_bytes().get(at).unwrap_or_default();
         if texts.iter().all(|known| known.text != text) {
-            let elf_machine = meta.machine.elf_machine.or_else(|| Vmcoreinfo::parse(text).elf_machine());
-            let machine = Machine { elf_machine, ..meta.machine };
+            let machine = meta.machine.or_numbered(Vmcoreinfo::parse(text).elf_machine());
             texts.push(Candidate { places: Vec::new(), machine, says_order: false, text: text.to_vec() });
         }
     }

@@ -188,9 +188,9 @@ impl Candidate {
 /// The container's machine, or the one whose keys the text has where the container does not state it; and whether the
 /// byte order is the kernel's own, as its note in memory has it.
 fn machine_of(text: &[u8], order: Option<ByteOrder>, stated: Machine) -> (Machine, bool) {
-    let elf_machine = stated.elf_machine.or_else(|| Vmcoreinfo::parse(text).elf_machine());
-    let own = order.filter(|_| elf_machine == Some(EM_PPC64));
-    (Machine { elf_machine, order: own.unwrap_or(stated.order), ..stated }, own.is_some())
+    let machine = stated.or_numbered(Vmcoreinfo::parse(text).elf_machine());
+    let own = order.filter(|_| machine.elf_machine == Some(EM_PPC64));
+    (Machine { order: own.unwrap_or(stated.order), ..machine }, own.is_some())
 }
 
 #[cfg(test)]

@@ -139,6 +139,10 @@ fn pae(root: PhysAddr, memory: &mut dyn PhysReader, cache: &mut TableCache, at: 
             return Err(not_mapped(at, level));
         }
         if level == 0 || (level == 1 && entry & LARGE != 0) {
+            // bit 12 is the PAT bit of a large page, and those from there to its size are reserved (table 4-9)
+            if level == 1 && entry & ((1 << shift) - 1) & !0x1fff != 0 {
+                return Err(Error::corrupt(format!("virtual address {at}: the entry {entry:#x} is no large page's")));
+            }
             return Ok(mapping(at, entry & PAE_ADDRESS, shift));
         }
         table = PhysAddr(entry & PAE_ADDRESS);
@@ -152,6 +156,10 @@ fn plain(root: PhysAddr, memory: &mut dyn PhysReader, cache: &mut TableCache, at
         return Err(not_mapped(at, 1));
     }
     if directory & LARGE != 0 {
+        // bits 20 to 13 are bits 39 to 32 of the address (PSE-36), and 21 is reserved (table 4-4)
+        if directory & 1 << 21 != 0 {
+            return Err(Error::corrupt(format!("virtual address {at}: the entry {directory:#x} is no large page's")));
+        }
         return Ok(mapping(at, (directory & 0xffc0_0000) | (directory >> 13 & 0xff) << 32, 22));
     }
     let entry = cache.entry(memory, 0, PhysAddr(directory & 0xffff_f000), TABLE, (at.0 >> 12) as usize & 1023)?;
@@ -182,6 +190,19 @@ mod tests {
             (0x3000 + 8, 0x9_0000_5000 | LARGE | 1),             // bit 7 of a PTE is PAT
         ];
         Tables::new(8, ByteOrder::Little, &entries)
+    }
+
+    #[test]
+    fn reserved_bits_of_large_pages() {
+        let pae = |entry| {
+            let entries =
+                [(0x100_1000 + 3 * 8, 0x2001), (0x2000 + 8 * 8, 0x100_0000 | LARGE | 1), (0x2000 + 9 * 8, entry)];
+            let mut tables = Tables::new(8, ByteOrder::Little, &entries);
+            let xlat = page_tables(&I386, TEXT, Le32::WORDS, 4096, &[]).unwrap();
+            walk(xlat.as_ref(), &mut tables, 0xc120_0010)
+        };
+        assert_eq!(pae(0x120_1000 | LARGE | 1), Ok((0x120_0010, 0x1f_fff0)));
+        assert!(pae(0x120_2000 | LARGE | 1).is_err());
     }
 
     #[test]

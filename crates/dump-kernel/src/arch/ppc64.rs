@@ -18,6 +18,7 @@ use crate::symbols::KernelSymbols;
 use crate::words::Words;
 use crate::xlat::{Mapping, TableCache, TableShape, Translate};
 use dump_core::{ByteOrder, Error, ErrorKind, PageSize, PhysAddr, Result, VirtAddr, WordSize};
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 /// Where the linear map begins (PAGE_OFFSET), and the bits of an address in it that are the physical one.
@@ -284,7 +285,11 @@ impl VmemmapKeys {
             return Err(Error::corrupt(format!("vmemmap_list: pieces of 2^{shift} bytes (mmu_psize_defs)")));
         }
         let mut backing = vec![0; self.backing as usize];
+        let mut seen = HashSet::new();
         while next != 0 {
+            if !seen.insert(next) {
+                return Err(Error::corrupt(format!("vmemmap_list: it comes back to the piece at {next:#x}")));
+            }
             if backings.len() == MAX_BACKINGS {
                 return Err(Error::corrupt(format!("vmemmap_list: more than {MAX_BACKINGS} pieces")));
             }
@@ -292,6 +297,12 @@ impl VmemmapKeys {
             let member = |at: usize| backing.get(at..at + 8).map_or(0, |word| words.integer(word));
             backings.push(Backing { virt: member(self.virt), phys: member(self.phys), bytes: 1 << shift });
             next = member(self.next);
+        }
+        backings.sort_by_key(|backing| backing.phys);
+        let shared = backings.windows(2).find(|two| two[1].phys - two[0].phys < two[0].bytes);
+        if let Some([one, other]) = shared {
+            let (one, other) = (PhysAddr(one.phys), PhysAddr(other.phys));
+            return Err(Error::corrupt(format!("vmemmap_list: the pieces at {one} and {other} share memory")));
         }
         backings.sort_by_key(|backing| backing.virt);
         Ok(backings)
@@ -560,7 +571,7 @@ mod tests {
         }
         let xlat = page_tables(LIST, Le64::WORDS, 16);
         let e = xlat.translate(&mut memory, &mut TableCache::default(), VirtAddr(0xc00c_0000_0000_0000)).unwrap_err();
-        assert!(e.to_string().contains("vmemmap_list: more than"), "{e}");
+        assert!(e.to_string().contains("vmemmap_list: it comes back"), "{e}");
     }
 
     /// The offsets of `struct elf_prstatus` (504 bytes), in either order.
