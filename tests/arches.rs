@@ -2,6 +2,7 @@
 //! says. Page table entries are made from the architectures' manuals and share no line of code with what reads them.
 
 use crate::eras::filter;
+use crate::support::{gdump_ok, open, scratch, text};
 use dump_synth::{Era, KernelBuilder, Leaf, Machine, MemModel, RootSymbol, StructPages, every_kind_on};
 
 /// Where struct pages are read through page tables, and where they are in the direct map.
@@ -42,6 +43,31 @@ fn every_model(elf_machine: u16) {
         }
     }
     assert!(tried >= 4, "{tried}");
+}
+
+/// The last section with RAM seems to be absent, for one word is damaged: page tables have its struct pages all the same.
+#[test]
+fn ram_is_no_memory_of_a_card_for_a_section_that_was_lost() {
+    for model in [MODELS[0], MODELS[4]] {
+        let recipe = "ram 0..0x1000\nram 0x10000..0x10200\nanon 0x100..0x110\ncache 0x110..0x120";
+        let mut kernel = KernelBuilder::new(Era::V6_12).model(model).recipe(recipe).build();
+        let last = kernel.ram().last().unwrap().clone();
+        assert!(kernel.ram().len() > 1 && last.start >= 0x10000);
+        // mem_section is an array of pointers to arrays of 32 bytes a section; sections are of 128 MiB
+        let phys = |virt: u64| virt - kernel.page_offset();
+        let root = phys(kernel.symbol("mem_section").unwrap());
+        let sections = phys(u64::from_le_bytes(*kernel.memory().bytes(root, 8).first_chunk().unwrap()));
+        kernel.overwrite(sections + 2 * 32, &[0; 8]);
+        let dir = scratch();
+        let (vmcore, out) = (dir.path().join("vmcore"), dir.path().join("out"));
+        std::fs::write(&vmcore, kernel.vmcore()).unwrap();
+        for level in ["0", "31"] {
+            gdump_ok(&["-l", "-f", "-d", level, text(&vmcore), text(&out)]);
+            let dump = open(&out);
+            let lost: Vec<u64> = last.clone().filter(|pfn| !dump.kept.get(*pfn)).collect();
+            assert!(lost.is_empty(), "{model:?} -d {level}: {} pages, {:#x}", lost.len(), lost[0]);
+        }
+    }
 }
 
 #[test]

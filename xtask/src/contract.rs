@@ -84,17 +84,20 @@ fn against(table: &Path, args: &Args, gdump: &Path) -> Result<()> {
     command.arg(table).arg("--peer").arg(&peer).arg("--ours").arg(gdump).arg("--diff").arg(gdump);
     command.arg("--dump").arg(&vmcore).arg("--vmlinux").arg(vmlinux.as_deref().unwrap_or(&vmcore));
     command.arg("--tmp").arg(room.path().join("rows"));
+    let log = room.path().join("log");
+    command.arg("--log").arg(&log);
     let only = format!("^(?!({})\\b)", left_out.join("|"));
     let said = rows(&mut command, Some(only).filter(|_| !left_out.is_empty()).as_deref())?;
     let Some(said) = said else { return Ok(()) };
     // a peer that died by a signal says nothing of the row, and threads of makedumpfile 1.7.2 do now and then
-    let wrong: Vec<&str> = said.lines().filter(|line| is_broken_promise(line)).collect();
-    if wrong.is_empty() || wrong.iter().any(|line| !is_death_of_peer(line)) {
+    let wrong: Vec<&str> = said.lines().filter_map(broken_promise).collect();
+    let log = std::fs::read(&log).context("the log of the table")?;
+    let log = String::from_utf8_lossy(&log);
+    if wrong.is_empty() || !wrong.iter().all(|row| is_death_of_peer(&log, row)) {
         bail!("a row that callers rely on differs");
     }
-    let again: Vec<&str> = wrong.iter().filter_map(|line| line.split_whitespace().nth(2)).collect();
-    println!("{} ended by a signal in {}; again:", args.peer, again.join(" "));
-    match rows(&mut command, Some(&format!("^({})\\b", again.join("|"))))? {
+    println!("{} ended by a signal in {}; again:", args.peer, wrong.join(" "));
+    match rows(&mut command, Some(&format!("^({})\\b", wrong.join("|"))))? {
         None => Ok(()),
         Some(_) => bail!("a row that callers rely on differs"),
     }
@@ -116,18 +119,19 @@ fn rows(command: &mut Command, only: Option<&str>) -> Result<Option<String>> {
     }
 }
 
-/// Whether a line of the table is a row that callers rely on and that differs: `DIFFERS must P12 --num 2 ...`.
-fn is_broken_promise(line: &str) -> bool {
+/// The row of a line of the table, if callers rely on it and it differs: `DIFFERS must P12 --num 2 ...`.
+fn broken_promise(line: &str) -> Option<&str> {
     let mut words = line.split_whitespace();
-    words.next() == Some("DIFFERS") && words.next() == Some("must")
+    (words.next() == Some("DIFFERS") && words.next() == Some("must")).then_some(words.next()?)
 }
 
-/// Whether the row differs because the peer was ended by a signal, its status being the first: `status 134 / 0`.
-fn is_death_of_peer(line: &str) -> bool {
-    let statuses = line.split_once("status ").and_then(|(_, rest)| rest.split(';').next()?.split_once(" / "));
-    statuses.is_some_and(|(peer, ours)| {
-        peer.trim().parse().is_ok_and(|status: u32| (129..160).contains(&status)) && ours.trim() == "0"
-    })
+/// Whether the peer was ended by a signal in a row, and gdump ended well: the table's log has the statuses of both, the
+/// peer's first, below the row's name.
+fn is_death_of_peer(log: &str, row: &str) -> bool {
+    let of_row = log.split("### ").find(|section| section.split_whitespace().next() == Some(row));
+    let status = |line: &str| line.strip_prefix("    status ")?.split(',').next()?.parse().ok();
+    let statuses: Vec<u32> = of_row.unwrap_or_default().lines().filter_map(status).collect();
+    matches!(statuses[..], [peer, 0] if (129..160).contains(&peer))
 }
 
 fn corpus_vmlinux() -> Option<PathBuf> {
@@ -165,13 +169,19 @@ mod tests {
 
     #[test]
     fn rows_in_which_the_peer_dies() {
-        let row =
-            |statuses| format!("DIFFERS          must  P12 --num 2        status {statuses}; out: 2383 pages differ");
-        assert!(is_broken_promise(&row("134 / 0")) && is_death_of_peer(&row("134 / 0")));
-        for other in ["1 / 0", "0 / 134", "134 / 1", "0 / 0"] {
-            assert!(!is_death_of_peer(&row(other)), "{other}");
+        let line = "DIFFERS          must  N04 --num-threads 8        out: 2383 pages differ";
+        assert_eq!(broken_promise(line), Some("N04"));
+        assert_eq!(broken_promise("DIFFERS                O64 --work-dir missing    status 134 / 0"), None);
+        let log = |peer: u32, ours: u32| {
+            let ran = |status| format!("    status {status}, 0.11 s\n    stdout:\n      | 1\n    stderr:\n");
+            let (peer, ours) = (ran(peer), ran(ours));
+            let other = "### N03 --num-threads 2: same\n  peer\n    status 134, 0.1 s\n  ours\n    status 0, 0.1 s\n";
+            format!("{other}### N04 --num-threads 8: DIFFERS (must)\n    makedumpfile\n  peer\n{peer}  ours\n{ours}\n")
+        };
+        assert!(is_death_of_peer(&log(134, 0), "N04"));
+        for (peer, ours) in [(1, 0), (0, 134), (134, 1), (0, 0)] {
+            assert!(!is_death_of_peer(&log(peer, ours), "N04"), "{peer} {ours}");
         }
-        assert!(!is_broken_promise("DIFFERS                O64 --work-dir missing    status 134 / 0"));
-        assert!(!is_death_of_peer("DIFFERS must P12 --num 2  out: differs"));
+        assert!(!is_death_of_peer("", "N04"));
     }
 }

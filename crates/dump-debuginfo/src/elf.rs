@@ -320,7 +320,7 @@ fn text_at(strings: &[u8], at: u64) -> &[u8] {
 
 /// A section is no more than so many times what it is packed in, and a mebibyte: DWARF packs to a third, tables of it to a
 /// twentieth.
-const MOST_TIMES: u64 = 200;
+const MOST_TIMES: u64 = 100;
 
 /// `len` bytes out of `packed`, which must have as many and no more. Grows as they come.
 fn unpack(mut packed: impl Read, len: u64) -> Result<Vec<u8>> {

@@ -57,6 +57,9 @@ pub struct MemMap {
 /// Bit 0 of `section_mem_map`: the section has struct pages (SECTION_MARKED_PRESENT).
 const PRESENT: u64 = 1;
 
+/// Places at which struct pages that no section has are looked for.
+const MAX_PLACES: u64 = 4096;
+
 /// No machine has more sections: 64 TiB in sections of 16 MiB (ppc64) are 4 Mi.
 const MAX_SECTIONS: u64 = 8 << 20;
 
@@ -116,6 +119,19 @@ impl MemMap {
         });
         let first = bases.next()??;
         bases.all(|base| base == Some(first)).then_some(first)
+    }
+
+    /// Whether memory is mapped where the struct pages of `pages` would be, if they were where those of all others say;
+    /// looked for at no more than 4096 places, evenly. `None` where the struct pages are not one stretch.
+    pub fn would_be_mapped(&self, memory: &mut KernelMemory<'_>, pages: PfnRange) -> Option<bool> {
+        let base = self.base()?;
+        let step = usize::try_from(pages.len() / MAX_PLACES).unwrap_or(usize::MAX).max(1);
+        let last = pages.len().checked_sub(1);
+        let mut places = (0..pages.len()).step_by(step).chain(last).map(|i| pages.start + i);
+        Some(places.any(|pfn| {
+            let at = pfn.0.checked_mul(self.page_struct).and_then(|into| base.checked_add(into));
+            at.is_some_and(|at| memory.translate(at).is_ok())
+        }))
     }
 
     /// The page frames of `run` that have struct pages, cut where the struct pages do not go on.

@@ -277,22 +277,11 @@ impl Translate for PageTables {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::Memory;
     use super::*;
     use crate::vmcoreinfo::Vmcoreinfo;
     use crate::words::{Be64, Le64, WordLayout};
     use std::collections::HashMap;
-
-    struct Memory(HashMap<u64, u64>, ByteOrder);
-
-    impl PhysReader for Memory {
-        fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
-            for (i, word) in buf.chunks_mut(8).enumerate() {
-                let value = self.0.get(&(at.0 + 8 * i as u64)).copied().unwrap_or(0);
-                word.copy_from_slice(&if self.1 == ByteOrder::Big { value.to_be_bytes() } else { value.to_le_bytes() });
-            }
-            Ok(())
-        }
-    }
 
     fn facts<'a>(info: &'a Vmcoreinfo, page: usize, words: Words) -> MachineFacts<'a> {
         MachineFacts { symbols: info, words, page_size: PageSize::from_bytes(page as u64).unwrap(), segments: &[] }

@@ -14,6 +14,8 @@
 
 mod arm;
 mod arm64;
+#[cfg(test)]
+mod fake;
 mod i386;
 mod loongarch64;
 mod mips64;
@@ -94,8 +96,7 @@ pub trait Arch: Send + Sync {
     /// The walk of the kernel's page tables.
     ///
     /// # Errors
-    /// `Unsupported` if this version does not walk them; `MissingInfo`, naming the key, if the dump says too
-    /// little.
+    /// `MissingInfo`, naming the key, if the dump says too little; `Unsupported`, naming it, for a shape that is not walked.
     fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>>;
 
     /// The walk of page tables whose top one is at `root`, as a CPU's register has it; `None` where that says nothing.

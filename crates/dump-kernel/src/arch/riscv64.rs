@@ -183,22 +183,10 @@ impl Translate for PageTables {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::Memory;
     use super::*;
     use crate::vmcoreinfo::Vmcoreinfo;
     use dump_core::Segment;
-    use std::collections::HashMap;
-
-    struct Memory(HashMap<u64, u64>);
-
-    impl PhysReader for Memory {
-        fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
-            for (i, word) in buf.chunks_mut(8).enumerate() {
-                let value = self.0.get(&(at.0 + 8 * i as u64)).copied().unwrap_or(0);
-                word.copy_from_slice(&value.to_le_bytes());
-            }
-            Ok(())
-        }
-    }
 
     fn facts<'a>(info: &'a Vmcoreinfo, segments: &'a [Segment]) -> MachineFacts<'a> {
         MachineFacts { symbols: info, words: Le64::WORDS, page_size: PageSize::K4, segments }
@@ -213,7 +201,7 @@ mod tests {
     fn walk(va_bits: u32, entries: &[(u64, u64)], at: u64) -> Result<(u64, u64)> {
         let info = info(&format!("NUMBER(VA_BITS)={va_bits}\nNUMBER(va_kernel_pa_offset)=0xffffffff00000000\n"));
         let xlat = Riscv64.page_tables(facts(&info, &[]))?;
-        let mut memory = Memory(entries.iter().copied().collect());
+        let mut memory = Memory::little(entries.iter().copied().collect());
         let mapping = xlat.translate(&mut memory, &mut TableCache::default(), VirtAddr(at))?;
         Ok((mapping.phys.0, mapping.bytes))
     }

@@ -262,21 +262,10 @@ impl Translate for PageTables {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::Memory;
     use super::*;
     use crate::vmcoreinfo::Vmcoreinfo;
     use std::collections::HashMap;
-
-    struct Memory(HashMap<u64, u64>);
-
-    impl PhysReader for Memory {
-        fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
-            for (i, word) in buf.chunks_mut(8).enumerate() {
-                let value = self.0.get(&(at.0 + 8 * i as u64)).copied().unwrap_or(0);
-                word.copy_from_slice(&value.to_be_bytes());
-            }
-            Ok(())
-        }
-    }
 
     fn page_tables(text: &str) -> Box<dyn Translate> {
         let info = Vmcoreinfo::parse(text.as_bytes());
@@ -286,7 +275,7 @@ mod tests {
 
     /// Entries of tables as the Principles of Operation have them: the type in bits 60 and 61, the length in 62 and 63.
     fn tables() -> Memory {
-        Memory(HashMap::from([
+        Memory::big(HashMap::from([
             // region first at 0x10000: entry 0, and entry 1 with another type
             (0x10000, 0x20000 | 3 << 2 | 3),
             (0x10008, 0x20000 | 2 << 2 | 3),

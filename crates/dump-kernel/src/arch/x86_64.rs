@@ -181,21 +181,10 @@ impl Translate for PageTables {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fake::Memory;
     use super::*;
     use crate::vmcoreinfo::Vmcoreinfo;
     use std::collections::HashMap;
-
-    struct Memory(HashMap<u64, u64>);
-
-    impl PhysReader for Memory {
-        fn read(&mut self, at: PhysAddr, buf: &mut [u8]) -> Result<()> {
-            for (i, word) in buf.chunks_mut(8).enumerate() {
-                let value = self.0.get(&(at.0 + 8 * i as u64)).copied().unwrap_or(0);
-                word.copy_from_slice(&value.to_le_bytes());
-            }
-            Ok(())
-        }
-    }
 
     fn facts<'a>(info: &'a Vmcoreinfo, segments: &'a [Segment]) -> MachineFacts<'a> {
         MachineFacts { symbols: info, words: Le64::WORDS, page_size: PageSize::K4, segments }
@@ -210,7 +199,7 @@ mod tests {
     #[test]
     fn walks_to_pages_of_each_size() {
         // root at 0x81001000 - 0x80000000 - 0x1000000 = 0x1000
-        let mut memory = Memory(HashMap::from([
+        let mut memory = Memory::little(HashMap::from([
             (0x1000 + 8 * 256, 0x2000 | 1),
             (0x2000, 0x3000 | 1),
             (0x2000 + 8, 0x4000_0000 | LARGE | 1),

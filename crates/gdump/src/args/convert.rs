@@ -67,7 +67,7 @@ pub struct ConvertArgs {
     ///
     /// QEMU writes the memory of graphics cards too, which may lie far above all RAM. The kernel has no struct pages for
     /// it, and it is left out at every level: whole stretches of pages that lie beyond the last section with struct pages,
-    /// where the dump is sound and its kernel has sections (SPARSEMEM). The parts of a split dump (--reassemble) keep what
+    /// if nothing is mapped where theirs would be, the dump is sound, and its kernel has sections (SPARSEMEM, VMEMMAP). The parts of a split dump (--reassemble) keep what
     /// they hold.
     #[arg(long)]
     pub keep_mmio: bool,
