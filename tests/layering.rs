@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-elf", &["dump-core"]),
     ("dump-kdump", &["dump-core", "dump-deflate", "dump-lzo"]),
     ("dump-flat", &["dump-core"]),
+    ("dump-guest", &["dump-core"]),
     ("dump-raw", &["dump-core"]),
     ("dump-sum", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
@@ -28,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-elf",
             "dump-filter",
             "dump-flat",
+            "dump-guest",
             "dump-kdump",
             "dump-kernel",
             "dump-log",
@@ -70,6 +72,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("dump-filter", &["kdump", "pt_load", "_mapcount", "vmemmap"]),
     ("dump-log", &["kdump", "pt_load", "vmemmap", "_mapcount"]),
     ("dump-elf", &["kdump", "flattened"]),
+    ("dump-guest", &["pt_load", "flattened", "struct_page", "vmemmap"]),
     ("dump-kdump", &["pt_load", "flattened", "lime"]),
     (
         "gdump",

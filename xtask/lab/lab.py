@@ -122,6 +122,9 @@ def main():
     a.add_argument("--crashkernel", default="160M"); a.add_argument("--qemu", nargs="*", default=[]); a.add_argument("--balloon", type=int, default=0)
     a.add_argument("--capture-fs", action="store_true", help="an ext4 on /dev/vdb")
     a.add_argument("--cpu", help="CPU model in place of the architecture's usual one"); a.add_argument("--machine"); a.add_argument("--pmemsave", default="", help="START:SIZE,... physical memory that NAME.elf gets, where QEMU has no dump-guest-memory")
+    a.add_argument("--run", help="COMMAND run for the running guest; {qmp} is a socket of its own, {pid} QEMU's process, {dir} OUT"); a.add_argument("--kept", action="store_true", help="no dumps but those of --run")
+    a.add_argument("--accel", default="tcg,thread=multi")
+    a.add_argument("--no-vmcoreinfo", action="store_true", help="without the vmcoreinfo device")
     a.add_argument("--capture", action="append", default=[], help="SRC:DST put into the capture initrd; /capture.sh there replaces dd")
     o = a.parse_args()
     o.workload = o.workload or workload(o.arch)
@@ -145,12 +148,12 @@ def main():
     margs = list(c["args"])
     if o.cpu: margs[3] = o.cpu
     if o.machine: margs[1] = o.machine
-    cmd = [c["qemu"], *margs, "-accel", "tcg,thread=multi", "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
-           "-kernel", str(unpacked(kernel, tmp)), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off",
+    cmd = [c["qemu"], *margs, "-accel", o.accel, "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
+           "-kernel", str(unpacked(kernel, tmp)), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off", "-qmp", f"unix:{tmp}/qmp2,server=on,wait=off",
            "-chardev", f"socket,id=s0,path={tmp}/ser,server=on,wait=off,logfile={serial}", "-serial", "chardev:s0",
            "-drive", f"file={disk},if=none,id=d0,format=raw", "-device", f"{blk},drive=d0",
            "-drive", f"file={vmc},if=none,id=d1,format=raw", "-device", f"{blk},drive=d1"]
-    if o.arch in ("amd64", "arm64", "i386", "armhf"): cmd += ["-device", "vmcoreinfo"]
+    if o.arch in ("amd64", "arm64", "i386", "armhf") and not o.no_vmcoreinfo: cmd += ["-device", "vmcoreinfo"]
     if o.balloon: cmd += ["-device", "virtio-balloon-pci"]
     cmd += o.qemu
     p = subprocess.Popen(cmd)
@@ -167,6 +170,10 @@ def main():
             print(f"no '{mark}' on the serial line; its end:", pathlib.Path(serial).read_bytes()[-1500:].decode(errors="replace"), file=sys.stderr); sys.exit(1)
         wait("READY")
         if o.balloon: q.cmd("balloon", value=o.balloon << 20); time.sleep(4)
+        if o.run:
+            done = subprocess.run(o.run.format(qmp=f"{tmp}/qmp2", pid=p.pid, dir=out), shell=True)
+            if done.returncode: sys.exit(done.returncode)
+            if o.kept: return
         q.cmd("stop")  # so that all formats show the same memory
         for f in filter(None, o.formats.split(",")):
             path = out / f"{name}.{f}"; t = time.time()

@@ -113,6 +113,7 @@ mod conversion;
 mod decoder;
 mod dumpable;
 mod formats;
+mod guest;
 mod identity;
 mod image;
 mod incomplete;
@@ -140,6 +141,7 @@ pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
+pub use guest::{GuestFile, guest_dump, guest_meta, is_live, mark_live, process_dump};
 pub use image::Image;
 pub use incomplete::{EarlyFlag, flag_incomplete, lacks_header};
 pub use kernel_files::KernelFiles;
@@ -162,6 +164,10 @@ pub use dump_core::{
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_filter::{DumpLevel, Reason, Tally};
+pub use dump_guest::{
+    Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Patience, Process, Qmp, RamMap, RamRange, RunState,
+    Standstill, Suspension, WholeDump, ask,
+};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_kernel::{
     Answer, Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, Source, SourceMemory,

@@ -80,6 +80,12 @@ impl Dump {
         Dump { container: with_page_size(container), layers: Vec::new(), damage: None, name: name.into() }
     }
 
+    /// The same under another name, for messages.
+    #[must_use]
+    pub fn renamed(self, name: impl Into<String>) -> Dump {
+        Dump { name: name.into(), ..self }
+    }
+
     /// What the container is.
     pub fn describe(&self) -> Description {
         self.container.describe()

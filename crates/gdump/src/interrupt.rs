@@ -5,7 +5,10 @@
 
 use crate::makedumpfile;
 use crate::messages::{Messages, Voice};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
+use dump::Result;
+use signal_hook::consts::{
+    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::os::raw::c_int;
@@ -16,6 +19,12 @@ use std::time::{Duration, Instant};
 
 /// How long the work may take to end by itself, with a report of what was done. A second signal ends it at once.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// Signals that ask to stop.
+const HEEDED: [c_int; 4] = [SIGINT, SIGTERM, SIGHUP, SIGXCPU];
+
+/// Further ones that would end the process.
+const OTHERS: [c_int; 7] = [SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGABRT];
 
 /// Exit status of a run that was stopped.
 const FAILED: c_int = 1;
@@ -30,20 +39,37 @@ impl Interrupt {
     /// Listens from now on. If that cannot be set up, signals have their default effect.
     pub fn listen(messages: Messages) -> Interrupt {
         let interrupt = Interrupt::default();
-        // a file that grows too large for the process is a failed write, not the end of the process
-        let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
-        let ignored = ignored();
-        let heeded = [SIGINT, SIGTERM, SIGHUP, SIGXCPU].into_iter().filter(|signal| !is_in(ignored, *signal));
-        for signal in heeded.clone() {
-            // the order matters: the first signal finds the flag down and only raises it, the second ends the program
-            let _ = flag::register_conditional_shutdown(signal, FAILED, Arc::clone(&interrupt.asked));
-            let _ = flag::register(signal, Arc::clone(&interrupt.asked));
-        }
-        if let Ok(signals) = Signals::new(heeded) {
+        interrupt.listens(&HEEDED, true);
+        if let Ok(signals) = Signals::new(heeded(&HEEDED)) {
             // without the thread, only work that waits for nothing ends by itself
-            let _ = small().spawn(move || end_after(signals, messages));
+            let _ = small().spawn(move || end_after(signals, messages, || {}));
         }
         interrupt
+    }
+
+    /// The same, where something must be done before the program ends: `last` is, whichever signal ends it.
+    ///
+    /// # Errors
+    /// If that cannot be set up.
+    pub fn listen_and(&self, messages: Messages, last: impl FnOnce() + Send + 'static) -> Result<()> {
+        self.listens(&HEEDED, false);
+        self.listens(&OTHERS, false);
+        let signals = Signals::new(heeded(&HEEDED).chain(heeded(&OTHERS)))?;
+        small().spawn(move || end_after(signals, messages, last))?;
+        Ok(())
+    }
+
+    /// Takes notice of `signals`; the second of them ends the program, where it `ends`.
+    fn listens(&self, signals: &[c_int], ends: bool) {
+        // a file that grows too large for the process is a failed write, not the end of the process
+        let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+        for signal in heeded(signals) {
+            if ends {
+                // the order matters: the first signal finds the flag down and only raises it, the second ends the program
+                let _ = flag::register_conditional_shutdown(signal, FAILED, Arc::clone(&self.asked));
+            }
+            let _ = flag::register(signal, Arc::clone(&self.asked));
+        }
     }
 
     /// Whether a signal came.
@@ -52,10 +78,20 @@ impl Interrupt {
     }
 }
 
-/// Waits for a signal, and ends the program when the time of grace is over.
-fn end_after(mut signals: Signals, messages: Messages) {
+/// Those of `signals` that this process was not started to ignore.
+fn heeded(signals: &[c_int]) -> impl Iterator<Item = c_int> + Clone {
+    let ignored = ignored();
+    signals.iter().copied().filter(move |signal| !is_in(ignored, *signal))
+}
+
+/// Waits for a signal, and ends the program when the time of grace is over, or at a second one. `last` comes first.
+fn end_after(mut signals: Signals, messages: Messages, last: impl FnOnce()) {
     if signals.forever().next().is_some() {
-        std::thread::sleep(GRACE);
+        let since = Instant::now();
+        while since.elapsed() < GRACE && signals.pending().next().is_none() {
+            std::thread::sleep(GRACE / 100);
+        }
+        last();
         // who reads stderr may be what the work waits for
         if let Ok(said) = small().spawn(move || say(messages)) {
             let since = Instant::now();

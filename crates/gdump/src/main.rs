@@ -27,6 +27,8 @@ mod target;
 
 use args::Parsed;
 use called::Called;
+use cmd::capture::Session;
+use dump::Error;
 use exit::Exit;
 use makedumpfile::Asked;
 use messages::{Messages, Voice};
@@ -51,7 +53,10 @@ fn gdump(words: Vec<OsString>) -> Exit {
         Err(refusal) => fail(Messages::default(), &refusal),
         Ok(Parsed::Help(text)) => messages::print(&text),
         Ok(Parsed::Version) => messages::print(&args::version("gdump")),
-        Ok(Parsed::Verb { verb, sandboxed }) => run(&Plan::from(verb), sandboxed),
+        Ok(Parsed::Verb { verb, sandboxed }) => match Plan::try_from(verb) {
+            Ok(plan) => run(&plan, sandboxed),
+            Err(refusal) => fail(Messages::default(), &refusal),
+        },
         Ok(Parsed::Convert { args, sandboxed }) => match Plan::new(&args, Voice::Gdump) {
             Ok(_) if args.check_params => Exit::Completed,
             Ok(plan) => run(&plan, sandboxed),
@@ -95,8 +100,17 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
     if let Err(e) = stdout::check(plan) {
         return fail(plan.messages(), &e.to_string());
     }
+    let reached = match plan {
+        Plan::Capture(plan) => Session::open(plan).map(Some),
+        _ => Ok(None),
+    };
+    let session = match reached {
+        Ok(session) => session,
+        Err(e) => return fail(plan.messages(), &e.to_string()),
+    };
     let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
+        Plan::Capture(plan) => session.map_or_else(|| Err(Error::bug("no guest")), |guest| cmd::capture::run(plan, guest)),
         Plan::Convert(plan) => cmd::convert::run(plan),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),
         Plan::Dmesg(plan) => cmd::dmesg::run(plan),

@@ -7,13 +7,14 @@
 //! The line is drawn at even intervals, whatever the workers report meanwhile. Percent, rate and time left are all
 //! computed from the same two numbers, what is done and since when, so that they agree.
 
+use crate::cmd::capture::Stages;
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};
 use dump::{PageSize, Phase, Watch};
 use indicatif::{HumanBytes, HumanDuration};
 use rustix::termios::tcgetwinsize;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ pub struct Progress {
     /// What the innermost phase has done since its line was last drawn.
     pending: AtomicU64,
     interrupt: Interrupt,
+    /// What takes down how long each phase takes.
+    stages: Option<Arc<Stages>>,
 }
 
 #[derive(Default)]
@@ -95,7 +98,13 @@ impl Progress {
     /// For pages of `page_size`, if `messages` has progress.
     pub fn new(messages: Messages, page_size: PageSize, interrupt: Interrupt) -> Progress {
         let form = Form::of_stderr(messages);
-        Progress { form, page_size, shown: Mutex::default(), pending: AtomicU64::new(0), interrupt }
+        Progress { form, page_size, shown: Mutex::default(), pending: AtomicU64::new(0), interrupt, stages: None }
+    }
+
+    /// Takes down how long each phase takes.
+    pub fn timed(mut self, stages: &Arc<Stages>) -> Progress {
+        self.stages = Some(Arc::clone(stages));
+        self
     }
 
     fn running(&self, phase: Phase, total: u64) -> Running {
@@ -151,6 +160,10 @@ impl Running {
 
 impl Watch for Progress {
     fn begin(&self, phase: Phase, total: u64) {
+        if let Some(stages) = &self.stages {
+            let unit = if matches!(phase, Phase::Spool | Phase::Rearrange) { 1 } else { self.page_size.bytes() as u64 };
+            stages.begin(phase, total.saturating_mul(unit));
+        }
         if self.form == Form::None {
             return;
         }
@@ -184,6 +197,9 @@ impl Watch for Progress {
     }
 
     fn end(&self) {
+        if let Some(stages) = &self.stages {
+            stages.end();
+        }
         if self.form == Form::None {
             return;
         }

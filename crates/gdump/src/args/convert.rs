@@ -11,7 +11,8 @@ use super::refused::RefusedArgs;
 use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
-use dump::{Format, PfnRange, PhysAddr, VirtAddr};
+use super::format::FormatName;
+use dump::{PfnRange, PhysAddr, VirtAddr};
 use std::path::PathBuf;
 
 /// Options of everything but the verbs; makedumpfile's, where it has them.
@@ -93,7 +94,7 @@ pub struct ConvertArgs {
     ///
     /// Only kdump dumps have compressed pages and can be split.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
-    pub format: Option<&'static Format>,
+    pub format: Option<FormatName>,
     /// Write the dump to stdout in the flattened format, for a pipe
     ///
     /// It is written in one pass that never seeks. Messages go to stderr.

@@ -7,6 +7,7 @@
 //!
 //! A verb is one only as the first word: `gdump -c info check` makes a dump of a file named info.
 
+mod capture;
 mod check;
 mod codec;
 #[cfg(test)]
@@ -32,11 +33,13 @@ mod size;
 mod threads;
 mod verb;
 
+pub use capture::{CaptureArgs, Via};
 pub use check::CheckArgs;
 pub use codec::Codec;
 pub use convert::ConvertArgs;
 pub use diff::DiffArgs;
 pub use dmesg::DmesgArgs;
+pub use format::FormatName;
 pub use info::InfoArgs;
 pub use repair::RepairArgs;
 pub use threads::Threads;
@@ -97,7 +100,8 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump check [--json] FILE...
        gdump diff [--strict] FILE1 FILE2
        gdump dmesg [--partial] FILE...
-       gdump repair IN... OUT";
+       gdump repair IN... OUT
+       gdump capture [OPTIONS] qmp:SOCKET DUMPFILE";
 
 /// Lines of [`USAGE`] before those of verbs.
 const USAGE_LINES_WITHOUT_VERBS: usize = 4;

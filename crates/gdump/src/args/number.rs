@@ -1,6 +1,7 @@
 //! Numbers and addresses.
 
 use dump::{PhysAddr, VirtAddr};
+use std::time::Duration;
 
 /// A number, decimal, or hexadecimal after 0x. No sign: `from_str_radix` and `parse` would take a `+`.
 pub fn number(text: &str) -> Option<u64> {
@@ -30,6 +31,18 @@ pub fn virtual_address(text: &str) -> Result<VirtAddr, String> {
     number(text).map(VirtAddr).ok_or_else(|| "expected an address, such as 0xffffffff81000000".to_owned())
 }
 
+/// A time in seconds, above 0.
+///
+/// # Errors
+/// One line, for the value of an option.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let time = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.filter(|time| (LEAST..=LONGEST).contains(time)).ok_or_else(|| "expected seconds, 0.1 to 86400".to_owned())
+}
+
+const LEAST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(86400);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +58,7 @@ mod tests {
         }
         assert_eq!(address("0x40000000"), Ok(PhysAddr(1 << 30)));
         assert!(address("here").is_err());
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert!(["", "0", "-1", "nan", "1e9", "5s"].iter().all(|text| seconds(text).is_err()));
     }
 }

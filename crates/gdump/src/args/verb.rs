@@ -1,5 +1,6 @@
 //! Verbs: the first word, if it is exactly one of these.
 
+use super::capture::CaptureArgs;
 use super::check::CheckArgs;
 use super::diff::DiffArgs;
 use super::dmesg::DmesgArgs;
@@ -21,6 +22,8 @@ pub enum Verb {
     Dmesg(DmesgArgs),
     /// Save what is certain of a damaged dump
     Repair(RepairArgs),
+    /// Write a dump of a running guest, whose memory is read while it stands still
+    Capture(Box<CaptureArgs>),
 }
 
 impl Verb {
@@ -30,6 +33,7 @@ impl Verb {
             Verb::Info(InfoArgs { files, .. })
             | Verb::Check(CheckArgs { files, .. })
             | Verb::Dmesg(DmesgArgs { files, .. }) => files.iter().map(PathBuf::as_path).collect(),
+            Verb::Capture(args) => args.convert.files.iter().map(PathBuf::as_path).collect(),
             Verb::Diff(args) => vec![&args.left, &args.right],
             Verb::Repair(args) => args.inputs.iter().chain([&args.output]).map(PathBuf::as_path).collect(),
         }

@@ -1,5 +1,6 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and compressed.
 
+use super::capture::Stages;
 use crate::checksum;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -14,6 +15,20 @@ use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
     Outcome, PageSize, PhysAddr, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
 };
+use std::sync::Arc;
+
+/// What is done around a conversion.
+pub(super) struct Around<'a> {
+    /// What follows when the last page was read, while outputs are still being stored.
+    pub all_read: &'a (dyn Fn() + Sync),
+    /// What takes down how long it takes, if anything does.
+    pub stages: Option<&'a Arc<Stages>>,
+}
+
+impl Around<'_> {
+    /// Nothing.
+    const NOTHING: Around<'static> = Around { all_read: &|| {}, stages: None };
+}
 
 /// Does what `plan` says, on as many threads.
 ///
@@ -34,7 +49,7 @@ pub fn run(plan: &Plan) -> Result<Exit> {
         let name = dump.name().to_owned();
         let files = plan.inputs.kernel.open()?;
         let image = dump.into_image_with(&files, &progress).map_err(|e| e.within(name))?;
-        convert_image(plan, &image, budget, &interrupt)
+        convert_image(plan, &image, budget, &interrupt, &Around::NOTHING)
     })
 }
 
@@ -48,7 +63,17 @@ pub(super) fn say_what_is_odd(messages: Messages, image: &Image) {
     }
 }
 
-fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interrupt) -> Result<Exit> {
+/// Writes the dump of `image`.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn convert_image(
+    plan: &Plan,
+    image: &Image,
+    budget: Budget,
+    interrupt: &Interrupt,
+    around: &Around<'_>,
+) -> Result<Exit> {
     if let Some(pages) = image.part() {
         let text = format!("one part of a split dump, with page frames {pages}; the others were not given");
         if plan.reassemble {
@@ -69,7 +94,7 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
         }
         plan.messages.common(&vtop(address, translated.ok()));
     }
-    let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt };
+    let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt, around };
     let mut levels = plan.levels.iter().peekable();
     let mut targets = None;
     while let Some(level) = levels.next() {
@@ -127,12 +152,14 @@ struct Attempt<'a> {
     memory: &'a SourceMemory<'a>,
     view: Option<&'a KernelView>,
     interrupt: &'a Interrupt,
+    around: &'a Around<'a>,
 }
 
 impl Attempt<'_> {
     /// Writes the dump at `level` to `targets`, which are opened once it is known that there is something to write.
     fn run(&self, level: DumpLevel, next: Option<&DumpLevel>, targets: &mut Option<Targets>) -> Result<Next> {
         let progress = Progress::new(self.plan.messages, self.image.meta().page_size, self.interrupt.clone());
+        let progress = self.around.stages.into_iter().fold(progress, Progress::timed);
         let unknown = |unidentified: Unidentified<'_>| self.unknown(unidentified);
         self.announce(level);
         let conversion = Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
@@ -158,7 +185,16 @@ impl Attempt<'_> {
             if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
         let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
-        let converted = match conversion.run(&outputs) {
+        let run = conversion.run(&outputs);
+        let full = |e: &Error| e.kind() == ErrorKind::NoSpace;
+        let begins_anew = match &run {
+            Ok(converted) => converted.outcome.stopped.as_ref().is_some_and(full),
+            Err(e) => full(e),
+        };
+        if !(begins_anew && retry.is_some()) {
+            (self.around.all_read)();
+        }
+        let converted = match run {
             Ok(converted) => converted,
             Err(e) => return self.nothing_written(e, retry, targets),
         };

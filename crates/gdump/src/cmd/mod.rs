@@ -1,5 +1,6 @@
 //! What the program does, a file each.
 
+pub mod capture;
 pub mod check;
 pub mod convert;
 pub mod diff;

@@ -4,7 +4,7 @@ use super::Plan;
 use super::files::{files, is_stdin};
 use super::inputs::Inputs;
 use super::threads::threads;
-use crate::args::{Codec, ConvertArgs};
+use crate::args::{Codec, ConvertArgs, FormatName};
 use crate::messages::{Messages, Voice};
 use crate::stdout;
 use dump::{Abilities, CodecId, DumpLevel, Format, PfnRange, VirtAddr};
@@ -89,6 +89,11 @@ impl Compression {
 const SPLIT_BLOCK: u64 = 16 << 20;
 
 impl Conversion {
+    /// The files that are written.
+    pub fn written(&self) -> Vec<PathBuf> {
+        if self.dry_run { Vec::new() } else { self.outputs.clone() }
+    }
+
     /// Whether the dump goes to stdout.
     pub fn to_stdout(&self) -> bool {
         self.outputs.is_empty()
@@ -162,12 +167,19 @@ const DEFAULT_FORMAT: &str = "kdump";
 const E_FORMAT: &str = "elf";
 
 fn format(args: &ConvertArgs) -> Result<&'static Format, String> {
-    if args.elf && args.format.is_some_and(|format| format.name != E_FORMAT) {
+    let given = match args.format {
+        Some(FormatName::Guest(format)) => {
+            return Err(format!("--format {} is one of QEMU's own: gdump capture --via dump", format.name));
+        }
+        Some(FormatName::Ours(format)) => Some(format),
+        None => None,
+    };
+    if args.elf && given.is_some_and(|format| format.name != E_FORMAT) {
         return Err("-E is --format elf and cannot be combined with another --format".to_owned());
     }
     let name = if args.elf { E_FORMAT } else { DEFAULT_FORMAT };
     let named = || dump::format(name).ok_or_else(|| format!("--format {name} is not in this build"));
-    args.format.map_or_else(named, Ok)
+    given.map_or_else(named, Ok)
 }
 
 fn compression(args: &ConvertArgs) -> Compression {

@@ -37,6 +37,12 @@ impl KernelPaths {
         KernelPaths { vmlinux: args.vmlinux.clone(), vmcoreinfo: args.vmcoreinfo.clone() }
     }
 
+    /// All that may be read for them.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let vmlinux = self.vmlinux.iter().flat_map(|path| of_vmlinux(path));
+        self.vmcoreinfo.iter().cloned().chain(vmlinux).collect()
+    }
+
     /// Opens them.
     ///
     /// # Errors
@@ -75,9 +81,7 @@ impl Inputs {
 
     /// All files that may be read: the dump, and files of its kernel.
     pub fn files(&self) -> Vec<PathBuf> {
-        let KernelPaths { vmlinux, vmcoreinfo } = &self.kernel;
-        let vmlinux = vmlinux.iter().flat_map(|path| of_vmlinux(path));
-        self.paths.iter().chain(vmcoreinfo).cloned().chain(vmlinux).collect()
+        self.paths.iter().cloned().chain(self.kernel.files()).collect()
     }
 
     /// How they are opened.

@@ -1,5 +1,6 @@
 //! What the command line asks for, checked as a whole.
 
+mod capture;
 mod conversion;
 mod files;
 mod generation;
@@ -9,6 +10,7 @@ mod rearrangement;
 mod threads;
 mod verbs;
 
+pub use capture::{CapturePlan, CaptureTask, GuestSource, Stop};
 pub use conversion::Conversion;
 pub use files::is_stdin;
 pub use generation::GeneratePlan;
@@ -45,6 +47,8 @@ pub enum Plan {
     Diff(DiffPlan),
     /// Save what is certain of a damaged dump.
     Repair(RepairPlan),
+    /// Write a dump of a running guest.
+    Capture(CapturePlan),
 }
 
 impl Plan {
@@ -77,6 +81,7 @@ impl Plan {
             Plan::Check(plan) => plan.inputs.paths.clone(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
+            Plan::Capture(plan) => plan.conversion().map_or(Vec::new(), |plan| plan.inputs.kernel.files()),
         }
     }
 
@@ -86,6 +91,7 @@ impl Plan {
             Plan::Convert(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::Dmesg(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::Generate(plan) => Some(&plan.vmlinux),
+            Plan::Capture(plan) => plan.conversion()?.inputs.kernel.vmlinux.as_deref(),
             _ => None,
         }
     }
@@ -95,6 +101,7 @@ impl Plan {
         let wanted = match self {
             Plan::Convert(plan) => plan.inputs.work_dir.as_deref(),
             Plan::Dmesg(plan) => plan.inputs.work_dir.as_deref(),
+            Plan::Capture(plan) => plan.conversion().and_then(|plan| plan.inputs.work_dir.as_deref()),
             _ => None,
         };
         dump::unpack_directory(wanted)
@@ -103,13 +110,14 @@ impl Plan {
     /// The files to write.
     pub fn outputs(&self) -> Vec<PathBuf> {
         match self {
-            Plan::Convert(plan) if plan.dry_run => Vec::new(),
-            Plan::Convert(plan) => plan.outputs.clone(),
+            Plan::Convert(plan) => plan.written(),
+            Plan::Capture(CapturePlan { task: CaptureTask::Dump { conversion, .. }, .. }) => conversion.written(),
+            Plan::Capture(CapturePlan { task: CaptureTask::Own { output, .. }, .. }) => vec![output.clone()],
             Plan::Rearrange(plan) => vec![plan.output.clone()],
             Plan::Repair(plan) => vec![plan.output.clone()],
             Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
             Plan::Generate(plan) => vec![plan.output.clone()],
-            Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
+            Plan::Capture(_) | Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
         }
     }
 
@@ -117,6 +125,7 @@ impl Plan {
     pub fn streams(&self) -> bool {
         match self {
             Plan::Convert(plan) => plan.to_stdout() && !plan.dry_run,
+            Plan::Capture(plan) => plan.conversion().is_some_and(|plan| plan.to_stdout() && !plan.dry_run),
             Plan::Dmesg(plan) => matches!(plan.target, LogTarget::Stream) && !plan.dry_run,
             _ => false,
         }
@@ -127,6 +136,7 @@ impl Plan {
     pub fn prints(&self) -> bool {
         match self {
             Plan::Convert(plan) => plan.dry_run || plan.vtop.is_some(),
+            Plan::Capture(plan) => plan.conversion().is_none_or(|plan| plan.dry_run || plan.vtop.is_some()),
             _ => false,
         }
     }
@@ -149,20 +159,28 @@ impl Plan {
             Plan::Rearrange(plan) => plan.messages,
             Plan::Dmesg(plan) => plan.messages,
             Plan::Generate(plan) => plan.messages,
+            Plan::Capture(plan) => plan.messages,
             Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
 }
 
-impl From<Verb> for Plan {
-    fn from(verb: Verb) -> Plan {
-        match verb {
+impl TryFrom<Verb> for Plan {
+    type Error = String;
+
+    /// # Errors
+    /// One line, if options contradict each other.
+    fn try_from(verb: Verb) -> Result<Plan, String> {
+        Ok(match verb {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
             Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
             Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
-        }
+            Verb::Capture(args) => {
+                Plan::Capture(CapturePlan::new(*args).map_err(|e| format!("{e} (see gdump capture --help)"))?)
+            }
+        })
     }
 }
 
@@ -196,7 +214,7 @@ mod tests {
     fn plan(line: &str) -> Result<Plan, String> {
         match parse(format!("gdump {line}").split(' ').map(std::ffi::OsString::from))? {
             Parsed::Convert { args, .. } => Plan::new(&args, Voice::Gdump),
-            Parsed::Verb { verb, .. } => Ok(Plan::from(verb)),
+            Parsed::Verb { verb, .. } => Plan::try_from(verb),
             _ => Err("help".to_owned()),
         }
     }

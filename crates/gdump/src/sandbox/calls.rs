@@ -8,6 +8,7 @@
 //! Linux 5.16 a filter without it slows the process down (speculative stores are switched off on x86), for the sake of
 //! programs that run foreign code.
 
+use super::Contact;
 use std::error::Error;
 use std::io;
 
@@ -133,9 +134,18 @@ enum Value {
 ///
 /// # Errors
 /// Why nothing is refused.
-pub fn restrict() -> Result<(), Box<dyn Error>> {
+pub fn restrict(contact: Contact) -> Result<(), Box<dyn Error>> {
     rustix::thread::set_no_new_privs(true)?;
-    install(&mut filter())
+    install(&mut filter(contact))
+}
+
+/// What is not refused after all.
+fn needed(contact: Contact) -> &'static [libc::c_long] {
+    match contact {
+        Contact::Nobody => &[],
+        Contact::Server => &[libc::SYS_socket, libc::SYS_connect],
+        Contact::Process(_) => &[libc::SYS_pidfd_send_signal],
+    }
 }
 
 #[allow(unsafe_code)]
@@ -165,10 +175,10 @@ const fn argument(index: u32) -> u32 {
 }
 
 /// The filter, a program for the kernel's packet filter.
-fn filter() -> Vec<libc::sock_filter> {
+fn filter(contact: Contact) -> Vec<libc::sock_filter> {
     let mut filter = vec![load(MACHINE), jump(libc::BPF_JEQ, ARCH, 1, 0), refuse(), load(NUMBER)];
     filter.extend(refuse_if(libc::BPF_JGE, X32));
-    for number in REFUSED.iter().chain(REFUSED_HERE) {
+    for number in REFUSED.iter().chain(REFUSED_HERE).filter(|number| !needed(contact).contains(number)) {
         filter.extend(refuse_if(libc::BPF_JEQ, *number as u32));
     }
     for (number, index, value) in REFUSED_WITH {
@@ -217,8 +227,8 @@ mod tests {
     use std::process::Command;
 
     /// What the kernel would do with the filter.
-    fn verdict(arch: u32, number: libc::c_long, arguments: [u32; 3]) -> u32 {
-        let filter = filter();
+    fn verdict(contact: Contact, arch: u32, number: libc::c_long, arguments: [u32; 3]) -> u32 {
+        let filter = filter(contact);
         let (mut at, mut loaded) = (0, 0);
         loop {
             let libc::sock_filter { code, jt, jf, k } = filter[at];
@@ -244,7 +254,7 @@ mod tests {
     }
 
     fn is_allowed(number: libc::c_long, arguments: [u32; 3]) -> bool {
-        verdict(ARCH, number, arguments) == libc::SECCOMP_RET_ALLOW
+        verdict(Contact::Nobody, ARCH, number, arguments) == libc::SECCOMP_RET_ALLOW
     }
 
     #[test]
@@ -254,7 +264,13 @@ mod tests {
             assert_eq!(is_allowed(number, [0; 3]), !all().any(|refused| *refused == number), "{number}");
         }
         assert!(!is_allowed(i64::from(X32) as libc::c_long, [0; 3]));
-        assert_eq!(verdict(ARCH + 1, libc::SYS_read, [0; 3]), libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+        assert_eq!(verdict(Contact::Nobody, ARCH + 1, libc::SYS_read, [0; 3]), libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+        for (contact, call) in
+            [(Contact::Server, libc::SYS_connect), (Contact::Process(1), libc::SYS_pidfd_send_signal)]
+        {
+            assert!(!is_allowed(call, [0; 3]) && verdict(contact, ARCH, call, [0; 3]) == libc::SECCOMP_RET_ALLOW);
+            assert_ne!(verdict(contact, ARCH, libc::SYS_execve, [0; 3]), libc::SECCOMP_RET_ALLOW);
+        }
         let (read, run) = (libc::PROT_READ as u32, libc::PROT_EXEC as u32);
         for call in [libc::SYS_mmap, libc::SYS_mprotect] {
             assert!(is_allowed(call, [run, run, read]) && !is_allowed(call, [0, 0, read | run]), "{call}");
@@ -267,7 +283,7 @@ mod tests {
     #[test]
     fn no_program_can_be_run_and_no_socket_made() {
         let restricted = std::thread::spawn(|| {
-            restrict().is_ok().then(|| (Command::new("true").status().err(), TcpListener::bind("127.0.0.1:0").err()))
+            restrict(Contact::Nobody).is_ok().then(|| (Command::new("true").status().err(), TcpListener::bind("127.0.0.1:0").err()))
         });
         // a kernel without seccomp has nothing to show
         let Some(refusals) = restricted.join().unwrap() else { return };

@@ -1,5 +1,6 @@
 //! Which files the process may open: with landlock, since Linux 5.13. No network, no signals to others.
 
+use super::Contact;
 use crate::checksum;
 use crate::output_path::{destination, parent};
 use crate::plan::{Plan, is_stdin};
@@ -41,6 +42,8 @@ const EBADFD: i32 = libc::EBADFD;
 pub struct Needs {
     inputs: Vec<PathBuf>,
     outputs: Vec<PathBuf>,
+    /// A process that is told to stop and go on.
+    process: Option<i32>,
     /// Where an input may be copied to a temporary file, decompressed.
     unpacks_to: Option<PathBuf>,
 }
@@ -58,7 +61,13 @@ impl Needs {
             Plan::Check(_) => inputs.extend(checksums(&inputs)),
             _ => {}
         }
-        Needs { inputs, outputs, unpacks_to: (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory()) }
+        let process = match Contact::of(plan) {
+            Contact::Process(pid) => Some(pid),
+            _ => None,
+        };
+        // what its threads are doing
+        inputs.extend(process.map(|pid| PathBuf::from(format!("/proc/{pid}"))));
+        Needs { inputs, outputs, process, unpacks_to: (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory()) }
     }
 
     /// What is to be allowed, where.
@@ -93,10 +102,14 @@ fn of_vmlinux(path: &Path) -> [PathBuf; 3] {
 /// # Errors
 /// Why nothing is restricted.
 pub fn restrict(needs: &Needs) -> Result<Vec<PathFd>, Box<dyn Error>> {
+    let mut scope = Scope::from_all(TRIED);
+    if needs.process.is_some() {
+        scope.remove(Scope::Signal);
+    }
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(TRIED))?
         .handle_access(AccessNet::from_all(TRIED))?
-        .scope(Scope::from_all(TRIED))?
+        .scope(scope)?
         .create()?;
     let rules = needs.rules();
     let can_keep = getrlimit(Resource::Nofile).current.is_none_or(|limit| limit / SHARE >= rules.len() as u64);
@@ -150,7 +163,7 @@ mod tests {
         let inputs: Vec<PathBuf> = inputs.iter().map(|path| path.to_path_buf()).collect();
         let outputs: Vec<PathBuf> = outputs.iter().map(|path| path.to_path_buf()).collect();
         let run = move || {
-            let kept = restrict(&Needs { inputs, outputs, unpacks_to: None }).ok()?;
+            let kept = restrict(&Needs { inputs, outputs, ..Needs::default() }).ok()?;
             let done = work();
             drop(kept);
             Some(done)

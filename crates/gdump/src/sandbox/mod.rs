@@ -14,16 +14,37 @@
 mod calls;
 mod files;
 
-use crate::plan::Plan;
+use crate::plan::{CapturePlan, GuestSource, Plan};
 use dump::system_text;
 use files::Needs;
 use std::error::Error;
+
+/// Whom a run has to do with besides files.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contact {
+    /// Nobody.
+    Nobody,
+    /// A server, which is connected to again where the connection is lost.
+    Server,
+    /// A process, which is told to go on.
+    Process(i32),
+}
+
+impl Contact {
+    fn of(plan: &Plan) -> Contact {
+        match plan {
+            Plan::Capture(CapturePlan { guest: GuestSource::Qmp { .. }, .. }) => Contact::Server,
+            Plan::Capture(CapturePlan { guest: GuestSource::Process { pid, .. }, .. }) => Contact::Process(*pid),
+            _ => Contact::Nobody,
+        }
+    }
+}
 
 /// Restricts the calling thread and all threads that it starts from now on; what it returns is kept as long as they
 /// work.
 pub fn enter(plan: &Plan) -> impl Sized + use<> {
     let files = files::restrict(&Needs::of(plan));
-    let calls = calls::restrict();
+    let calls = calls::restrict(Contact::of(plan));
     let text = format!("sandbox          : landlock {}, seccomp {}\n", said(&files), said(&calls));
     plan.messages().debug(&text);
     files

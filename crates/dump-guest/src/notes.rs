@@ -1,0 +1,86 @@
+//! What QEMU knows of a guest besides its memory: a dump of a part of it, which has all notes.
+
+use crate::qmp::{Event, Qmp};
+use crate::whole_dump::{COMPLETED, passed};
+use dump_core::{Error, ErrorKind, Result, system_text};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_setfl};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+/// Bytes of notes at most: some 1.5 KiB a CPU, and the kernel's vmcoreinfo.
+const NOTES: usize = 64 << 20;
+
+/// An ELF core of `range` of guest physical addresses, which must begin in RAM, with all notes: registers of all CPUs,
+/// and the vmcoreinfo that the guest published. For the notes alone one page will do, which takes milliseconds.
+///
+/// A guest that runs is stopped meanwhile.
+///
+/// # Errors
+/// As [`Qmp::run`]; what QEMU says of a dump that failed.
+pub fn part(qmp: &Qmp, range: &Range<u64>) -> Result<Vec<u8>> {
+    qmp.forget_events();
+    let length = range.end - range.start;
+    let arguments = json!({ "paging": false, "detach": true, "begin": range.start, "length": length });
+    let reader = passed(qmp, arguments)?;
+    let most = NOTES.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+    let core = read_all(qmp, reader, most).map_err(|e| e.within("dump-guest-memory").within(qmp.address()))?;
+    completed(&qmp.wait(&[COMPLETED], Some(qmp.patience().answer))?).map_err(|e| e.within(qmp.address()))?;
+    Ok(core)
+}
+
+/// Whether a dump is whole, by the event that says that it is over.
+///
+/// # Errors
+/// What QEMU says of one that is not.
+pub(crate) fn completed(event: &Event) -> Result<()> {
+    let said = event.data.get("error").and_then(Value::as_str);
+    let status = event.data.pointer("/result/status").and_then(Value::as_str);
+    match (said, status) {
+        (None, Some("completed")) => Ok(()),
+        (said, status) => {
+            let text = said.or(status).unwrap_or("it failed, QEMU does not say why").to_owned();
+            Err(Error::new(ErrorKind::Io, text).within("dump-guest-memory"))
+        }
+    }
+}
+
+/// What QEMU writes into a pipe, until it closes it.
+fn read_all(qmp: &Qmp, mut reader: File, most: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut piece = vec![0; 64 << 10];
+    let mut until = Instant::now() + qmp.patience().answer;
+    fcntl_setfl(&reader, OFlags::NONBLOCK).map_err(std::io::Error::from)?;
+    loop {
+        if (qmp.patience().stopped)() {
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+        }
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(bytes),
+            Ok(n) if bytes.len() + n > most => {
+                return Err(Error::corrupt(format!("more than {} MiB of it", most >> 20)));
+            }
+            Ok(n) => {
+                bytes.extend_from_slice(&piece[..n]);
+                until = Instant::now() + qmp.patience().answer;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock && Instant::now() < until => wait_for(&reader),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                let text = format!("nothing came in {} s", qmp.patience().answer.as_secs_f32());
+                return Err(Error::new(ErrorKind::Io, text));
+            }
+            Err(e) => return Err(Error::new(ErrorKind::Io, system_text(&e))),
+        }
+    }
+}
+
+/// Waits a moment for something to come.
+fn wait_for(reader: &File) {
+    let moment = Timespec { tv_sec: 0, tv_nsec: Duration::from_millis(50).subsec_nanos().into() };
+    // whatever ends it, the next read says what is there
+    let _ = poll(&mut [PollFd::new(reader, PollFlags::IN)], Some(&moment));
+}

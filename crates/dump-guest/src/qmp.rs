@@ -1,0 +1,440 @@
+//! A client of QMP, QEMU's machine protocol: JSON objects over a socket, one command at a time.
+//!
+//! Source of the protocol: QEMU, docs/interop/qmp-spec.rst. Commands carry a number, so that an answer that comes late,
+//! after its command was given up, is not taken for that of the next.
+
+use crate::address::Address;
+use dump_core::{Error, ErrorKind, Result, system_text};
+use rustix::net::{self, AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a client waits.
+#[derive(Clone)]
+pub struct Patience {
+    /// For the answer to a command.
+    pub answer: Duration,
+    /// Whether somebody asked to stop; what waits then gives up.
+    pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Patience {
+    /// Waits for an answer as long as `answer`, whoever asks to stop.
+    pub fn of(answer: Duration) -> Patience {
+        Patience { answer, stopped: Arc::new(|| false) }
+    }
+}
+
+/// How often somebody who waits looks whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Bytes of one message at most. The longest, the memory map of a machine with many devices, has some 100 KiB.
+const LONGEST: usize = 16 << 20;
+
+/// Events that are kept for whoever waits for them later; older ones are forgotten.
+const EVENTS: usize = 256;
+
+/// What QEMU says unasked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// What happened: `GUEST_PANICKED`.
+    pub name: String,
+    /// What is said of it.
+    pub data: Value,
+}
+
+/// A connection to a QMP server. Used by several threads, one command is under way at a time.
+pub struct Qmp {
+    address: Address,
+    patience: Patience,
+    link: Mutex<Link>,
+}
+
+impl Qmp {
+    /// Connects, and negotiates.
+    ///
+    /// # Errors
+    /// `Io` if nobody listens, or does not greet in time: QEMU serves one client at a time. `BadMagic` if it is no QMP
+    /// server.
+    pub fn connect(address: &Address, patience: Patience) -> Result<Qmp> {
+        let link = Link::open(address, &patience).map_err(|e| e.within(address))?;
+        Ok(Qmp { address: address.clone(), patience, link: Mutex::new(link) })
+    }
+
+    /// Where the server is.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// How long it waits.
+    pub fn patience(&self) -> &Patience {
+        &self.patience
+    }
+
+    /// The process that listens, where the socket tells.
+    pub fn peer(&self) -> Option<i32> {
+        match &self.link().stream {
+            Stream::Unix(stream) => net::sockopt::socket_peercred(stream).ok().map(|peer| peer.pid.as_raw_nonzero().get()),
+            Stream::Tcp(_) => None,
+        }
+    }
+
+    /// Whether files can be passed.
+    pub fn passes_files(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
+    }
+
+    /// Runs `command`, and gives what it returns.
+    ///
+    /// # Errors
+    /// What QEMU answers, `Unsupported` if it does not know the command; `Io` if there is no answer in time or the
+    /// connection is lost; `Interrupted`.
+    pub fn run(&self, command: &str, arguments: Value) -> Result<Value> {
+        self.link().run(command, arguments, None, &self.patience).map_err(|e| e.within(&self.address))
+    }
+
+    /// The same, and asks nobody whether to stop; over a new connection where this one is lost.
+    ///
+    /// # Errors
+    /// As [`run`](Qmp::run).
+    pub fn run_whatever_happens(&self, command: &str) -> Result<Value> {
+        let patience = Patience::of(self.patience.answer);
+        let mut link = self.link();
+        if !link.lost {
+            match link.run(command, json!({}), None, &patience) {
+                Err(_) if link.lost => {}
+                done => return done.map_err(|e| e.within(&self.address)),
+            }
+        }
+        let again = Link::open(&self.address, &patience).and_then(|new| {
+            *link = new;
+            link.run(command, json!({}), None, &patience)
+        });
+        again.map_err(|e| e.within(&self.address))
+    }
+
+    /// Hands a file to QEMU, which knows it as `name` from then on, in the message of the command itself.
+    ///
+    /// # Errors
+    /// As [`run`](Qmp::run); `Unsupported` over TCP.
+    pub fn pass(&self, name: &str, file: BorrowedFd<'_>) -> Result<()> {
+        let done = self.link().run("getfd", json!({ "fdname": name }), Some(file), &self.patience);
+        done.map(drop).map_err(|e| e.within(&self.address))
+    }
+
+    /// Takes a file back that no command used.
+    pub fn take_back(&self, name: &str) {
+        // what is no more there is closed already
+        let _ = self.link().run("closefd", json!({ "fdname": name }), None, &Patience::of(self.patience.answer));
+    }
+
+    /// Waits for an event with one of `names`, for as long as `limit`, or for ever. Events that came before are
+    /// looked at first, and go.
+    ///
+    /// # Errors
+    /// `Io` if there is none in time or the connection is lost; `Interrupted`.
+    pub fn wait(&self, names: &[&str], limit: Option<Duration>) -> Result<Event> {
+        let until = limit.map(|limit| Instant::now() + limit);
+        loop {
+            if let Some(event) = self.look(names).map_err(|e| e.within(&self.address))? {
+                return Ok(event);
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                let text = format!("no event {} in {}", names.join(" or "), seconds(limit.unwrap_or_default()));
+                return Err(Error::new(ErrorKind::Io, text).within(&self.address));
+            }
+        }
+    }
+
+    /// Looks for an event with one of `names` for a moment.
+    ///
+    /// # Errors
+    /// If the connection is lost; `Interrupted`.
+    pub fn look(&self, names: &[&str]) -> Result<Option<Event>> {
+        let mut link = self.link();
+        if let Some(event) = link.take(names) {
+            return Ok(Some(event));
+        }
+        let until = Instant::now() + LOOK;
+        match link.message(until, &self.patience)? {
+            Some(message) => link.keep(&message),
+            None => return Ok(None),
+        }
+        Ok(link.take(names))
+    }
+
+    /// Forgets what events came.
+    pub fn forget_events(&self) {
+        self.link().events.clear();
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// A connection and what came over it.
+struct Link {
+    stream: Stream,
+    /// Bytes that are not a whole message yet.
+    received: Vec<u8>,
+    events: VecDeque<Event>,
+    /// The number of the last command.
+    number: u64,
+    lost: bool,
+}
+
+impl Link {
+    fn open(address: &Address, patience: &Patience) -> Result<Link> {
+        let stream = match address {
+            Address::Unix(path) => Stream::Unix(unix(path, patience)?),
+            Address::Tcp(host) => Stream::Tcp(tcp(host, patience)?),
+        };
+        stream.set_timeouts(patience.answer)?;
+        let mut link = Link { stream, received: Vec::new(), events: VecDeque::new(), number: 0, lost: false };
+        link.greet(patience)?;
+        link.run("qmp_capabilities", json!({}), None, patience)?;
+        Ok(link)
+    }
+
+    fn greet(&mut self, patience: &Patience) -> Result<()> {
+        let greeting = self.message(Instant::now() + patience.answer, patience)?.ok_or_else(|| {
+            let text = format!("no greeting in {}", seconds(patience.answer));
+            let hint = "QEMU serves one client a socket; libvirt keeps its own: add a second -qmp unix:PATH,server=on,wait=off";
+            Error::new(ErrorKind::Io, text).hint(hint)
+        })?;
+        match greeting.get("QMP") {
+            Some(_) => Ok(()),
+            None => Err(Error::new(ErrorKind::BadMagic, format!("not a QMP server: it says {}", shortened(&greeting)))),
+        }
+    }
+
+    fn run(
+        &mut self,
+        command: &str,
+        arguments: Value,
+        file: Option<BorrowedFd<'_>>,
+        patience: &Patience,
+    ) -> Result<Value> {
+        self.number += 1;
+        let number = self.number;
+        let mut line = json!({ "execute": command, "arguments": arguments, "id": number }).to_string();
+        line.push('\n');
+        self.send(line.as_bytes(), file).map_err(|e| e.within(command))?;
+        self.answer(number, patience).map_err(|e| e.within(command))
+    }
+
+    fn send(&mut self, line: &[u8], file: Option<BorrowedFd<'_>>) -> Result<()> {
+        if self.lost {
+            return Err(lost());
+        }
+        let sent = match (&mut self.stream, file) {
+            (Stream::Unix(stream), Some(file)) => send_with(stream, line, file),
+            (Stream::Tcp(_), Some(_)) => return Err(Error::unsupported("no file can be passed over TCP")),
+            (Stream::Unix(stream), None) => stream.write_all(line),
+            (Stream::Tcp(stream), None) => stream.write_all(line),
+        };
+        sent.map_err(|e| {
+            self.lost = true;
+            lost_by(&e)
+        })
+    }
+
+    /// What the command with `number` returns.
+    fn answer(&mut self, number: u64, patience: &Patience) -> Result<Value> {
+        let until = Instant::now() + patience.answer;
+        // events may come without end
+        while let Some(mut message) = self.message(until, patience)?.filter(|_| Instant::now() < until) {
+            let other = message.get("id").is_some_and(|id| id.as_u64() != Some(number));
+            match (message.get_mut("return").map(Value::take), message.get("error")) {
+                _ if message.get("event").is_some() => self.keep(&message),
+                _ if other => {}
+                (Some(value), _) => return Ok(value),
+                (None, Some(error)) => return Err(refusal(error)),
+                (None, None) => {
+                    let text = format!("expected an answer, found {}", shortened(&message));
+                    return Err(Error::corrupt(text));
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Io, format!("no answer in {}", seconds(patience.answer))))
+    }
+
+    /// The next message; `None` if there is no whole one by `until`.
+    fn message(&mut self, until: Instant, patience: &Patience) -> Result<Option<Value>> {
+        let mut looked = 0;
+        loop {
+            // one object may have several lines (-qmp-pretty), so that it is tried at the end of each
+            while let Some(end) = self.received[looked..].iter().position(|byte| *byte == b'\n').map(|i| looked + i) {
+                match serde_json::from_slice(&self.received[..end]) {
+                    Ok(message) => {
+                        self.received.drain(..=end);
+                        return Ok(Some(message));
+                    }
+                    Err(e) if e.is_eof() && self.received[..end].iter().all(u8::is_ascii_whitespace) => {
+                        self.received.drain(..=end);
+                        looked = 0;
+                    }
+                    Err(e) if e.is_eof() => looked = end + 1,
+                    Err(e) => {
+                        self.lost = true;
+                        let text = format!("what it sends is not JSON: {}", system_text(&e));
+                        return Err(Error::new(ErrorKind::BadMagic, text));
+                    }
+                }
+            }
+            looked = looked.max(self.received.len());
+            if self.received.len() > LONGEST {
+                self.lost = true;
+                return Err(Error::corrupt(format!("a message of more than {} MiB", LONGEST >> 20)));
+            }
+            if (patience.stopped)() {
+                return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+            }
+            // it may come byte by byte
+            if !self.receive(until)? || (Instant::now() >= until && !self.received.contains(&b'\n')) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes up what comes by `until`, after a moment at most; whether there is still time.
+    fn receive(&mut self, until: Instant) -> Result<bool> {
+        if self.lost {
+            return Err(lost());
+        }
+        let mut piece = [0; 16 << 10];
+        match self.stream.read(&mut piece) {
+            Ok(0) => {
+                self.lost = true;
+                Err(lost())
+            }
+            Ok(n) => {
+                self.received.extend_from_slice(&piece[..n]);
+                Ok(true)
+            }
+            Err(e) if is_pause(&e) => Ok(Instant::now() < until),
+            Err(e) => {
+                self.lost = true;
+                Err(lost_by(&e))
+            }
+        }
+    }
+
+    fn keep(&mut self, message: &Value) {
+        let Some(name) = message.get("event").and_then(Value::as_str) else { return };
+        if self.events.len() == EVENTS {
+            self.events.pop_front();
+        }
+        let data = message.get("data").cloned().unwrap_or(Value::Null);
+        self.events.push_back(Event { name: name.to_owned(), data });
+    }
+
+    fn take(&mut self, names: &[&str]) -> Option<Event> {
+        let at = self.events.iter().position(|event| names.contains(&event.name.as_str()))?;
+        self.events.remove(at)
+    }
+}
+
+impl Stream {
+    fn set_timeouts(&self, answer: Duration) -> Result<()> {
+        match self {
+            Stream::Unix(s) => s.set_read_timeout(Some(LOOK)).and_then(|()| s.set_write_timeout(Some(answer))),
+            Stream::Tcp(s) => s.set_read_timeout(Some(LOOK)).and_then(|()| s.set_write_timeout(Some(answer))),
+        }
+        .map_err(Error::from)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Unix(stream) => stream.read(into),
+            Stream::Tcp(stream) => stream.read(into),
+        }
+    }
+}
+
+/// A server that is busy, and has as many waiting as it lets wait, would hold a plain connect(2) for ever.
+fn unix(path: &Path, patience: &Patience) -> Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map_err(io::Error::from)?;
+    let address = net::SocketAddrUnix::new(path).map_err(io::Error::from)?;
+    let until = Instant::now() + patience.answer;
+    loop {
+        match net::connect(&socket, &address).map_err(io::Error::from) {
+            Ok(()) => break,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && Instant::now() < until && !(patience.stopped)() => {
+                std::thread::sleep(LOOK);
+            }
+            Err(e) => return Err(Error::from(e)),
+        }
+    }
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+fn tcp(host: &str, patience: &Patience) -> Result<TcpStream> {
+    let mut last = Error::new(ErrorKind::Io, "no such host");
+    for address in host.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, patience.answer) {
+            Ok(stream) => return Ok(stream),
+            Err(e) => last = Error::from(e),
+        }
+    }
+    Err(last)
+}
+
+/// Sends a line, the first bytes of which carry `file`.
+fn send_with(stream: &mut UnixStream, line: &[u8], file: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut carried = SendAncillaryBuffer::new(&mut space);
+    let files = [file];
+    if !carried.push(SendAncillaryMessage::ScmRights(&files)) {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    let sent = net::sendmsg(stream.as_fd(), &[IoSlice::new(line)], &mut carried, SendFlags::NOSIGNAL)?;
+    stream.write_all(line.get(sent..).unwrap_or_default())
+}
+
+/// What QEMU says against a command.
+fn refusal(error: &Value) -> Error {
+    let text = error.get("desc").and_then(Value::as_str).unwrap_or("it failed, QEMU does not say why");
+    match error.get("class").and_then(Value::as_str) {
+        Some("CommandNotFound") => Error::unsupported(text),
+        _ => Error::new(ErrorKind::Io, text),
+    }
+}
+
+fn is_pause(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Io, "the connection is closed")
+}
+
+fn lost_by(e: &io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the connection is lost: {}", system_text(e)))
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs_f32())
+}
+
+/// The beginning of a message, for an error.
+fn shortened(message: &Value) -> String {
+    message.to_string().chars().take(80).collect()
+}

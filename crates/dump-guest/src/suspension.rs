@@ -1,0 +1,132 @@
+//! A process that is held, for a guest whose monitor has no command for it.
+
+use dump_core::{Error, Result, system_text};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A process that can be stopped, and goes on when this is dropped. One that was stopped before is left as it is.
+pub struct Suspension {
+    pid: i32,
+    process: OwnedFd,
+    was_running: bool,
+    since: Mutex<Option<Instant>>,
+}
+
+/// How long a stop takes to be seen.
+const STOPS_IN: Duration = Duration::from_secs(5);
+
+impl Suspension {
+    /// Of the process `pid`, which goes on until [`stop`](Suspension::stop).
+    ///
+    /// # Errors
+    /// `Io` if there is no such process.
+    pub fn of(pid: i32) -> Result<Suspension> {
+        let number = Pid::from_raw(pid).ok_or_else(|| Error::unsupported(format!("process {pid}: no such number")))?;
+        let process = pidfd_open(number, PidfdFlags::empty()).map_err(|e| failed(pid, e))?;
+        let was_running = !states(pid)?.iter().all(|state| is_stopped(*state));
+        Ok(Suspension { pid, process, was_running, since: Mutex::new(None) })
+    }
+
+    /// Stops it, and waits until all of its threads stand.
+    ///
+    /// # Errors
+    /// `Io` if it may not be stopped, or does not stop.
+    pub fn stop(&self) -> Result<()> {
+        if !self.was_running {
+            return Ok(());
+        }
+        *self.since() = Some(Instant::now());
+        pidfd_send_signal(&self.process, Signal::STOP).map_err(|e| failed(self.pid, e))?;
+        let begun = Instant::now();
+        while !states(self.pid)?.iter().all(|state| is_stopped(*state)) {
+            if begun.elapsed() > STOPS_IN {
+                return Err(failed(self.pid, "it does not stop"));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Whether it ran before.
+    pub fn was_running(&self) -> bool {
+        self.was_running
+    }
+
+    /// Leaves it stopped.
+    pub fn keep(&self) {
+        *self.since() = None;
+    }
+
+    /// Lets it go on, if it was stopped here, and says how long it stood.
+    ///
+    /// # Errors
+    /// `Io` if it cannot be told to.
+    pub fn end(&self) -> Result<Option<Duration>> {
+        let mut since = self.since();
+        let Some(begun) = *since else { return Ok(None) };
+        match pidfd_send_signal(&self.process, Signal::CONT) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+            Err(e) => return Err(failed(self.pid, e)),
+        }
+        *since = None;
+        Ok(Some(begun.elapsed()))
+    }
+
+    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the threads of `pid` are doing: the letter of `/proc/PID/task/TID/stat` (Linux, fs/proc/array.c).
+fn states(pid: i32) -> Result<Vec<u8>> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| failed(pid, e))?;
+    let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).ok();
+    // behind the name, which may have anything in it
+    let state = |stat: String| stat.rsplit_once(") ").and_then(|(_, rest)| rest.bytes().next());
+    Ok(tasks.flatten().filter_map(stat).filter_map(state).collect())
+}
+
+/// Stopped, by a signal or a debugger, or ended.
+fn is_stopped(state: u8) -> bool {
+    matches!(state, b'T' | b't' | b'Z' | b'X')
+}
+
+fn failed(pid: i32, e: impl std::fmt::Display) -> Error {
+    Error::from(std::io::Error::other(system_text(&e))).within(format_args!("process {pid}"))
+}
+
+impl Drop for Suspension {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_stops_and_goes_on() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let held = Suspension::of(child.id().cast_signed()).unwrap();
+        let stopped = |held: &Suspension| states(held.pid).unwrap().iter().all(|state| is_stopped(*state));
+        assert!(!stopped(&held) && held.end().unwrap().is_none() && held.was_running());
+        held.stop().unwrap();
+        assert!(stopped(&held));
+        let again = Suspension::of(child.id().cast_signed()).unwrap();
+        again.stop().unwrap();
+        assert!(!again.was_running());
+        drop(again);
+        assert!(stopped(&held), "was stopped before");
+        assert!(held.end().unwrap().is_some());
+        let begun = Instant::now();
+        while stopped(&held) && begun.elapsed() < STOPS_IN {}
+        assert!(!stopped(&held));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(Suspension::of(-1).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! A dump that QEMU writes itself, passed over as it is written.
+
+use crate::notes::completed;
+use crate::qmp::{Event, Qmp};
+use dump_core::{Error, Result};
+use rustix::pipe::{PipeFlags, pipe_with};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The event that says that a dump is over.
+pub(crate) const COMPLETED: &str = "DUMP_COMPLETED";
+
+/// What files that are passed are called.
+const NAME: &str = "gdump";
+
+/// A dump that QEMU writes, on a thread of its own. It stops the guest for as long as that takes, and lets it run again
+/// if it ran, whatever becomes of who asked for it.
+pub struct WholeDump {
+    qmp: Arc<Qmp>,
+}
+
+impl WholeDump {
+    /// Has QEMU write an ELF core of all memory; gives the end of a pipe that it can be read from.
+    ///
+    /// # Errors
+    /// As [`Qmp::run`]; `Unsupported` over TCP.
+    pub fn to_pipe(qmp: Arc<Qmp>) -> Result<(WholeDump, File)> {
+        qmp.forget_events();
+        let reader = passed(&qmp, json!({ "paging": false, "detach": true }))?;
+        Ok((WholeDump { qmp }, reader))
+    }
+
+    /// Has QEMU write a dump in a format of its own into `file`.
+    ///
+    /// # Errors
+    /// As [`Qmp::run`], and then nothing was written.
+    pub fn to_file(qmp: Arc<Qmp>, file: BorrowedFd<'_>, format: &str) -> Result<WholeDump> {
+        qmp.forget_events();
+        pass(&qmp, file, json!({ "paging": false, "detach": true, "format": format }))?;
+        Ok(WholeDump { qmp })
+    }
+
+    /// The same, where files cannot be passed: QEMU opens `path` itself, and makes it anew. It may be a FIFO.
+    ///
+    /// # Errors
+    /// As [`Qmp::run`].
+    pub fn to_path(qmp: Arc<Qmp>, path: &Path, format: &str) -> Result<WholeDump> {
+        qmp.forget_events();
+        let path = path.to_str().ok_or_else(|| Error::unsupported("a name that is not UTF-8 for QEMU to open"))?;
+        let protocol = format!("file:{path}");
+        let arguments = json!({ "paging": false, "detach": true, "protocol": protocol, "format": format });
+        qmp.run("dump-guest-memory", arguments)?;
+        Ok(WholeDump { qmp })
+    }
+
+    /// Waits until it is whole, and hands over now and then how much of the guest's memory is written, of how much
+    /// (bytes).
+    ///
+    /// # Errors
+    /// What QEMU says of a dump that failed; as [`Qmp::wait`].
+    pub fn finish(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        loop {
+            if let Some(event) = self.qmp.look(&[COMPLETED]).map_err(|e| e.within(self.qmp.address()))? {
+                return self.judge(&event);
+            }
+            if let Some((done, total)) = self.progress() {
+                progress(done, total);
+            }
+        }
+    }
+
+    fn judge(&self, event: &Event) -> Result<()> {
+        completed(event).map_err(|e| e.within(self.qmp.address()))
+    }
+
+    /// How much of the guest's memory is written, of how much (bytes), where QEMU says.
+    pub fn progress(&self) -> Option<(u64, u64)> {
+        let answer = self.qmp.run("query-dump", json!({})).ok()?;
+        let number = |name| answer.get(name).and_then(Value::as_u64);
+        number("completed").zip(number("total"))
+    }
+}
+
+/// Starts a dump into a pipe; gives the end to read.
+pub(crate) fn passed(qmp: &Qmp, arguments: Value) -> Result<File> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(std::io::Error::from)?;
+    pass(qmp, writer.as_fd(), arguments)?;
+    Ok(File::from(reader))
+}
+
+/// Starts a dump into `file`. QEMU closes what it was passed if that works, and else keeps it until it is told not to.
+fn pass(qmp: &Qmp, file: BorrowedFd<'_>, mut arguments: Value) -> Result<()> {
+    qmp.pass(NAME, file)?;
+    if let Some(arguments) = arguments.as_object_mut() {
+        arguments.insert("protocol".to_owned(), format!("fd:{NAME}").into());
+    }
+    qmp.run("dump-guest-memory", arguments).map(drop).inspect_err(|_| qmp.take_back(NAME))
+}

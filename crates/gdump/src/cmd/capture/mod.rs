@@ -1,0 +1,138 @@
+//! `gdump capture`: a dump of a running guest.
+//!
+//! ```text
+//! Session   connected, the process's memory open     before the sandbox: what it takes cannot be had from then on
+//! Hold      the guest stands still, and runs again whatever ends the program
+//! Memory    pages where they lie, or QEMU's own dump out of a pipe
+//! ```
+//! From there on it is a conversion like any other. The guest runs again when the last page was read, while the output is
+//! still being stored.
+
+mod ask;
+mod hold;
+mod memory;
+mod own;
+mod session;
+mod stages;
+
+pub use session::Session;
+pub use stages::Stages;
+
+use super::convert::{self, Around};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::messages::Messages;
+use crate::plan::{CapturePlan, CaptureTask, Conversion, Stop};
+use crate::progress::Progress;
+use crate::target;
+use dump::{Budget, PageSize, Result};
+use hold::Hold;
+use session::Guest;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Does what `plan` says with the guest of `session`.
+///
+/// # Errors
+/// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
+pub fn run(plan: &CapturePlan, session: Session) -> Result<Exit> {
+    match &plan.task {
+        CaptureTask::Ask { json } => ask::run(&session, *json),
+        CaptureTask::Resume => resume(plan.messages, &session),
+        CaptureTask::Dump { conversion, stop, .. } => dump(conversion, *stop, session),
+        CaptureTask::Own { format, output, force, stop } => {
+            own::run(plan.messages, *format, output, *force, *stop, session)
+        }
+    }
+}
+
+/// Lets a guest run again that somebody left stopped.
+fn resume(messages: Messages, session: &Session) -> Result<Exit> {
+    let before = session.hold.status().unwrap_or_default();
+    session.hold.resume()?;
+    messages.common(&format!("The guest runs; before, it was {before}.\n"));
+    Ok(Exit::Completed)
+}
+
+/// Heeds signals from now on: whatever ends the program, what is held runs again first.
+fn heed(session: &Session, messages: Messages) -> Result<(Interrupt, Runs)> {
+    let hold = Arc::clone(&session.hold);
+    let interrupt = session.interrupt.clone();
+    interrupt.listen_and(messages, move || let_go(messages, hold.as_ref()))?;
+    Ok((interrupt, Runs { messages, hold: Arc::clone(&session.hold) }))
+}
+
+/// Lets a guest run again when it is dropped.
+struct Runs {
+    messages: Messages,
+    hold: Arc<dyn Hold>,
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        let_go(self.messages, self.hold.as_ref());
+    }
+}
+
+/// Lets the guest run again, and says how long it stood still, or that it still does.
+fn let_go(messages: Messages, hold: &dyn Hold) {
+    match hold.end() {
+        Ok(Some(stood)) => messages.common(&stood_still(stood)),
+        Ok(None) => {}
+        Err(e) => messages.error(&e.hint("gdump capture --resume-guest lets it run").to_string()),
+    }
+}
+
+fn stood_still(time: Duration) -> String {
+    format!("The guest stood still for {:.3} s.\n", time.as_secs_f64())
+}
+
+/// Waits for a panic, if asked to, and stops the guest, if it is to stand still.
+fn stand_still(messages: Messages, stop: Stop, session: &Session, stages: &Stages) -> Result<()> {
+    if stop.on_panic {
+        if let Guest::Qemu { qmp, .. } = &session.guest {
+            memory::await_panic(messages, qmp)?;
+        }
+    }
+    if stop.stops {
+        stages.time("stop", 0, || session.hold.stop())?;
+        if stop.stays {
+            session.hold.keep();
+        }
+    }
+    Ok(())
+}
+
+fn dump(plan: &Conversion, stop: Stop, session: Session) -> Result<Exit> {
+    target::check(plan)?;
+    plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
+    let (interrupt, runs) = heed(&session, plan.messages)?;
+    let budget = Budget::new(plan.max_memory);
+    let stages = Arc::new(Stages::default());
+    let exit = super::on_threads(budget.threads(plan.threads), || {
+        stand_still(plan.messages, stop, &session, &stages)?;
+        let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone()).timed(&stages);
+        let dump = memory::open(plan, stop, &session, &progress, &stages)?;
+        let name = dump.name().to_owned();
+        let files = plan.inputs.kernel.open()?;
+        let bytes = dump.source().claim().held.saturating_mul(dump.meta().page_size.bytes() as u64);
+        let identified = stages.time("kernel", 0, || dump.into_image_with(&files, &progress));
+        let image = identified.map_err(|e| e.within(name))?;
+        stages.set_memory(bytes);
+        let let_run = || {
+            stages.time("cont", 0, || let_go(plan.messages, session.hold.as_ref()));
+        };
+        let around = Around { all_read: &let_run, stages: Some(&stages) };
+        convert::convert_image(plan, &image, budget, &interrupt, &around)
+    });
+    drop(runs);
+    if stop.stops && !session.hold.was_running() {
+        let status = session.hold.status().unwrap_or_default();
+        plan.messages.common(&format!("The guest is as it was before: {status}.\n"));
+    } else if stop.stays {
+        plan.messages.common("The guest stays stopped.\n");
+    }
+    plan.messages.debug(&stages.table());
+    exit
+}
+
