@@ -36,13 +36,11 @@ impl GuestMemory {
     }
 
     /// Memory of which each piece is read at its own place.
-    pub(crate) fn of_pieces(mut pieces: Vec<Piece>, mut meta: DumpMeta) -> Result<GuestMemory> {
+    pub(crate) fn of_pieces(mut pieces: Vec<Piece>, meta: DumpMeta) -> Result<GuestMemory> {
         pieces.sort_by_key(|piece| piece.guest.start);
         // an offset is the guest's own address
         let extent = |piece: &Piece| Extent { start: piece.guest.start, end: piece.guest.end, offset: piece.guest.start };
         let extents = Extents::disjoint(pieces.iter().map(extent).collect())?;
-        // those of the dump that notes came in, of one page
-        meta.segments = Default::default();
         Ok(GuestMemory { pages: ExtentPages::new(PlainMemory::new(Ram { pieces }, extents)?, meta) })
     }
 }

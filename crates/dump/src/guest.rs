@@ -3,7 +3,7 @@
 use crate::formats::{self, probe};
 use crate::open::Dump;
 use crate::spool;
-use dump_core::{Container, DumpMeta, Error, ErrorKind, Machine, OpenOptions, PageSize, PhysAddr, Result};
+use dump_core::{Container, DumpMeta, Error, ErrorKind, Machine, OpenOptions, PageSize, PhysAddr, Result, Segment, VirtAddr};
 use dump_guest::{Access, GivenRange, GuestMemory, Process, Qmp, RamMap, RamRange, part};
 use dump_kernel::{PhysMemory, SourceMemory};
 use std::ops::Range;
@@ -29,6 +29,13 @@ pub fn guest_meta(qmp: &Qmp, map: &RamMap) -> Result<DumpMeta> {
 /// # Errors
 /// As [`Access::memory`].
 pub fn guest_dump(qmp: &Qmp, access: &Access, map: RamMap, meta: DumpMeta) -> Result<Dump> {
+    // as QEMU has them in a dump of all memory (dump/dump.c, `write_elf64_load`)
+    let segment = |range: &RamRange| Segment {
+        paddr: PhysAddr(range.guest.start),
+        vaddr: VirtAddr(range.guest.start),
+        bytes: range.guest.end - range.guest.start,
+    };
+    let meta = DumpMeta { segments: map.ranges.iter().map(segment).collect(), ..meta };
     let memory = access.memory(qmp, map, meta, &|range| bytes_of(qmp, range))?;
     Ok(Dump::from_container(Box::new(memory), format!("qmp:{}", qmp.address())))
 }
