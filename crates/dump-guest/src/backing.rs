@@ -43,9 +43,6 @@ impl Backing {
 
     /// Where the file has `range`, if it is of this memory.
     pub(crate) fn place(&self, range: &RamRange) -> Option<Place> {
-        // QEMU may say behind the name which accelerator maps it
-        let rest = range.name.strip_prefix(self.name.as_str())?;
-        (rest.is_empty() || rest.starts_with(' '))
-            .then(|| Place::File(Arc::clone(&self.file), self.offset + range.offset))
+        (range.name == self.name).then(|| Place::File(Arc::clone(&self.file), self.offset + range.offset))
     }
 }

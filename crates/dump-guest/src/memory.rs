@@ -3,8 +3,8 @@
 use crate::process::{Place, Process};
 use crate::ram_map::RamMap;
 use dump_core::{
-    Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, InputFile, PageBitmap, PageReader, PageSize, PageSource,
-    PlainMemory, ReadAt, Result, Stretch,
+    Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, InputFile, PageBitmap, PageReader, PageSize,
+    PageSource, PlainMemory, ReadAt, Result, Stretch,
 };
 use std::ops::Range;
 
@@ -39,7 +39,8 @@ impl GuestMemory {
     pub(crate) fn of_pieces(mut pieces: Vec<Piece>, meta: DumpMeta) -> Result<GuestMemory> {
         pieces.sort_by_key(|piece| piece.guest.start);
         // an offset is the guest's own address
-        let extent = |piece: &Piece| Extent { start: piece.guest.start, end: piece.guest.end, offset: piece.guest.start };
+        let extent =
+            |piece: &Piece| Extent { start: piece.guest.start, end: piece.guest.end, offset: piece.guest.start };
         let extents = Extents::disjoint(pieces.iter().map(extent).collect())?;
         Ok(GuestMemory { pages: ExtentPages::new(PlainMemory::new(Ram { pieces }, extents)?, meta) })
     }

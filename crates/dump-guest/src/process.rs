@@ -128,10 +128,13 @@ impl Process {
         let mut places = Vec::new();
         let mut at = range.start;
         while at < range.end {
-            let mapping = mappings.iter().find(|mapping| mapping.readable && mapping.at.contains(&at)).ok_or_else(|| {
-                let (pid, start, end) = (self.pid, range.start, range.end);
-                Error::corrupt(format!("process {pid} has no memory at {at:#x}, of {start:#x}..{end:#x} of the guest's"))
-            })?;
+            let mapping =
+                mappings.iter().find(|mapping| mapping.readable && mapping.at.contains(&at)).ok_or_else(|| {
+                    let (pid, start, end) = (self.pid, range.start, range.end);
+                    Error::corrupt(format!(
+                        "process {pid} has no memory at {at:#x}, of {start:#x}..{end:#x} of the guest's"
+                    ))
+                })?;
             let end = mapping.at.end.min(range.end);
             let shared = self.files.iter().find(|file| mapping.shared && file.identity == mapping.identity);
             let place = match shared {
@@ -152,32 +155,44 @@ impl Process {
     /// # Errors
     /// `MissingInfo` if no mapping has a stretch's size, or several have.
     pub fn find(&self, sizes: &[u64]) -> Result<Vec<u64>> {
-        find(&joined(self.mappings()?), sizes).map_err(|e| e.within(format_args!("process {}", self.pid)))
+        let mappings: Vec<Mapping> = self.mappings()?.into_iter().filter(Mapping::is_memory).collect();
+        find(&mappings, sizes).map_err(|e| e.within(format_args!("process {}", self.pid)))
     }
 }
 
 /// Mappings that go on where another ends, in memory and in the file, as one: the kernel splits them where flags differ.
-fn joined(mappings: Vec<Mapping>) -> Vec<Mapping> {
+fn joined(mappings: &[Mapping]) -> Vec<Mapping> {
     let mut joined: Vec<Mapping> = Vec::new();
-    for mapping in mappings.into_iter().filter(|mapping| mapping.readable && mapping.is_memory()) {
+    for mapping in mappings {
         let goes_on = |last: &Mapping| {
-            let file_goes_on = last.identity.inode == 0 || last.offset + (last.at.end - last.at.start) == mapping.offset;
+            let file_goes_on =
+                last.identity.inode == 0 || last.offset + (last.at.end - last.at.start) == mapping.offset;
             last.at.end == mapping.at.start && last.identity == mapping.identity && file_goes_on
         };
         match joined.last_mut().filter(|last| goes_on(last)) {
             Some(last) => last.at.end = mapping.at.end,
-            None => joined.push(mapping),
+            None => joined.push(mapping.clone()),
         }
     }
     joined
 }
 
+/// Where mappings of `size` begin: those that the kernel has as one, or else those that are put together of several.
+fn with_size(mappings: &[Mapping], size: u64) -> Vec<u64> {
+    let of = |list: &[Mapping]| -> Vec<u64> {
+        list.iter()
+            .filter(|mapping| mapping.at.end - mapping.at.start == size)
+            .map(|mapping| mapping.at.start)
+            .collect()
+    };
+    let single = of(mappings);
+    if single.is_empty() { of(&joined(mappings)) } else { single }
+}
+
 fn find(mappings: &[Mapping], sizes: &[u64]) -> Result<Vec<u64>> {
-    let with = |size: u64| mappings.iter().filter(move |mapping| mapping.at.end - mapping.at.start == size);
-    let total: u64 = sizes.iter().sum();
-    let whole: Vec<&Mapping> = with(total).collect();
+    let whole = with_size(mappings, sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size)));
     if let ([one], [_, _, ..]) = (whole.as_slice(), sizes) {
-        let starts = sizes.iter().scan(one.at.start, |at, size| {
+        let starts = sizes.iter().scan(*one, |at, size| {
             let start = *at;
             *at += size;
             Some(start)
@@ -186,13 +201,14 @@ fn find(mappings: &[Mapping], sizes: &[u64]) -> Result<Vec<u64>> {
     }
     let mut taken: Vec<u64> = Vec::new();
     for size in sizes {
-        let candidates: Vec<u64> = with(*size).map(|mapping| mapping.at.start).collect();
+        let candidates = with_size(mappings, *size);
         let hint = "--ram FIRST-END@ADDRESS says where it is";
         match candidates.as_slice() {
             [one] if !taken.contains(one) => taken.push(*one),
             [] => return Err(Error::missing(format!("no mapping of {size:#x} bytes")).hint(hint)),
             several => {
-                let text = format!("{} mappings of {size:#x} bytes, at {several:#x?}", several.len()).replace("\n", "");
+                let at: Vec<String> = several.iter().map(|at| format!("{at:#x}")).collect();
+                let text = format!("{} mappings of {size:#x} bytes, at {}", several.len(), at.join(", "));
                 return Err(Error::missing(text).hint(hint));
             }
         }
@@ -227,7 +243,7 @@ impl Mapping {
 
     /// Whether it can be a guest's: nothing of a program or a library.
     fn is_memory(&self) -> bool {
-        self.identity.inode == 0 || self.shared
+        self.readable && (self.identity.inode == 0 || self.shared)
     }
 }
 
@@ -261,7 +277,9 @@ impl Place {
     fn ended(&self, at: u64) -> Error {
         let text = match self {
             Place::Process(..) => "the process that runs the guest has ended".to_owned(),
-            Place::File(..) | Place::Copied(..) => format!("the file with the guest's memory ends before offset {at:#x}"),
+            Place::File(..) | Place::Copied(..) => {
+                format!("the file with the guest's memory ends before offset {at:#x}")
+            }
         };
         Error::new(ErrorKind::Io, text)
     }
@@ -297,11 +315,12 @@ mod tests {
 
     #[test]
     fn memory_is_found_by_its_size_where_only_one_can_be_meant() {
-        let all = joined(mappings(MAPS));
+        let all: Vec<Mapping> = mappings(MAPS).into_iter().filter(Mapping::is_memory).collect();
         assert_eq!(find(&all, &[0x1000_0000]).unwrap(), [0x1800_0000], "two halves of one file");
         assert_eq!(find(&all, &[0xc00_0000, 0x400_0000]).unwrap(), [0x1800_0000, 0x2400_0000], "two in one");
+        assert!(find(&all, &[0x400_0000, 0x400_0000]).is_err(), "which is which");
         let e = find(&all, &[0x800_0000]).unwrap_err().to_string();
-        assert!(e.contains("2 mappings of 0x8000000 bytes") && e.contains("--ram"), "{e}");
+        assert!(e.contains("3 mappings of 0x8000000 bytes") && e.contains("--ram"), "{e}");
         assert!(find(&all, &[0x123_4000]).unwrap_err().to_string().contains("no mapping of 0x1234000 bytes"));
         assert!(find(&all, &[0x1000_0000, 0x1000_0000]).is_err(), "one place for two");
     }

@@ -82,7 +82,9 @@ impl Qmp {
     /// The process that listens, where the socket tells.
     pub fn peer(&self) -> Option<i32> {
         match &self.link().stream {
-            Stream::Unix(stream) => net::sockopt::socket_peercred(stream).ok().map(|peer| peer.pid.as_raw_nonzero().get()),
+            Stream::Unix(stream) => {
+                net::sockopt::socket_peercred(stream).ok().map(|peer| peer.pid.as_raw_nonzero().get())
+            }
             Stream::Tcp(_) => None,
         }
     }

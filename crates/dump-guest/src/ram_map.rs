@@ -62,7 +62,7 @@ impl RamMap {
                 Err(Error::corrupt(text))
             }
             _ if ranges.is_empty() => Err(Error::corrupt("info mtree -f: no RAM in it")),
-            _ => Ok(RamMap { ranges }),
+            _ => Ok(RamMap { ranges: joined(ranges) }),
         }
     }
 
@@ -70,6 +70,23 @@ impl RamMap {
     pub fn bytes(&self) -> u64 {
         self.ranges.iter().map(|range| range.guest.end - range.guest.start).sum()
     }
+}
+
+/// Ranges that go on where another ends, with the guest and in QEMU's memory, as one: firmware may make parts of RAM
+/// read-only. QEMU's dumps have them so, too.
+fn joined(ranges: Vec<RamRange>) -> Vec<RamRange> {
+    let mut joined: Vec<RamRange> = Vec::new();
+    for range in ranges {
+        let goes_on = |last: &RamRange| {
+            let end = last.offset + (last.guest.end - last.guest.start);
+            last.guest.end == range.guest.start && last.name == range.name && end == range.offset
+        };
+        match joined.last_mut().filter(|last| goes_on(last)) {
+            Some(last) => last.guest.end = range.guest.end,
+            None => joined.push(range),
+        }
+    }
+    joined
 }
 
 /// Whether a line of a view says that it is what CPUs see as memory.
@@ -86,7 +103,8 @@ fn flat_range(line: &str) -> Option<RamRange> {
     let kind = kind.rsplit_once(' ')?.1;
     let (name, offset) = match named.rsplit_once(" @") {
         Some((name, offset)) => (name, hex(offset.split(' ').next()?)?),
-        None => (named, 0),
+        // which accelerator maps it
+        None => (named.strip_suffix(" KVM").unwrap_or(named), 0),
     };
     let is_dumped = matches!(kind, "ram" | "rom") && first < last;
     is_dumped.then(|| RamRange { guest: first..last.saturating_add(1), host: None, name: name.to_owned(), offset })
@@ -147,7 +165,8 @@ FlatView #1
   00000000000a0000-00000000000affff (prio 2, ram): vga.vram KVM
   00000000000b0000-00000000000bffff (prio 1, i/o): vga-lowmem @0000000000010000
   00000000000c0000-00000000000dffff (prio 0, rom): pc.ram @00000000000c0000 KVM
-  0000000000100000-000000001fffffff (prio 0, ram): pc.ram @0000000000100000 KVM
+  0000000000100000-00000000001fffff (prio 0, rom): pc.ram @0000000000100000 KVM
+  0000000000200000-000000001fffffff (prio 0, ram): pc.ram @0000000000200000 KVM
   00000000e0000000-00000000e0000fff (prio 0, ramd): 0000:00:02.0 BAR 0 mmaps[0] KVM
   00000000f0000000-00000000f0000fff (prio 0, nv-ram): nvdimm @0000000000000000
   00000000fffc0000-00000000ffffffff (prio 0, romd): system.flash0
@@ -166,8 +185,8 @@ FlatView #2
         assert_eq!(
             got,
             [
-                (0, 0xa_0000, "pc.ram KVM", 0),
-                (0xa_0000, 0xb_0000, "vga.vram KVM", 0),
+                (0, 0xa_0000, "pc.ram", 0),
+                (0xa_0000, 0xb_0000, "vga.vram", 0),
                 (0xc_0000, 0xe_0000, "pc.ram", 0xc_0000),
                 (0x10_0000, 0x2000_0000, "pc.ram", 0x10_0000),
             ]
@@ -178,7 +197,8 @@ FlatView #2
     #[test]
     fn answers_without_sense_are_refused() {
         let overlapping = Q35.replace("00000000000c0000-00000000000dffff", "0000000000090000-00000000000dffff");
-        for text in ["", "FlatView #1\n", "unknown command: 'info mtree'", &Q35.replace("\"memory\"", "\"m\""), &overlapping]
+        for text in
+            ["", "FlatView #1\n", "unknown command: 'info mtree'", &Q35.replace("\"memory\"", "\"m\""), &overlapping]
         {
             assert!(RamMap::parse(text).is_err(), "{text}");
         }

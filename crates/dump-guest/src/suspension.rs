@@ -23,7 +23,10 @@ impl Suspension {
     /// # Errors
     /// `Io` if there is no such process.
     pub fn of(pid: i32) -> Result<Suspension> {
-        let number = Pid::from_raw(pid).ok_or_else(|| Error::unsupported(format!("process {pid}: no such number")))?;
+        let number = Some(pid)
+            .filter(|pid| *pid > 0)
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| Error::unsupported(format!("process {pid}: no such number")))?;
         let process = pidfd_open(number, PidfdFlags::empty()).map_err(|e| failed(pid, e))?;
         let was_running = !states(pid)?.iter().all(|state| is_stopped(*state));
         Ok(Suspension { pid, process, was_running, since: Mutex::new(None) })

@@ -3,7 +3,9 @@
 use crate::formats::{self, probe};
 use crate::open::Dump;
 use crate::spool;
-use dump_core::{Container, DumpMeta, Error, ErrorKind, Machine, OpenOptions, PageSize, PhysAddr, Result, Segment, VirtAddr};
+use dump_core::{
+    Container, DumpMeta, Error, ErrorKind, Machine, OpenOptions, PageSize, PhysAddr, Result, Segment, VirtAddr,
+};
 use dump_guest::{Access, GivenRange, GuestMemory, Process, Qmp, RamMap, RamRange, part};
 use dump_kernel::{PhysMemory, SourceMemory};
 use std::ops::Range;

@@ -164,11 +164,11 @@ pub use dump_core::{
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_filter::{DumpLevel, Reason, Tally};
-pub use dump_guest::{
-    Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Patience, Process, Qmp, RamMap, RamRange, RunState,
-    Standstill, Suspension, WholeDump, ask,
-};
 pub use dump_flat::{FlatStream, rearrange};
+pub use dump_guest::{
+    Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Patience, Process, Qmp, RamMap, RamRange,
+    RunState, Standstill, Suspension, WholeDump, ask,
+};
 pub use dump_kernel::{
     Answer, Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, Source, SourceMemory,
     Vmcoreinfo,

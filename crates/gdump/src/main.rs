@@ -110,7 +110,9 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
     };
     let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
-        Plan::Capture(plan) => session.map_or_else(|| Err(Error::bug("no guest")), |guest| cmd::capture::run(plan, guest)),
+        Plan::Capture(plan) => {
+            session.map_or_else(|| Err(Error::bug("no guest")), |guest| cmd::capture::run(plan, guest))
+        }
         Plan::Convert(plan) => cmd::convert::run(plan),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),
         Plan::Dmesg(plan) => cmd::dmesg::run(plan),

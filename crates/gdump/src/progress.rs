@@ -14,8 +14,8 @@ use dump::{PageSize, Phase, Watch};
 use indicatif::{HumanBytes, HumanDuration};
 use rustix::termios::tcgetwinsize;
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// How progress is shown.

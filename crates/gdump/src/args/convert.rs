@@ -3,6 +3,7 @@
 use super::codec::{self, Codec};
 use super::file_name;
 use super::format;
+use super::format::FormatName;
 use super::levels::DumpLevels;
 use super::message_level::message_level;
 use super::number::{address, virtual_address};
@@ -11,7 +12,6 @@ use super::refused::RefusedArgs;
 use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
-use super::format::FormatName;
 use dump::{PfnRange, PhysAddr, VirtAddr};
 use std::path::PathBuf;
 

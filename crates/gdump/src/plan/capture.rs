@@ -181,7 +181,9 @@ fn own(args: &CaptureArgs, format: GuestFormat, stop: Stop) -> Result<CaptureTas
     let convert = &args.convert;
     let filters = convert.codec().is_some() || convert.levels.0.iter().any(|level| level.bits() != 0);
     if filters || convert.split || convert.flattened || convert.elf || convert.pfn_range.is_some() || args.live {
-        return Err(format!("--format {name}: QEMU writes this dump, which can be neither filtered, split nor streamed"));
+        return Err(format!(
+            "--format {name}: QEMU writes this dump, which can be neither filtered, split nor streamed"
+        ));
     }
     match convert.files.as_slice() {
         [_, output] => Ok(CaptureTask::Own { format, output: output.clone(), force: convert.force, stop }),

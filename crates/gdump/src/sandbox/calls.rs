@@ -264,7 +264,10 @@ mod tests {
             assert_eq!(is_allowed(number, [0; 3]), !all().any(|refused| *refused == number), "{number}");
         }
         assert!(!is_allowed(i64::from(X32) as libc::c_long, [0; 3]));
-        assert_eq!(verdict(Contact::Nobody, ARCH + 1, libc::SYS_read, [0; 3]), libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+        assert_eq!(
+            verdict(Contact::Nobody, ARCH + 1, libc::SYS_read, [0; 3]),
+            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32
+        );
         for (contact, call) in
             [(Contact::Server, libc::SYS_connect), (Contact::Process(1), libc::SYS_pidfd_send_signal)]
         {
@@ -283,7 +286,9 @@ mod tests {
     #[test]
     fn no_program_can_be_run_and_no_socket_made() {
         let restricted = std::thread::spawn(|| {
-            restrict(Contact::Nobody).is_ok().then(|| (Command::new("true").status().err(), TcpListener::bind("127.0.0.1:0").err()))
+            restrict(Contact::Nobody)
+                .is_ok()
+                .then(|| (Command::new("true").status().err(), TcpListener::bind("127.0.0.1:0").err()))
         });
         // a kernel without seccomp has nothing to show
         let Some(refusals) = restricted.join().unwrap() else { return };

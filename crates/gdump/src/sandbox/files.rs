@@ -67,7 +67,12 @@ impl Needs {
         };
         // what its threads are doing
         inputs.extend(process.map(|pid| PathBuf::from(format!("/proc/{pid}"))));
-        Needs { inputs, outputs, process, unpacks_to: (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory()) }
+        Needs {
+            inputs,
+            outputs,
+            process,
+            unpacks_to: (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory()),
+        }
     }
 
     /// What is to be allowed, where.

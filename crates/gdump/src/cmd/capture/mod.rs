@@ -135,4 +135,3 @@ fn dump(plan: &Conversion, stop: Stop, session: Session) -> Result<Exit> {
     plan.messages.debug(&stages.table());
     exit
 }
-
