@@ -86,6 +86,14 @@ impl Elf {
         Ok(elf)
     }
 
+    /// The same memory counted from physical address `start` on, as kdump files of 32-bit arm count it.
+    #[must_use]
+    pub fn counted_from(mut self, start: u64) -> Self {
+        self.loads.retain(|load| load.paddr >= start);
+        self.loads.iter_mut().for_each(|load| load.paddr -= start);
+        self
+    }
+
     /// How many program headers there are; past 65534 the number stands in the first section header.
     fn segments(&self, head: Wire<'_>, layout: &Layout) -> Result<u64> {
         let number = head.u16(layout.phnum)?;
@@ -245,6 +253,7 @@ mod tests {
             assert_eq!(elf.linear(0x9003, 4).unwrap(), b"bc\0\0");
             assert!(elf.linear(0x9000, 4).is_err());
             assert_eq!((elf.end_pfn(4), elf.page(0x401, 4), elf.page(0x1003, 1)), (0x403, None, Some(b"b".to_vec())));
+            assert_eq!(elf.counted_from(0x1000).physical(0, 4).unwrap(), b"\0\0ab");
         }
     }
 }
