@@ -1,9 +1,9 @@
 //! Synthetic kernels of every architecture, in each shape that its page tables have: what is left out is what the recipe
 //! says. Page table entries are made from the architectures' manuals and share no line of code with what reads them.
 
-use crate::eras::filter;
+use crate::eras::{filter, filter_dump};
 use crate::support::{gdump_ok, open, scratch, text};
-use dump_synth::{Era, KernelBuilder, Leaf, Machine, MemModel, RootSymbol, StructPages, every_kind_on};
+use dump_synth::{Era, KernelBuilder, Leaf, Machine, MemModel, RootSymbol, StructPages, every_kind, every_kind_on};
 
 /// Where struct pages are read through page tables, and where they are in the direct map.
 const MODELS: [MemModel; 5] = [
@@ -43,6 +43,44 @@ fn every_model(elf_machine: u16) {
         }
     }
     assert!(tried >= 4, "{tried}");
+}
+
+/// QEMU's dump of a guest that published no vmcoreinfo: it is found in memory, and the choice is the same.
+#[test]
+fn vmcoreinfo_is_found_in_the_memory_of_every_machine() {
+    for (turn, machine) in Machine::REAL.iter().enumerate() {
+        let era = if machine.is_of(Era::V6_12) { Era::V6_12 } else { Era::V6_1 };
+        let model = model(machine, turn);
+        let builder = KernelBuilder::new(era).machine(*machine).model(model).recipe(&every_kind_on(era, machine));
+        found_in_memory(
+            &builder,
+            &format!("{} {:?} of {}, {model:?}", machine.name, machine.levels, machine.page_size),
+        );
+    }
+}
+
+#[test]
+fn vmcoreinfo_is_found_in_the_memory_of_every_layout_of_x86_64() {
+    type Layout = fn(KernelBuilder) -> KernelBuilder;
+    let layouts: [(&str, Layout); 5] = [
+        ("4 levels", |b| b),
+        ("5 levels", KernelBuilder::five_level),
+        ("sme", |b| b.sme_mask(1 << 47)),
+        ("sme, 5 levels, kaslr", |b| b.five_level().sme_mask(1 << 51).kaslr(0x31c0_0000)),
+        ("kaslr", |b| b.kaslr(0x31c0_0000)),
+    ];
+    for (name, layout) in layouts {
+        for era in ERAS {
+            found_in_memory(&layout(KernelBuilder::new(era).recipe(&every_kind(era))), &format!("{era} {name}"));
+        }
+    }
+}
+
+fn found_in_memory(builder: &KernelBuilder, what: &str) {
+    let kernel = builder.clone().build();
+    let said = filter_dump(&kernel.qemu().to_bytes(), &kernel, 31, what);
+    let others = said.lines().filter(|line| line.contains("warning") && !line.contains("pfn 0x1c0"));
+    assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{what}");
 }
 
 /// The last section with RAM seems to be absent, for one word is damaged: page tables have its struct pages all the same.

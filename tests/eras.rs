@@ -27,9 +27,14 @@ fn models() -> Vec<MemModel> {
 
 /// Filters a kernel's vmcore and compares pages, counts and bytes with the recipe's; returns what was said on stderr.
 pub fn filter(kernel: &FakeKernel, level: u32, what: &str) -> String {
+    filter_dump(&kernel.vmcore(), kernel, level, what)
+}
+
+/// The same for another dump of its memory.
+pub fn filter_dump(dump: &[u8], kernel: &FakeKernel, level: u32, what: &str) -> String {
     let dir = scratch();
     let (vmcore, out) = (dir.path().join("vmcore"), dir.path().join("out"));
-    std::fs::write(&vmcore, kernel.vmcore()).unwrap();
+    std::fs::write(&vmcore, dump).unwrap();
     let run = gdump(&["-l", "-d", &level.to_string(), "--show-stats", text(&vmcore), text(&out)]);
     let stderr = String::from_utf8(run.stderr).unwrap();
     assert!(run.status.success(), "{what}: {stderr}");

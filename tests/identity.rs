@@ -1,7 +1,7 @@
 //! Which kernel a dump holds: notes and texts in memory are checked on the kernel that they describe.
 
 use crate::support::{gdump, gdump_ok, gdump_refuses, open, scratch, text};
-use dump_synth::{ElfCore, Endian, Era, FakeKernel, FakeMemory, KernelBuilder, Load, Machine, Notes, Width};
+use dump_synth::{Content, ElfCore, Endian, Era, FakeKernel, FakeMemory, KernelBuilder, Load, Machine, Notes, Width};
 use std::path::{Path, PathBuf};
 
 /// An ELF core of `memory` as QEMU writes it, without virtual addresses.
@@ -310,4 +310,52 @@ fn what_a_dump_says_of_itself_is_shown_not_obeyed() {
     let json: serde_json::Value = serde_json::from_str(&gdump_ok(&["info", "--json", text(&vmcore)])).unwrap();
     assert_eq!(json["kernel"]["release"], evil);
     assert!(gdump_ok(&["info", text(&vmcore)]).contains("6.1\\u001b]0;PWNED\\u0007"));
+}
+
+/// What cannot be walked is said in one line, whatever level is asked for, and levels 0 and 1 need none of it.
+fn cannot_be_walked(dump: &[u8], said: &str) {
+    let dir = scratch();
+    let (vmcore, out) = (dir.path().join("vmcore"), dir.path().join("out"));
+    std::fs::write(&vmcore, dump).unwrap();
+    let e = gdump_refuses(&["-d", "31", text(&vmcore), text(&out)]);
+    assert!(e.contains(said) && e.contains("-d 0 and -d 1"), "{e}");
+    for level in ["0", "1"] {
+        let run = gdump(&["-f", "-d", level, text(&vmcore), text(&out)]);
+        let warned = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.success() && warned.lines().count() == 1 && warned.contains(said), "-d {level}: {warned}");
+        assert!(open(&out).kept.count() > 0);
+    }
+}
+
+/// Page tables of a Xen PV guest hold page frames of the machine, here those from 64 GiB on.
+#[test]
+fn page_tables_of_a_xen_pv_guest() {
+    let recipe = "anon 0x100..0x110";
+    let guest = KernelBuilder::new(Era::V6_1).recipe(recipe).sme_mask(1 << 36).omit("NUMBER(sme_mask)").build();
+    cannot_be_walked(&guest.vmcore(), "a Xen PV guest");
+}
+
+/// A host reads of an encrypted guest what the memory holds: nothing that it could make out.
+#[test]
+fn memory_of_an_sev_guest() {
+    let guest = KernelBuilder::new(Era::V6_1).recipe("ram 0..0x400").sme_mask(1 << 51).build();
+    let mut core = guest.qemu();
+    let mut pfn = 0;
+    for load in &mut core.loads {
+        for page in load.data.chunks_mut(4096) {
+            Content::Noise.fill(pfn, page);
+            pfn += 1;
+        }
+    }
+    cannot_be_walked(&core.to_bytes(), "encrypted (SEV: bit 51 of cr3)");
+}
+
+#[test]
+fn a_header_of_another_machine() {
+    let kernel = KernelBuilder::new(Era::V6_1).recipe("anon 0x100..0x110").build();
+    let core = ElfCore { machine: 183, ..kernel.elf() };
+    cannot_be_walked(
+        &core.to_bytes(),
+        "keys of x86_64 (e_machine 62), and the dump's header says aarch64 (e_machine 183)",
+    );
 }

@@ -38,6 +38,9 @@ const HOSTS: &[Host] = &[
 /// Tests of the program that say nothing of the system under it.
 const OF_PROGRAM: &[&str] = &["arches::", "corpus::tiny", "eras::", "matrix::"];
 
+/// Crates that are no libraries: programs, and what runs on the host that builds.
+const NO_LIBRARIES: &[&str] = &["xtask", "gdump", "gdump-bench", "dump-fuzz"];
+
 /// What `cargo xtask cross` takes.
 #[derive(clap::Args)]
 pub struct Args {
@@ -58,8 +61,13 @@ pub fn run(args: &Args) -> Result<()> {
             program::run(host.test()?.args(&args.words))?;
             continue;
         }
-        let libraries = ["--workspace", "--exclude", "xtask", "--exclude", "gdump", "--exclude", "dump-fuzz"];
-        program::run(host.test()?.args(libraries).args(["--lib", "--tests"]))?;
+        let others = NO_LIBRARIES.iter().flat_map(|name| ["--exclude", name]);
+        program::run(host.test()?.arg("--workspace").args(others).args(["--lib", "--tests"]))?;
+        println!(
+            "{}: of the program's tests {}; the others ask for the system's own calls",
+            host.name,
+            OF_PROGRAM.join(" ")
+        );
         program::run(host.test()?.args(["--package", "gdump", "--test", "main", "--"]).args(OF_PROGRAM))?;
     }
     Ok(())

@@ -7,14 +7,12 @@
 //!
 //! Written little endian, bit `n` of the words is bit `n % 8` of byte `n / 8`, as every architecture's kdump file has
 //! it. Chunks of one kind hold no words: RAM that lies far up costs nothing for what lies below, and a header that
-//! claims made-up memory costs 16 bytes for each 128 MiB of it. Ranges and single bits go through `bitvec`;
-//! counting and scanning run over whole words, here and nowhere else.
+//! claims made-up memory costs 16 bytes for each 128 MiB of it. Ranges are
+//! filled, counted and scanned by whole words, here and nowhere else.
 
 use crate::addr::{Pfn, PfnRange};
 use crate::error::Result;
 use crate::page_runs::{give, runs_of_bits};
-use bitvec::prelude::Lsb0;
-use bitvec::view::BitView;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -158,8 +156,8 @@ impl Chunk {
     fn fill(&mut self, from: usize, to: usize, len: usize, value: bool) {
         if (from, to) == (0, len) {
             *self = Chunk::uniform(value);
-        } else if !self.is(value) {
-            self.words().view_bits_mut::<Lsb0>()[from..to].fill(value);
+        } else if from < to && !self.is(value) {
+            fill(self.words(), from, to, value);
         }
     }
 
@@ -449,6 +447,23 @@ impl Iterator for Runs<'_> {
         self.rest.start = end;
         Some(PfnRange::new(start, end))
     }
+}
+
+/// Makes bits `from..to`, at least one, all 1 or all 0.
+fn fill(words: &mut [u64], from: usize, to: usize, value: bool) {
+    let (first, last) = (from / 64, (to - 1) / 64);
+    let head = u64::MAX << (from % 64);
+    let tail = u64::MAX >> (63 - (to - 1) % 64);
+    let mut put = |i: usize, mask: u64| {
+        let word = &mut words[i];
+        *word = if value { *word | mask } else { *word & !mask };
+    };
+    if first == last {
+        return put(first, head & tail);
+    }
+    put(first, head);
+    put(last, tail);
+    words[first + 1..last].fill(if value { u64::MAX } else { 0 });
 }
 
 /// Bits `from..to` of `words` that are 1; `from` lies below `to`.

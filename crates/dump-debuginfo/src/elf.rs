@@ -251,9 +251,9 @@ impl<R: ReadAt> Elf<R> {
         while notes.len() >= 12 {
             let fields = Fields { bytes: notes, order: self.order };
             let (name, desc, kind) = (fields.u32(0) as usize, fields.u32(4) as usize, fields.u32(8));
-            let (desc_at, end) = (12 + name.next_multiple_of(4), 12 + name.next_multiple_of(4) + desc);
-            let own = notes.get(12..12 + name)?;
-            let bytes = notes.get(desc_at..end)?;
+            let own = notes.get(12..)?.get(..name)?;
+            let desc_at = 12 + name.next_multiple_of(4);
+            let bytes = notes.get(desc_at..)?.get(..desc)?;
             if own == b"GNU\0" && kind == BUILD_ID && !bytes.is_empty() {
                 return Some(bytes.to_vec());
             }

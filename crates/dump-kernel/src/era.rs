@@ -262,7 +262,7 @@ impl PageRules {
             anon_known: slab.is_some() && tails_known,
             buddy_type: if let BuddyMark::Type(mark) = buddy { mark } else { TypeMark::NEVER },
             hugetlb_type,
-            offline: type_or_never("PAGE_OFFLINE_MAPCOUNT_VALUE"),
+            offline: keys.offline().unwrap_or(TypeMark::NEVER),
             unaccepted,
             maybe_unaccepted: if guess { TypeMark::UNACCEPTED } else { TypeMark::NEVER },
             typed_below: if mapcount.is_some() { -1 } else { i32::MIN },
@@ -461,6 +461,30 @@ mod tests {
         let cache = lacking.unknown().iter().find(|u| u.key == "NUMBER(PG_lru)").unwrap();
         assert_eq!((cache.facts, cache.class), (PageFacts::CACHE, "page cache pages"));
         assert_eq!(known.buddy(), BuddyMark::Lists);
+    }
+
+    /// Without CONFIG_HUGETLB_PAGE two numbers are lacking: nothing that there is is unknown then.
+    #[test]
+    fn a_kernel_without_hugetlb_pages() {
+        let rules = |keys: &str| {
+            let text = format!(
+                "SIZE(page)=64\nOFFSET(page.flags)=0\nOFFSET(page.mapping)=24\nOFFSET(page.lru)=8\n\
+                 OFFSET(page._mapcount)=48\nOFFSET(page.private)=40\nOFFSET(page.compound_head)=8\n\
+                 OFFSET(page.compound_order)=17\nOFFSET(page.compound_dtor)=16\nNUMBER(PG_head_mask)=65536\n\
+                 NUMBER(PG_lru)=4\nNUMBER(PG_private)=13\nNUMBER(PG_swapcache)=10\nNUMBER(PG_swapbacked)=19\n\
+                 NUMBER(PG_slab)=9\nNUMBER(PG_hwpoison)=23\nNUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)=-129\n{keys}"
+            );
+            PageRules::new(&Vmcoreinfo::parse(text.as_bytes()), Le64::WORDS).unwrap()
+        };
+        let unknown = |keys: &str| rules(keys).unknown().iter().map(|unknown| unknown.class).collect::<Vec<_>>();
+        assert_eq!(unknown("OSRELEASE=6.1.0\n"), [""; 0]);
+        assert!(rules("OSRELEASE=6.1.0\n").offline.matches(0xffff_feff), "a balloon's pages all the same");
+        // one of the two, or a release that exports them apart
+        let dtor = "NUMBER(HUGETLB_PAGE_DTOR)=2\n";
+        assert_eq!(unknown(&format!("OSRELEASE=6.1.0\n{dtor}")), [""; 0]);
+        assert_eq!(unknown("OSRELEASE=6.1.0\nNUMBER(PAGE_OFFLINE_MAPCOUNT_VALUE)=-257\n"), ["hugetlb pages"]);
+        assert_eq!(unknown("OSRELEASE=5.0.0\n"), ["hugetlb pages"]);
+        assert_eq!(unknown(dtor), ["offline pages"], "of no release that is known");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::virt::KernelMemory;
 use crate::vmcoreinfo::Vmcoreinfo;
 use crate::words::Words;
 use crate::xlat::Translate;
-use dump_core::{Error, ErrorKind, Machine, PageSize, Pfn, Result, Segment, UtsName, VirtAddr};
+use dump_core::{ByteOrder, Error, ErrorKind, Machine, PageSize, Pfn, Result, Segment, UtsName, VirtAddr};
 use std::sync::Arc;
 
 /// A kernel whose memory can be read by virtual address.
@@ -212,7 +212,13 @@ impl Kernel {
 /// The architecture of a machine, of those that are known.
 fn walked(machine: Machine) -> Result<&'static dyn Arch> {
     arch_of(machine).ok_or_else(|| {
-        let name = machine.elf_machine.map_or("an unknown machine".to_owned(), |n| format!("e_machine {n}"));
+        let bits = 8 * machine.word.bytes();
+        let order = if machine.order == ByteOrder::Big { "big" } else { "little" };
+        let name = match (machine.elf_machine, machine.name()) {
+            (None, _) => "an unknown machine".to_owned(),
+            (Some(n), None) => format!("e_machine {n}"),
+            (Some(n), Some(name)) => format!("{name} (e_machine {n}) with {order}-endian words of {bits} bits"),
+        };
         Error::unsupported(format!("page tables of {name} are not supported yet"))
     })
 }

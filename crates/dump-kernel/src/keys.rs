@@ -25,8 +25,24 @@ const HWPOISON_EXPORTED: (u32, u32) = (3, 17);
 const OFFLINE_EXPORTED: (u32, u32) = (5, 1);
 pub(crate) const UNACCEPTED_EXPORTED: (u32, u32) = (6, 16);
 
+/// Between these, 5.1 and 6.6, the number of offline pages' type and HUGETLB_PAGE_DTOR stand under one CONFIG_HUGETLB_PAGE
+/// (Linux kernel/crash_core.c): a kernel that exports neither was built without, and one of the two alone was lost.
+const EXPORTED_TOGETHER: std::ops::Range<(u32, u32)> = (5, 1)..(6, 6);
+
+/// The types of free and of offline pages as long as types are bits, of which that of offline pages is the next above that
+/// of free ones: 4.18 to 6.10 (6e292b9be7f4 to ff202303c398, Linux include/linux/page-flags.h).
+const BUDDY_BIT: i64 = !0x80;
+const OFFLINE_BIT: i64 = !0x100;
+
 /// PG_slab of 2.6.26 to 3.8. 3.9 exports it.
 const SLAB_BEFORE_3_9: u64 = 1 << 7;
+
+/// The number of offline pages' type. Where the key is lacking, that of free pages tells it, in kernels that have the type.
+pub(crate) fn offline_number(info: &dyn KernelSymbols) -> Option<i64> {
+    let is_bit = || info.number("PAGE_BUDDY_MAPCOUNT_VALUE").is_some_and(|n| n as i32 == BUDDY_BIT as i32);
+    let has_type = || info.version().is_some_and(|version| version >= OFFLINE_EXPORTED);
+    info.number("PAGE_OFFLINE_MAPCOUNT_VALUE").or_else(|| (has_type() && is_bit()).then_some(OFFLINE_BIT))
+}
 
 /// A flag's mask from its bit number.
 pub(crate) fn flag_mask(bit: i64) -> Option<u64> {
@@ -75,6 +91,17 @@ impl Keys<'_> {
     /// A page type, where it can be read.
     pub(crate) fn page_type(&self, name: &str) -> Option<TypeMark> {
         self.mapcount().and_then(|_| TypeMark::new(self.info.number(name)?))
+    }
+
+    /// Whether the kernel has no hugetlb pages, for it was built without.
+    fn lacks_hugetlb(&self) -> bool {
+        let exports = ["HUGETLB_PAGE_DTOR", "PAGE_OFFLINE_MAPCOUNT_VALUE"].iter().any(|name| self.has(name));
+        !exports && self.info.version().is_some_and(|version| EXPORTED_TOGETHER.contains(&version))
+    }
+
+    /// The type of offline pages, where it can be read.
+    pub(crate) fn offline(&self) -> Option<TypeMark> {
+        self.mapcount().and_then(|_| TypeMark::new(offline_number(self.info)?))
     }
 
     pub(crate) fn orders(&self) -> Option<u64> {
@@ -190,7 +217,7 @@ impl Keys<'_> {
             !self.has("PG_hwpoison") && self.may_be_since(HWPOISON_EXPORTED) && !self.info.lacks_number("PG_hwpoison");
         let no_offline = match self.has("PAGE_OFFLINE_MAPCOUNT_VALUE") {
             true => no_mapcount,
-            false => self.may_be_since(OFFLINE_EXPORTED),
+            false => self.may_be_since(OFFLINE_EXPORTED) && self.offline().is_none(),
         };
         let type_key = |name: &str, key: &'static str| match self.has(name) {
             true => "OFFSET(page._mapcount)",
@@ -225,7 +252,7 @@ impl Keys<'_> {
             (self.swap().is_none(), F::CACHE, "swap cache pages", swap_key),
             (self.slab().is_none(), F::ANON, "anonymous pages", slab_key),
             (huge, F::CACHE.union(F::ANON).union(F::HUGETLB), "tail pages of huge pages", huge_key),
-            (no_hugetlb && !huge, F::HUGETLB, "hugetlb pages", hugetlb_key),
+            (no_hugetlb && !huge && !self.lacks_hugetlb(), F::HUGETLB, "hugetlb pages", hugetlb_key),
             (no_hwpoison, F::HWPOISON, "hwpoison pages", "NUMBER(PG_hwpoison)"),
             (
                 no_offline,

@@ -4,20 +4,32 @@
 //! crashing_cpu ──> __per_cpu_offset[cpu] + current_task ──> task_struct.mm ──> mm_struct.pgd
 //! ```
 
+use crate::arch::Space;
 use crate::kernel::Kernel;
 use crate::memory::PhysMemory;
 use crate::symbols::KernelSymbols;
 use crate::virt::KernelMemory;
 use crate::xlat::{TableCache, Translate};
-use dump_core::{Error, PhysAddr, Result, VirtAddr};
+use dump_core::{Error, ErrorKind, PhysAddr, Result, VirtAddr};
 
 /// Variables with the number of the CPU that crashed, -1 on a machine that did not: x86's, and since 4.5 everybody's
 /// (1717f2096b54).
 const CRASHED: [&str; 2] = ["crashing_cpu", "panic_cpu"];
 
-/// Variables of each CPU whose member, or they themselves, point at the task that it runs: 6.2 to 6.14 have the former
-/// on x86 (e57ef2ed97c1).
-const CURRENT: [(&str, Option<&str>); 2] = [("pcpu_hot", Some("pcpu_hot.current_task")), ("current_task", None)];
+/// Variables of each CPU whose member, or they themselves, point at the task that it runs:
+///
+/// | variable | where |
+/// |---|---|
+/// | `pcpu_hot` | x86, 6.2 to 6.14 (e57ef2ed97c1) |
+/// | `current_task` | x86, before and after |
+/// | `__entry_task` | arm64, since 4.10 (c02433dd6de3) |
+/// | `runqueues` | everywhere (kernel/sched/core.c) |
+const CURRENT: [(&str, Option<&str>); 4] = [
+    ("pcpu_hot", Some("pcpu_hot.current_task")),
+    ("current_task", None),
+    ("__entry_task", None),
+    ("runqueues", Some("rq.curr")),
+];
 
 /// CPUs that a kernel can have, and more (Linux arch/x86/Kconfig: NR_CPUS).
 const MAX_CPUS: u32 = 1 << 16;
@@ -30,11 +42,18 @@ impl Kernel {
     /// says where that is found, which vmcoreinfo does not: kallsyms and BTF do, or a vmlinux.
     pub fn phys_of(&self, phys: &dyn PhysMemory, at: VirtAddr) -> Result<PhysAddr> {
         let mut memory = self.memory(phys);
-        if self.arch().is_kernel(at) {
-            return memory.translate(at).map(|mapping| mapping.phys);
+        let space = self.arch().space_of(at);
+        if space != Space::Process {
+            match memory.translate(at) {
+                Err(e) if e.kind() == ErrorKind::NoMemory && space == Space::Either => {}
+                found => return found.map(|mapping| mapping.phys),
+            }
         }
         let tables = self.with_symbols(phys, |symbols| self.process(symbols, &mut memory));
-        let tables = tables.map_err(|e| e.within(format_args!("user address {at}, of the process that crashed")))?;
+        let tables = tables.map_err(|e| match space {
+            Space::Either => e.within(format_args!("{at} is not mapped by the kernel; of the process that crashed")),
+            _ => e.within(format_args!("user address {at}, of the process that crashed")),
+        })?;
         let mapping = tables.translate(phys.reader().as_mut(), &mut TableCache::default(), at);
         mapping.map(|mapping| mapping.phys).map_err(|e| e.within("the process that crashed"))
     }

@@ -3,6 +3,7 @@
 
 use crate::era::PageRules;
 use crate::kernel::Kernel;
+use crate::keys::offline_number;
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
 use crate::own::{Own, OwnSymbols};
@@ -68,7 +69,10 @@ impl Kernel {
     /// Asked once, whoever asks.
     pub fn stands_by(&self, phys: &dyn PhysMemory, map: &MemMap, rules: &PageRules, mark: Mark) -> bool {
         *self.proofs().0[mark as usize].get_or_init(|| {
-            let used = self.with_symbols(phys, |symbols| symbols.number(mark.number()));
+            let used = self.with_symbols(phys, |symbols| match mark {
+                Mark::Offline => offline_number(symbols),
+                _ => symbols.number(mark.number()),
+            });
             let types = used.and_then(|used| self.types_say(used, phys, mark));
             types.unwrap_or_else(|| match mark {
                 Mark::Hwpoison => self.sources().is_none() || self.counts_as_many(phys, map, rules),

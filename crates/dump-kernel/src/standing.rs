@@ -13,7 +13,7 @@ use crate::page::{Block, PageFacts, PageScanner, PageState, PageVisitor, StructP
 use crate::virt::KernelMemory;
 use crate::words::WordLayout;
 use crate::{BuddyMark, PageRules};
-use dump_core::{Error, ErrorKind, PageSize, Pfn, PfnRange, PhysAddr, Result};
+use dump_core::{Error, ErrorKind, PageSize, Pfn, PfnRange, PhysAddr, Result, UtsName};
 
 /// What memory says of a vmcoreinfo.
 #[derive(Clone, Debug)]
@@ -55,10 +55,30 @@ impl Kernel {
             Ok(uts) if uts.release() == stated => Standing::Holds,
             Ok(uts) => {
                 let text = format!("init_uts_ns has the release {:?}, not {stated:?}", uts.release());
-                Standing::Fails(Error::corrupt(text))
+                self.fails(phys, Error::corrupt(text))
             }
-            Err(e) => Standing::of_error(e),
+            Err(e) => match Standing::of_error(e) {
+                Standing::Fails(e) => self.fails(phys, e),
+                open => open,
+            },
         }
+    }
+
+    /// That page tables do not lead to the kernel; where its image is all the same where the dump says, they are what is
+    /// wrong.
+    fn fails(&self, phys: &dyn PhysMemory, e: Error) -> Standing {
+        let in_image = || {
+            let at = self.arch().in_image(self.facts(self.info()), self.names_at(phys).ok()?)?;
+            let mut bytes = [0; UtsName::SIZE];
+            phys.reader().read(at, &mut bytes).ok()?;
+            Some(UtsName::from_bytes(&bytes).release() == self.info().release()?)
+        };
+        if in_image() != Some(true) {
+            return Standing::Fails(e);
+        }
+        let text = "the kernel is where phys_base has it, but its page tables lead elsewhere: those of a Xen PV guest hold \
+                    page frames of the machine, and the table that turns them into the guest's (p2m) is not read";
+        Standing::Fails(Error::unsupported(text))
     }
 
     /// Where its names and its top page table lie in physical memory.

@@ -228,7 +228,7 @@ mod tests {
         (0..FREE_PIECES as u64).for_each(|i| pieces.push_plain(2 * i, 1).unwrap());
         assert_eq!(pieces.push_plain(0, 1).unwrap_err().kind(), ErrorKind::Unsupported);
         assert_eq!(pieces.end(), FREE_PIECES as u64);
-        assert_eq!(Pieces::new(1 << 40).limit, 1 << 32);
+        assert_eq!(Pieces::new(1 << 38).limit, 1 << 30);
         let mut pieces = Pieces::new(1 << 20);
         pieces.push_plain(0, u64::MAX).unwrap();
         assert_eq!(pieces.push_chunks(0, 1).unwrap_err().kind(), ErrorKind::Corrupt);

@@ -32,6 +32,33 @@ impl FakeKernel {
         })
     }
 
+    /// The same memory as QEMU dumps it: without VMCOREINFO, which the guest did not publish, and without virtual
+    /// addresses; with the control registers of x86_64's CPUs.
+    #[must_use]
+    pub fn qemu(&self) -> ElfCore {
+        let machine = self.config.machine;
+        let mut notes = self.prstatus();
+        if machine.is_x86_64() {
+            notes = (0..self.config.cpus).fold(notes, |notes, _| notes.note("QEMU", 0, &self.qemu_cpu()));
+        }
+        let mut core = ElfCore::new(machine.width, machine.endian, machine.elf_machine).note(notes.into_bytes());
+        for run in self.ram() {
+            let start = run.start * self.config.page_size();
+            let data = self.memory.bytes(start, (run.end - run.start) * self.config.page_size());
+            core = core.load(Load::new(start, start, data));
+        }
+        core.like_qemu()
+    }
+
+    /// QEMUCPUState of version 1 (QEMU, target/i386/arch_dump.c): cr0 at 392, cr3 at 416, cr4 at 424.
+    fn qemu_cpu(&self) -> Vec<u8> {
+        let mut desc = vec![0; 440];
+        let cr4 = 0x20 | u64::from(self.config.five_level) << 12;
+        let words = [(0, 1 | 440 << 32), (392, 0x8000_0001), (416, self.root | self.config.sme_mask), (424, cr4)];
+        words.into_iter().for_each(|(at, word)| desc[at..at + 8].copy_from_slice(&word.to_le_bytes()));
+        desc
+    }
+
     /// The same memory as a kdump-compressed file of `level`, pages raw: what a first pass of filtering leaves. Zero
     /// pages share one page of data when level bit 1 is set.
     #[must_use]
@@ -62,12 +89,15 @@ impl FakeKernel {
     /// The note stream: an NT_PRSTATUS for each CPU, then VMCOREINFO.
     #[must_use]
     pub fn notes(&self) -> Vec<u8> {
+        self.prstatus().vmcoreinfo(self.vmcoreinfo()).into_bytes()
+    }
+
+    fn prstatus(&self) -> Notes {
         let machine = self.config.machine;
-        let cpus = (0..self.config.cpus).fold(Notes::new(machine.endian), |notes, cpu| {
+        (0..self.config.cpus).fold(Notes::new(machine.endian), |notes, cpu| {
             let words = registers(self.image_virt(), u64::from(cpu), &machine);
             notes.prstatus(machine.width, machine.registers().3, 100 + cpu, &words)
-        });
-        cpus.vmcoreinfo(self.vmcoreinfo()).into_bytes()
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! ELF vmcores, read for checking: 64-bit, either byte order, as /proc/vmcore and QEMU make them.
+//! ELF vmcores, read for checking: of either word size and byte order, as /proc/vmcore and QEMU make them.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,6 +7,28 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use crate::wire::Wire;
+
+/// Where fields stand in the headers of a word size.
+struct Layout {
+    /// Bytes of a word, which addresses, offsets and sizes are.
+    word: usize,
+    /// `e_phoff`, `e_shoff` and `e_phnum` of the file's header.
+    phoff: usize,
+    shoff: usize,
+    phnum: usize,
+    /// Bytes of a program header.
+    program: u64,
+    /// `p_offset` of a program header; `p_vaddr`, `p_paddr`, `p_filesz` and `p_memsz` follow.
+    offset: usize,
+    /// `sh_info` of a section header.
+    info: usize,
+}
+
+/// ELFCLASS32 and ELFCLASS64.
+const LAYOUTS: [Layout; 2] = [
+    Layout { word: 4, phoff: 28, shoff: 32, phnum: 44, program: 32, offset: 4, info: 28 },
+    Layout { word: 8, phoff: 32, shoff: 40, phnum: 56, program: 56, offset: 8, info: 44 },
+];
 
 /// Longest note segment taken: a PRSTATUS per CPU is under 1 KiB, so this is thousands of CPUs.
 const MAX_NOTES: u64 = 64 << 20;
@@ -52,40 +74,47 @@ impl Elf {
     fn read(path: &Path) -> Result<Self> {
         let file = File::open(path)?;
         let mut bytes = [0; 64];
-        file.read_exact_at(&mut bytes, 0)?;
-        ensure!(Self::probe(&bytes) && bytes.get(4) == Some(&2), "not a 64-bit ELF file");
-        let head = Wire { bytes: &bytes, big_endian: bytes.get(5) == Some(&2) };
+        let there = file.read_at(&mut bytes, 0)?;
+        ensure!(Self::probe(&bytes), "not an ELF file");
+        let class = bytes.get(4).and_then(|class| LAYOUTS.get(usize::from(*class).checked_sub(1)?));
+        let layout = class.context("neither a 32-bit nor a 64-bit ELF file")?;
+        let head = Wire { bytes: bytes.get(..there).unwrap_or(&bytes), big_endian: bytes.get(5) == Some(&2) };
         let mut elf = Self { file, loads: Vec::new(), vmcoreinfo: String::new() };
-        for index in 0..elf.segments(head)? {
-            elf.add(head, index).with_context(|| format!("program header {index}"))?;
+        for index in 0..elf.segments(head, layout)? {
+            elf.add(head, layout, index).with_context(|| format!("program header {index}"))?;
         }
         Ok(elf)
     }
 
+    /// The same memory counted from physical address `start` on, as kdump files of 32-bit arm count it.
+    #[must_use]
+    pub fn counted_from(mut self, start: u64) -> Self {
+        self.loads.retain(|load| load.paddr >= start);
+        self.loads.iter_mut().for_each(|load| load.paddr -= start);
+        self
+    }
+
     /// How many program headers there are; past 65534 the number stands in the first section header.
-    fn segments(&self, head: Wire<'_>) -> Result<u64> {
-        let number = head.u16(56)?;
+    fn segments(&self, head: Wire<'_>, layout: &Layout) -> Result<u64> {
+        let number = head.u16(layout.phnum)?;
         if number != 0xffff {
             return Ok(number.into());
         }
-        let mut bytes = [0; 64];
-        self.file.read_exact_at(&mut bytes, head.u64(40)?)?;
-        Ok(Wire { bytes: &bytes, big_endian: head.big_endian }.u32(44)?.into())
+        let mut bytes = [0; 48];
+        let bytes = bytes.get_mut(..layout.info + 4).context("sh_info is beyond")?;
+        self.file.read_exact_at(bytes, head.word(layout.shoff, layout.word)?)?;
+        Ok(Wire { bytes, big_endian: head.big_endian }.u32(layout.info)?.into())
     }
 
     /// Takes in program header number `index`.
-    fn add(&mut self, head: Wire<'_>, index: u64) -> Result<()> {
-        let mut bytes = [0; 56];
-        let at = index.checked_mul(56).and_then(|at| at.checked_add(head.u64(32).ok()?)).context("offset overflows")?;
+    fn add(&mut self, head: Wire<'_>, layout: &Layout, index: u64) -> Result<()> {
+        let first = head.word(layout.phoff, layout.word)?;
+        let at = index.checked_mul(layout.program).and_then(|at| at.checked_add(first)).context("offset overflows")?;
+        let mut bytes = vec![0; usize::try_from(layout.program)?];
         self.file.read_exact_at(&mut bytes, at)?;
         let wire = Wire { bytes: &bytes, big_endian: head.big_endian };
-        let load = Load {
-            offset: wire.u64(8)?,
-            vaddr: wire.u64(16)?,
-            paddr: wire.u64(24)?,
-            filesz: wire.u64(32)?,
-            memsz: wire.u64(40)?,
-        };
+        let word = |number: usize| wire.word(layout.offset + number * layout.word, layout.word);
+        let load = Load { offset: word(0)?, vaddr: word(1)?, paddr: word(2)?, filesz: word(3)?, memsz: word(4)? };
         match wire.u32(0)? {
             1 => self.loads.push(load),
             4 => self.read_notes(load, head.big_endian)?,
@@ -167,21 +196,47 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    /// One note segment and one PT_LOAD of 3 bytes in 8 at physical 0x1002, virtual 0x9002.
-    fn sample() -> Vec<u8> {
-        let mut file = vec![0u8; 64 + 2 * 56];
-        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        file[32] = 64;
-        file[56] = 2;
-        let mut note = [11u32, 4, 0].map(u32::to_le_bytes).concat();
-        note.extend(b"VMCOREINFO\0\0A=1\n");
-        let data = file.len() + note.len();
-        for (at, fields) in [(64, [4, 176, 0, 0, note.len(), 0]), (120, [1, data, 0x9002, 0x1002, 3, 8])] {
-            file[at..at + 4].copy_from_slice(&(fields[0] as u32).to_le_bytes());
-            for (index, field) in fields[1..].iter().enumerate() {
-                file[at + 8 + 8 * index..][..8].copy_from_slice(&field.to_le_bytes());
+    /// One note segment and one PT_LOAD of 3 bytes in 8 at physical 0x1002, virtual 0x9002, by elf(5).
+    fn sample(words: usize, big_endian: bool, many: bool) -> Vec<u8> {
+        let number = |value: usize, bytes: usize| {
+            let all = (value as u64).to_be_bytes();
+            let mut part = all[8 - bytes..].to_vec();
+            if !big_endian {
+                part.reverse();
             }
+            part
+        };
+        let word = |value| number(value, words);
+        let (header, program, section) = if words == 8 { (64, 56, 64) } else { (52, 32, 40) };
+        let mut note = [11, 4, 0].map(|value| number(value, 4)).concat();
+        note.extend(b"VMCOREINFO\0\0A=1\n");
+        let notes = header + 2 * program + section;
+        let mut file = b"\x7fELF".to_vec();
+        file.extend([words as u8 / 4, 1 + u8::from(big_endian), 1]);
+        file.resize(16, 0);
+        file.extend(
+            [number(4, 2), number(62, 2), number(1, 4), word(0), word(header), word(header + 2 * program)].concat(),
+        );
+        file.extend(
+            [0, header, program, if many { 0xffff } else { 2 }, section, 1, 0].map(|value| number(value, 2)).concat(),
+        );
+        // e_flags has 4 bytes
+        file.splice(16 + 8 + 3 * words..16 + 8 + 3 * words, [0; 2]);
+        assert_eq!(file.len(), header);
+        for (kind, fields) in [(4, [notes, 0, 0, note.len(), 0]), (1, [notes + note.len(), 0x9002, 0x1002, 3, 8])] {
+            file.extend(number(kind, 4));
+            if words == 8 {
+                file.extend(number(6, 4));
+            }
+            file.extend(fields.map(word).concat());
+            if words == 4 {
+                file.extend(number(6, 4));
+            }
+            file.extend(word(0));
         }
+        let numbers = [number(0, 4), number(0, 4), word(0), word(0), word(0), word(0), number(0, 4), number(2, 4)];
+        file.extend([numbers.concat(), word(0), word(0)].concat());
+        assert_eq!(file.len(), notes);
         file.extend(note);
         file.extend(b"abc");
         file
@@ -189,13 +244,16 @@ mod tests {
 
     #[test]
     fn fractions_and_gaps_read_as_zero() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(&sample()).unwrap();
-        let elf = Elf::open(file.path()).unwrap();
-        assert_eq!(elf.vmcoreinfo, "A=1\n");
-        assert_eq!(elf.physical(0x1000, 8).unwrap(), b"\0\0abc\0\0\0");
-        assert_eq!(elf.linear(0x9003, 4).unwrap(), b"bc\0\0");
-        assert!(elf.linear(0x9000, 4).is_err());
-        assert_eq!((elf.end_pfn(4), elf.page(0x401, 4), elf.page(0x1003, 1)), (0x403, None, Some(b"b".to_vec())));
+        for (words, big_endian, many) in [(8, false, false), (8, true, true), (4, false, false), (4, true, true)] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&sample(words, big_endian, many)).unwrap();
+            let elf = Elf::open(file.path()).unwrap();
+            assert_eq!(elf.vmcoreinfo, "A=1\n");
+            assert_eq!(elf.physical(0x1000, 8).unwrap(), b"\0\0abc\0\0\0");
+            assert_eq!(elf.linear(0x9003, 4).unwrap(), b"bc\0\0");
+            assert!(elf.linear(0x9000, 4).is_err());
+            assert_eq!((elf.end_pfn(4), elf.page(0x401, 4), elf.page(0x1003, 1)), (0x403, None, Some(b"b".to_vec())));
+            assert_eq!(elf.counted_from(0x1000).physical(0, 4).unwrap(), b"\0\0ab");
+        }
     }
 }

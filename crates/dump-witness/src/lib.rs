@@ -9,7 +9,7 @@
 //! | module | reads |
 //! |---|---|
 //! | [`kdump`], [`codec`] | kdump-compressed files of version 6, 64 bit, either byte order |
-//! | [`elf`] | 64-bit ELF vmcores |
+//! | [`elf`] | ELF vmcores of either word size and byte order |
 //! | [`memory`], [`contents`] | either, as the memory it stands for; whether a dump's pages are that memory |
 //! | [`bitmap`] | a bit for each page frame, and where two bitmaps differ |
 //! | [`struct_page`] | the raw struct page of a page frame |

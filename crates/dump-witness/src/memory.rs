@@ -35,6 +35,15 @@ impl Memory {
         bail!("{}: neither ELF nor kdump-compressed (is it flattened? `makedumpfile -R` first)", path.display())
     }
 
+    /// The same where page frame 0 is physical address `start`, which kdump files have anyway.
+    #[must_use]
+    pub fn counted_from(self, start: u64) -> Self {
+        match self {
+            Self::Elf(elf) => Self::Elf(elf.counted_from(start)),
+            kdump @ Self::Kdump(_) => kdump,
+        }
+    }
+
     /// The bytes of `pfn`; `None` for a page that the dump names but does not have.
     ///
     /// # Errors

@@ -35,4 +35,9 @@ impl<'a> Wire<'a> {
         let raw = self.slice(at, 8)?.try_into()?;
         Ok(if self.big_endian { u64::from_be_bytes(raw) } else { u64::from_le_bytes(raw) })
     }
+
+    /// The number at `at` that is a word of 4 or 8 bytes.
+    pub fn word(&self, at: usize, bytes: usize) -> Result<u64> {
+        if bytes == 4 { self.u32(at).map(u64::from) } else { self.u64(at) }
+    }
 }

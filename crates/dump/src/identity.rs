@@ -30,6 +30,9 @@ pub(crate) struct Identity {
     pub doubt: Option<Error>,
 }
 
+/// The lowest bit that CPUs have used as the C-bit: 47 on those with 48 bits of physical addresses (CPUID 0x8000001f).
+const LOWEST_C_BIT: u32 = 47;
+
 /// Page tables' roots and registers that are looked at: those of as many CPUs.
 const MAX_CPUS: usize = 64;
 
@@ -111,6 +114,8 @@ impl Identity {
             self.doubt = Some(Error::missing(text));
         } else if finds.unwalked.is_some() {
             self.chosen = finds.unwalked;
+        } else if let Some(e) = evidence.encrypted() {
+            self.doubt = Some(e);
         } else if !self.passed_over.is_empty() {
             self.doubt = Some(self.passed_over.remove(0));
         }
@@ -142,6 +147,18 @@ fn is_xen_host(notes: &Notes) -> bool {
 fn file_candidate(source: &dyn PageSource, text: Vec<u8>) -> Candidate {
     let machine = source.meta().machine.or_numbered(Vmcoreinfo::parse(&text).elf_machine());
     Candidate { places: Vec::new(), machine, says_order: false, text }
+}
+
+/// That a text is of another machine than the one stated, where it has keys of that.
+fn other_machine(stated: Machine, text: &[u8]) -> Option<Error> {
+    let number = stated.elf_machine?;
+    let told = Vmcoreinfo::parse(text).elf_machine().filter(|told| *told != number)?;
+    let name = |machine: Machine| match (machine.name(), machine.elf_machine) {
+        (Some(name), Some(number)) => format!("{name} (e_machine {number})"),
+        (_, number) => format!("e_machine {}", number.unwrap_or_default()),
+    };
+    let other = Machine { elf_machine: Some(told), ..stated };
+    Some(Error::corrupt(format!("it has the keys of {}, and the dump's header says {}", name(other), name(stated))))
 }
 
 /// The texts of the notes, each once.
@@ -206,10 +223,30 @@ impl<'a> Evidence<'a> {
 
     fn standing(&self, candidate: &mut Candidate) -> Standing {
         self.settle_order(candidate);
-        match self.kernel(candidate) {
+        let standing = match self.kernel(candidate) {
             Ok(kernel) => kernel.standing(&self.memory),
             Err(e) => Standing::of_error(e),
+        };
+        match (standing, other_machine(self.source.meta().machine, &candidate.text)) {
+            (Standing::Fails(_) | Standing::Open(_), Some(e)) => Standing::Fails(e),
+            (standing, _) => standing,
         }
+    }
+
+    /// That nobody but the guest can read its memory: its page tables' root has a bit that is none of its place (SEV's
+    /// C-bit, AMD64 Architecture Programmer's Manual, volume 2, 15.34).
+    fn encrypted(&self) -> Option<Error> {
+        let meta = self.source.meta();
+        let end = meta.page_size.addr_of(meta.end_pfn).0;
+        let mark = |cpu: &QemuCpu| {
+            let root = cpu.cr3() & 0x000f_ffff_ffff_f000;
+            let bit = root.checked_ilog2().filter(|bit| *bit >= LOWEST_C_BIT)?;
+            (root ^ 1 << bit < end && end <= 1 << bit).then_some(bit)
+        };
+        let bit = self.cpus.iter().find_map(mark)?;
+        let text =
+            format!("the guest's memory is encrypted (SEV: bit {bit} of cr3), and nobody but itself can read it");
+        Some(Error::unsupported(text))
     }
 
     /// Puts right the byte order, where one number stands for machines of either and the container states that of its

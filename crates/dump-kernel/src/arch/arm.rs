@@ -12,8 +12,8 @@
 //! Manual, ARMv7-A, B3.5 and B3.6. vmcoreinfo says neither where RAM begins (PHYS_OFFSET) nor where it is mapped
 //! (PAGE_OFFSET, which CONFIG_VMSPLIT chooses).
 
-use super::self_mapped::{SelfMapped, Walk, mapping, not_mapped, places_of, swapper_pg_dir};
-use super::{Arch, MachineFacts, SectionBits};
+use super::self_mapped::{SelfMapped, Walk, mapping, not_mapped, places_of, space_of_32_bits, swapper_pg_dir};
+use super::{Arch, MachineFacts, SectionBits, Space};
 use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
 use crate::words::Words;
@@ -65,6 +65,10 @@ impl Arch for Arm {
         (0x4000_0000 - MODULES..1 << 32).contains(&at.0)
     }
 
+    fn space_of(&self, at: VirtAddr) -> Space {
+        space_of_32_bits(at, MODULES)
+    }
+
     /// Linux arch/arm/include/asm/sparsemem.h; vmcoreinfo's number is what tells LPAE from none.
     fn section_bits(&self, symbols: &dyn KernelSymbols, _: PageSize) -> Option<SectionBits> {
         Some(SectionBits { section: 28, memory: symbols.number("MAX_PHYSMEM_BITS").unwrap_or(36) })
@@ -79,6 +83,14 @@ impl Arch for Arm {
         let roots = places_of(table, facts.segments).chain(linear.map(PhysAddr));
         let candidates = roots.flat_map(|root| kinds(facts.words.order).map(|kind| (kind, root))).collect();
         Ok(Box::new(SelfMapped::own(table, candidates)))
+    }
+
+    /// A process's table has the kernel's entries too (arch/arm/mm/pgd.c).
+    fn page_tables_at(&self, facts: MachineFacts<'_>, root: PhysAddr) -> Option<Box<dyn Translate>> {
+        let table = swapper_pg_dir(facts.symbols).ok()?;
+        // TTBR0: attributes are below the place, and with LPAE the address space's number above it
+        let candidates = kinds(facts.words.order).map(|kind| (kind, PhysAddr(root.0 & kind.root_bits())));
+        Some(Box::new(SelfMapped::other(table, candidates.to_vec())))
     }
 
     /// 1 MiB pairs of sections are 2 MiB to Linux, as LPAE's are.
@@ -131,6 +143,14 @@ impl Walk for PageTables {
 }
 
 impl PageTables {
+    /// Bits of TTBR0 that are the place of the table: 4 entries of 8 bytes, or 4096 of 4.
+    fn root_bits(self) -> u64 {
+        match self.format {
+            Format::Long => 0xff_ffff_ffe0,
+            Format::Short => 0xffff_c000,
+        }
+    }
+
     fn long(
         self,
         root: PhysAddr,

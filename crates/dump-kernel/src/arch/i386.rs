@@ -11,8 +11,8 @@
 //! CONFIG_VMSPLIT chooses; KASLR moves the image within it, and vmcoreinfo says neither. /proc/vmcore has PT_LOADs of that
 //! mapping; QEMU writes p_vaddr = p_paddr. Every address is walked.
 
-use super::self_mapped::{SelfMapped, Walk, mapping, not_mapped, places_of, swapper_pg_dir};
-use super::{Arch, MachineFacts, SectionBits};
+use super::self_mapped::{SelfMapped, Walk, mapping, not_mapped, places_of, space_of_32_bits, swapper_pg_dir};
+use super::{Arch, MachineFacts, SectionBits, Space};
 use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
 use crate::words::{Le32, WordLayout, Words};
@@ -66,6 +66,10 @@ impl Arch for I386 {
     /// From the lowest PAGE_OFFSET on: which one a kernel has is not known here.
     fn is_kernel(&self, at: VirtAddr) -> bool {
         (0x4000_0000..1 << 32).contains(&at.0)
+    }
+
+    fn space_of(&self, at: VirtAddr) -> Space {
+        space_of_32_bits(at, 0)
     }
 
     /// Linux arch/x86/include/asm/sparsemem.h, with PAE since 2.6.26; vmcoreinfo's number is what tells PAE from none.

@@ -7,17 +7,26 @@
 //! 0xffffffffc0000000..0xffffffffffffffff   ckseg2, ckseg3: page tables (modules)
 //! ```
 //!
-//! The windows are those of the MIPS64 Privileged Resource Architecture. Tables are Linux's own: three levels of one
-//! page each (arch/mips/include/asm/pgtable-64.h), whose upper entries are addresses in a window; with 4 KiB pages the
-//! top one has two pages. Kernels with CONFIG_MIPS_VA_BITS_48 and 4 KiB pages have a fourth level, which is not walked.
+//! The windows are those of the MIPS64 Privileged Resource Architecture. Tables are Linux's own, of one page each
+//! (arch/mips/include/asm/pgtable-64.h), and upper entries are addresses in a window:
+//!
+//! | pages | levels | with CONFIG_MIPS_VA_BITS_48 |
+//! |---|---|---|
+//! | 4 KiB | 3, and the top table has two pages | 4 |
+//! | 16 KiB | 3 | 3 |
+//! | 64 KiB | 2 | 3 |
+//!
+//! No key says which. What is not mapped has tables too, those that are named invalid_pmd_table and the like, so that the
+//! way down from any entry of the top table has as many levels as there are.
 
 use super::self_mapped::{mapping, not_mapped, swapper_pg_dir};
 use super::{Arch, MachineFacts, SectionBits};
 use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
-use crate::words::Words;
+use crate::words::{Words, integer};
 use crate::xlat::{Mapping, TableCache, TableShape, Translate};
 use dump_core::{ByteOrder, Error, PageSize, PhysAddr, Result, VirtAddr, WordSize};
+use std::sync::OnceLock;
 
 /// Bits of a physical address in xkphys.
 const XKPHYS_ADDRESS: u64 = (1 << 59) - 1;
@@ -65,7 +74,8 @@ impl Arch for Mips64 {
     /// Without SYMBOL(swapper_pg_dir) the windows alone are translated, which is all that filtering needs.
     fn page_tables(&self, facts: MachineFacts<'_>) -> Result<Box<dyn Translate>> {
         let root = swapper_pg_dir(facts.symbols).ok().and_then(in_window);
-        Ok(Box::new(PageTables { root, order: facts.words.order, page_shift: facts.page_size.shift().into() }))
+        let page_shift = facts.page_size.shift().into();
+        Ok(Box::new(PageTables { root, order: facts.words.order, page_shift, levels: OnceLock::new() }))
     }
 
     /// A page table's worth of pages, where a PMD is one.
@@ -93,12 +103,16 @@ fn window_end(at: VirtAddr) -> u64 {
     if at.0 >> 62 == 2 { (at.0 | XKPHYS_ADDRESS) + 1 } else { (at.0 | (CKSEG - 1)) + 1 }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct PageTables {
     root: Option<PhysAddr>,
     order: ByteOrder,
     page_shift: u32,
+    levels: OnceLock<u32>,
 }
+
+/// Levels where the way down does not say it.
+const LEVELS: u32 = 3;
 
 impl PageTables {
     /// The page of an entry of the last level.
@@ -106,7 +120,7 @@ impl PageTables {
     /// Bits below those of the CPU's EntryLo are Linux's, and how many those are depends on the kernel's configuration and
     /// the CPU (arch/mips/include/asm/pgtable-bits.h), but the kernel's own pages all have PAGE_KERNEL: present, read,
     /// write, accessed and modified, which stand lowest, and the global bit, which is EntryLo's lowest.
-    fn page(self, entry: u64, at: VirtAddr) -> Result<u64> {
+    fn page(&self, entry: u64, at: VirtAddr) -> Result<u64> {
         let low = entry.trailing_ones();
         let global = low + (entry >> low).trailing_zeros();
         if !(4..=5).contains(&low) || !(low..=14).contains(&global) {
@@ -116,7 +130,22 @@ impl PageTables {
         Ok(entry >> (global + 6) << 12)
     }
 
-    fn table(self, entry: u64, at: VirtAddr, level: usize) -> Result<PhysAddr> {
+    /// How many levels there are below `root`, itself one, by the first entry of each.
+    fn count_levels(&self, memory: &mut dyn PhysReader, root: PhysAddr) -> u32 {
+        let mut next = |table: PhysAddr| {
+            let mut entry = [0; 8];
+            memory.read(table, &mut entry).ok()?;
+            let entry = integer(self.order, &entry);
+            in_window(VirtAddr(entry)).filter(|_| entry % (1 << self.page_shift) == 0)
+        };
+        let levels = std::iter::successors(Some(root), |table| next(*table)).take(5).count() as u32;
+        match (self.page_shift, levels) {
+            (12, 4) | (16, 2) => levels,
+            _ => LEVELS,
+        }
+    }
+
+    fn table(&self, entry: u64, at: VirtAddr, level: usize) -> Result<PhysAddr> {
         if entry == 0 {
             return Err(not_mapped(at, level));
         }
@@ -138,11 +167,12 @@ impl Translate for PageTables {
         if at.0 >> 62 != 3 {
             return Err(Error::corrupt(format!("{at} is no virtual address of the kernel")));
         }
-        let root = self.root;
-        let mut table = root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(swapper_pg_dir)"))?;
+        let mut table = self.root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(swapper_pg_dir)"))?;
         let bits = self.page_shift - 3;
-        for level in (0..3).rev() {
-            let index_bits = if level == 2 && self.page_shift == 12 { bits + 1 } else { bits };
+        let levels = *self.levels.get_or_init(|| self.count_levels(memory, table));
+        for level in (0..levels).rev() {
+            let has_two_pages = level == 2 && levels == 3 && self.page_shift == 12;
+            let index_bits = if has_two_pages { bits + 1 } else { bits };
             let entries = 1usize << index_bits;
             let shape = TableShape { entries, entry_bytes: 8, order: self.order };
             let index = (at.0 >> (self.page_shift + bits * level)) as usize & (entries - 1);
@@ -247,5 +277,30 @@ mod tests {
         let mut tables = Tables::new(8, ByteOrder::Little, &entries);
         let xlat = page_tables(&Mips64, TEXT, Le64::WORDS, 4096, &[]).unwrap();
         assert_eq!(walk(xlat.as_ref(), &mut tables, 0xc000_0080_0000_0000), Ok((0x7_7000, 0x1000)));
+    }
+
+    /// Addresses of tables in a window, down to the last, and invalid tables for what is not mapped.
+    #[test]
+    fn levels_are_those_of_the_way_down() {
+        for (page_shift, levels) in [(12u32, 4u32), (12, 3), (16, 2), (16, 3), (14, 3)] {
+            let (bits, page) = (page_shift - 3, 1u64 << page_shift);
+            // invalid tables of each level, the lowest of which has no pages, and the tables in use
+            let invalid = |level: u32| 0x500_0000 + u64::from(level) * 2 * page;
+            let used = |level: u32| if level == levels - 1 { 0x100_0000 } else { 0x600_0000 + u64::from(level) * page };
+            let mut entries = Vec::new();
+            for level in 1..levels {
+                let window = |at: u64| 0x9800_0000_0000_0000 | at;
+                entries.push((invalid(level), window(invalid(level - 1))));
+                entries.push((used(level), window(invalid(level - 1))));
+                entries.push((used(level) + 8, window(used(level - 1))));
+            }
+            entries.push((used(0) + 8, entry(0x77 << (page_shift - 12), 8, 0xf)));
+            let mut tables = Tables::new(8, ByteOrder::Little, &entries);
+            let xlat = page_tables(&Mips64, TEXT, Le64::WORDS, page, &[]).unwrap();
+            let at = (0..levels).fold(0xc000_0000_0000_0000, |at, level| at | 1 << (page_shift + level * bits));
+            assert_eq!(walk(xlat.as_ref(), &mut tables, at), Ok((0x77 << page_shift, page)), "{page_shift} {levels}");
+            let e = walk(xlat.as_ref(), &mut tables, 0xc000_0000_0000_0000).unwrap_err();
+            assert!(e.contains("level 0"), "{page_shift} {levels}: {e}");
+        }
     }
 }

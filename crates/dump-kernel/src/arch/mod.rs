@@ -68,6 +68,17 @@ pub struct SectionBits {
     pub memory: i64,
 }
 
+/// Whose page tables an address goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// The kernel's.
+    Kernel,
+    /// A process's.
+    Process,
+    /// The kernel's where they map it, else a process's: where the one part ends and the other begins is not known.
+    Either,
+}
+
 /// An architecture that Linux runs on.
 pub trait Arch: Send + Sync {
     /// Its name, for messages.
@@ -88,6 +99,16 @@ pub trait Arch: Send + Sync {
 
     /// Whether an address lies in the kernel's part of the address space.
     fn is_kernel(&self, at: VirtAddr) -> bool;
+
+    /// Whose page tables an address goes by, for one that somebody asks for.
+    fn space_of(&self, at: VirtAddr) -> Space {
+        if self.is_kernel(at) { Space::Kernel } else { Space::Process }
+    }
+
+    /// Where the kernel's image has `at`, where the dump says it without page tables.
+    fn in_image(&self, _facts: MachineFacts<'_>, _at: VirtAddr) -> Option<PhysAddr> {
+        None
+    }
 
     /// The kernel's values where vmcoreinfo lacks SECTION_SIZE_BITS (exported since Linux 5.13, 4f5aecdff25f) or
     /// MAX_PHYSMEM_BITS (5.9, 1d50e5d0c505); `None` where they depend on what no key says.

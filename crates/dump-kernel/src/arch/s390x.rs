@@ -17,7 +17,7 @@
 //! All of it is in the tables, AMODE31 and vmemmap too, so every address is walked but those of the lowcore: each CPU has
 //! its own there by its prefix register, and what is asked for without a CPU is absolute storage.
 
-use super::{Arch, MachineFacts, SectionBits, memory_bits_of};
+use super::{Arch, MachineFacts, SectionBits, Space, memory_bits_of};
 use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
 use crate::words::{Be64, WordLayout, Words};
@@ -94,6 +94,11 @@ impl Arch for S390x {
     /// A process has a space of its own, so that all addresses are the kernel's, of which it uses 53 bits at most.
     fn is_kernel(&self, at: VirtAddr) -> bool {
         at.0 != 0 && at.0 >> 53 == 0
+    }
+
+    /// The lowcore at 0 too.
+    fn space_of(&self, _: VirtAddr) -> Space {
+        Space::Kernel
     }
 
     /// Linux arch/s390/include/asm/sparsemem.h; MAX_PHYSMEM_BITS is chosen when a kernel is built, 46 where nobody chose.

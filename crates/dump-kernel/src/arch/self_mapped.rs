@@ -5,6 +5,7 @@
 //! each place that it could be at, and for each kind, the walk is tried, and right is the one that comes back to the
 //! table where it started.
 
+use super::Space;
 use crate::memory::PhysReader;
 use crate::symbols::KernelSymbols;
 use crate::xlat::{Mapping, TableCache, Translate};
@@ -69,6 +70,16 @@ impl<W: Walk> Translate for SelfMapped<W> {
                 Err(Error::new(ErrorKind::NoMemory, format!("SYMBOL(swapper_pg_dir) {}: {text}", self.table)))
             }
         }
+    }
+}
+
+/// Whose page tables an address of 32 bits goes by, where PAGE_OFFSET is one of several from 0x40000000 to 0xc0000000 and
+/// the kernel has so many bytes below it.
+pub(super) fn space_of_32_bits(at: VirtAddr, below: u64) -> Space {
+    match at.0 {
+        at if at < 0x4000_0000 - below => Space::Process,
+        at if at < 0xc000_0000 - below => Space::Either,
+        _ => Space::Kernel,
     }
 }
 

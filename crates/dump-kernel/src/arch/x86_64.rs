@@ -59,6 +59,11 @@ impl Arch for X86_64 {
         is_canonical(at, 5) && at.0 >> 63 == 1
     }
 
+    fn in_image(&self, facts: MachineFacts<'_>, at: VirtAddr) -> Option<PhysAddr> {
+        let into = at.0.checked_sub(START_KERNEL_MAP)?;
+        Some(PhysAddr(self.phys_base(facts)?.wrapping_add(into)))
+    }
+
     fn section_bits(&self, symbols: &dyn KernelSymbols, _: PageSize) -> Option<SectionBits> {
         Some(SectionBits { section: 27, memory: if levels(symbols) == 5 { 52 } else { 46 } })
     }
