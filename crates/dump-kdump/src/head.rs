@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use dump_core::{
-    ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName, is_zero,
+    Absence, ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName,
+    is_zero,
 };
 
 use crate::codec::Codec;
 use crate::desc::PageDesc;
+use crate::fate::Fate;
 use crate::header::{FileRange, Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE};
 use crate::header_faults;
 use crate::layout::Layout;
@@ -114,6 +116,12 @@ impl Head {
     /// The number of the descriptor of `pfn`, which is of this part.
     pub(crate) fn rank(&self, pfn: Pfn) -> u64 {
         self.held.rank(pfn).saturating_sub(self.base)
+    }
+
+    /// What page number `rank` is instead, where its descriptor is not believed.
+    pub(crate) fn disbelieved(&self, rank: u64) -> Option<Fate> {
+        let instead = self.retable.as_ref()?.fate(rank)?;
+        Some(instead.unwrap_or(Fate::Absent(Absence::Unreadable)))
     }
 
     /// What the 2nd bitmap claims, and how much of that has no descriptor in the file.

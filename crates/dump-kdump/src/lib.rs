@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod areas;
+mod beside;
 mod block_share;
 pub mod codec;
 mod compression;
