@@ -37,6 +37,7 @@ pub mod header;
 mod header_faults;
 mod layout;
 mod new_header;
+mod own_address;
 mod page_writer;
 mod parts;
 mod preamble;

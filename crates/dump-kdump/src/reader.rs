@@ -50,8 +50,17 @@ impl<'a> KdumpReader<'a> {
         let (mut at, mut rank) = (run.start, head.rank(inside.start));
         for held in head.held.bits().runs(inside) {
             self.absent(PfnRange::new(at, held.start), to)?;
-            self.held(held, rank, to)?;
-            rank += held.len();
+            let lost = head.gap.as_ref().map_or(PfnRange::at(held.end, 0), |gap| gap.pages.intersect(held));
+            let known = if lost.is_empty() { held } else { PfnRange::new(held.start, lost.start) };
+            self.held(known, rank, to)?;
+            rank += known.len();
+            if !lost.is_empty() {
+                to.push(lost, Content::Absent(Absence::Lost))?;
+                let behind = PfnRange::new(lost.end, held.end);
+                rank = head.rank(lost.end);
+                self.held(behind, rank, to)?;
+                rank += behind.len();
+            }
             at = held.end;
         }
         self.absent(PfnRange::new(at, run.end), to)

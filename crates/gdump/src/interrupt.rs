@@ -30,8 +30,6 @@ impl Interrupt {
     /// Listens from now on. If that cannot be set up, signals have their default effect.
     pub fn listen(messages: Messages) -> Interrupt {
         let interrupt = Interrupt::default();
-        // a file that grows too large for the process is a failed write, not the end of the process
-        let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
         let ignored = ignored();
         let heeded = [SIGINT, SIGTERM, SIGHUP, SIGXCPU].into_iter().filter(|signal| !is_in(ignored, *signal));
         for signal in heeded.clone() {
@@ -50,6 +48,11 @@ impl Interrupt {
     pub fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+/// A file that grows too large for the process is a failed write from now on, not the end of the process.
+pub fn outlive_limits() {
+    let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
 /// Waits for a signal, and ends the program when the time of grace is over.
