@@ -272,3 +272,34 @@ fn whatever_record_is_missing_is_said() {
     }
     assert!(damaged > 10, "{damaged}");
 }
+
+/// A record of some bytes of pages is lost: no writer leaves out any of them.
+#[test]
+fn a_missing_record_of_less_than_a_page_is_said() {
+    let dir = scratch();
+    let (input, out) = (dir.path().join("input"), dir.path().join("out"));
+    let stream = gdump(&["-F", "-l", "-d", "31", "--message-level", "0", text(&tiny().vmcore)]).stdout;
+    let starts = record_starts(&stream);
+    let be = |at: usize| u64::from_be_bytes(stream[at..at + 8].try_into().unwrap());
+    // the longest have pages
+    let at = *starts[..starts.len() - 1].iter().max_by_key(|at| be(**at + 8)).unwrap();
+    let (offset, len) = (be(at), be(at + 8) as usize);
+    for (from, lost) in [(0, 1), (700, 100), (1000, 3000)] {
+        assert!(len > from + lost);
+        let data = &stream[at + 16..at + 16 + len];
+        let rest = [(offset, &data[..from]), (offset + (from + lost) as u64, &data[from + lost..])];
+        let mut bytes = stream[..at].to_vec();
+        for (offset, data) in rest.into_iter().filter(|(_, data)| !data.is_empty()) {
+            bytes.extend(offset.to_be_bytes());
+            bytes.extend((data.len() as u64).to_be_bytes());
+            bytes.extend(data);
+        }
+        bytes.extend(&stream[at + 16 + len..]);
+        fs::write(&input, bytes).unwrap();
+        let run = rearrange(&input, &out);
+        let stderr = String::from_utf8(run.stderr).unwrap();
+        let says = format!("records are missing: {lost} bytes at {:#x} of the dump", offset + from as u64);
+        assert!(run.status.code() == Some(1) && stderr.contains(&says), "{stderr}");
+        assert_eq!(gdump(&["check", text(&out)]).status.code(), Some(1));
+    }
+}

@@ -52,6 +52,53 @@ fn an_input_is_not_written_over() {
     }
 }
 
+/// Not even why.
+#[test]
+fn an_input_that_is_stderr_is_not_written_over() {
+    let dir = scratch();
+    let vmcore = dir.path().join("vmcore");
+    fs::copy(&tiny().vmcore, &vmcore).unwrap();
+    let core = fs::read(&vmcore).unwrap();
+    for (script, says) in [
+        ("$G -c vmcore out 2>>vmcore", true),
+        ("$G -f -R out <vmcore 2>>vmcore", true),
+        ("$G check vmcore 2>>vmcore", true),
+        ("$G info vmcore >>vmcore 2>&1", false),
+        ("$G -F -c vmcore 2>>vmcore", false),
+    ] {
+        let run = shell(dir.path(), script);
+        let said = String::from_utf8(run.stdout).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{script}: {said}");
+        assert!(
+            said == if says { "gdump: stderr: input and output are the same file\n" } else { "" },
+            "{script}: {said}"
+        );
+        assert!(fs::read(&vmcore).unwrap() == core && !dir.path().join("out").exists(), "{script}");
+    }
+}
+
+/// A file that may not grow is a failed write, also of what is no dump; and what cannot be allocated is said.
+#[test]
+fn limits_are_said() {
+    let dir = scratch();
+    fs::copy(&tiny().vmcore, dir.path().join("vmcore")).unwrap();
+    fs::write(dir.path().join("flat"), stream()).unwrap();
+    for script in ["ulimit -f 8; $G --dump-dmesg vmcore log", "ulimit -f 8; $G dmesg vmcore >log2"] {
+        refused(&shell(dir.path(), script), "File too large", script);
+    }
+    // from where the program can be loaded on to where it works
+    for kib in (6000..20000).step_by(100) {
+        let run = shell(dir.path(), &format!("ulimit -v {kib}; exec $G -f -R out <flat"));
+        let said = stderr(&run);
+        match run.status.code() {
+            Some(0) => break,
+            Some(1) => assert!(said.lines().count() == 1 && said.starts_with("gdump: "), "{kib}: {said}"),
+            // neither the loader nor what comes before main() has room: nothing is begun
+            _ => assert!(!dir.path().join("out").exists(), "{kib}: {said}"),
+        }
+    }
+}
+
 /// Nor is what is read beside the dump, under whatever name.
 #[test]
 fn files_of_the_kernel_are_not_written_over() {

@@ -13,6 +13,7 @@
 use crate::addr::{Pfn, PfnRange};
 use crate::error::Result;
 use crate::page_runs::{give, runs_of_bits};
+use crate::zero::is_zero;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -229,6 +230,11 @@ impl PageBitmap {
     /// Writes the bits of `run` (its start a multiple of 8) to `out`, 8 pages a byte, lowest first; all of `out` is
     /// written, bits past the run or the window as 0.
     pub fn write_bytes(&self, run: PfnRange, out: &mut [u8]) {
+        // of a hole in memory there are many, and nothing else
+        if self.count(run) == 0 {
+            out.fill(0);
+            return;
+        }
         let mut pfn = run.start;
         for bytes in out.chunks_mut(8) {
             let word = self.bits_at(pfn, run.end).to_le_bytes();
@@ -254,6 +260,9 @@ impl PageBitmap {
     /// Adds pages by their bits, 8 a byte, lowest first; bit 0 of the first byte is page `first`, a multiple of 64.
     /// Bits past the window are passed over.
     pub fn load(&mut self, first: Pfn, bytes: &[u8]) {
+        if is_zero(bytes) {
+            return;
+        }
         for (i, eight) in bytes.chunks(8).enumerate() {
             let mut word = [0; 8];
             word[..eight.len()].copy_from_slice(eight);

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::machine::{ByteOrder, WordSize};
 use crate::notes::note_len;
 use crate::wire::FieldsMut;
+use crate::zero::is_zero;
 use std::ops::Range;
 
 /// More bytes of notes than any dump has; device dumps (NT_VMCOREDD) take tens of MiB.
@@ -37,6 +38,9 @@ const HEADER: usize = 12;
 /// Bytes of a note's header and of the longest of those names.
 const START: u64 = HEADER as u64 + 16;
 
+/// Bytes that disks and damage count by, at least.
+const SECTOR: usize = 512;
+
 /// Notes of a file.
 #[derive(Debug, Default)]
 pub struct NoteBytes {
@@ -44,6 +48,8 @@ pub struct NoteBytes {
     pub bytes: Vec<u8>,
     /// Which of them are the last place's.
     pub last: Range<usize>,
+    /// Which of them follow the last note of the last place, and are none.
+    pub rest: Range<usize>,
     /// Where those lie that were not: offset and length (bytes), as [`LargeNotes`](crate::LargeNotes) has them.
     pub large: Vec<(u64, u64)>,
     /// What was left out, and why.
@@ -81,6 +87,20 @@ impl NoteBytes {
         Ok(notes)
     }
 
+    /// What of the last place was not written, if that shows: no note begins with zeros, and no writer leaves as many at
+    /// the end as a sector has.
+    pub fn unwritten(&self) -> Option<String> {
+        let rest = self.bytes.get(self.rest.clone()).filter(|rest| rest.get(..HEADER).is_some_and(is_zero))?;
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        match rest.len() {
+            len if len != zeros => {
+                Some(format!("the last {len:#x} bytes begin with {zeros:#x} zeros, as no note does"))
+            }
+            len if len >= SECTOR => Some(format!("the last {len:#x} bytes are all zeros")),
+            _ => None,
+        }
+    }
+
     /// Reads a stream by windows, each of which begins with a note.
     fn read_one(&mut self, input: &dyn ReadAt, offset: u64, size: u64, order: ByteOrder) -> Result<()> {
         let (mut reader, mut at) = (input.reader(), 0);
@@ -110,7 +130,9 @@ impl NoteBytes {
             };
             if let Some(rest) = rest {
                 // zeros, or what is no note: as much of it as anybody looks at
+                let from = self.bytes.len();
                 self.bytes.extend_from_slice(rest);
+                self.rest = from..self.bytes.len();
                 return Ok(());
             }
             at += done;
@@ -197,6 +219,18 @@ mod tests {
             let found = read(stream, &[(0, stream.len() as u64)]);
             assert!(found.bytes == stream && found.large.is_empty() && found.last == (0..stream.len()));
         }
+    }
+
+    #[test]
+    fn zeros_instead_of_notes() {
+        let notes = Stream::default().small();
+        let unwritten = |stream: &[u8]| read(stream, &[(0, stream.len() as u64)]).unwritten();
+        let with = |zeros: usize, rest: &[u8]| [&notes[..], &vec![0; zeros], rest].concat();
+        for sound in [with(0, &[]), with(12, &[]), with(400, &[]), with(0, &[0xff; 40])] {
+            assert_eq!(unwritten(&sound), None);
+        }
+        assert_eq!(unwritten(&with(600, &[])).unwrap(), "the last 0x258 bytes are all zeros");
+        assert!(unwritten(&with(100, &notes)).unwrap().contains("begin with 0x64 zeros"));
     }
 
     #[test]

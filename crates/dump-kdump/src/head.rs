@@ -5,14 +5,17 @@
 use std::sync::Arc;
 
 use dump_core::{
-    ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName, is_zero,
+    Absence, ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName,
+    is_zero,
 };
 
 use crate::codec::Codec;
 use crate::desc::PageDesc;
+use crate::fate::Fate;
 use crate::header::{FileRange, Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLETE};
 use crate::header_faults;
 use crate::layout::Layout;
+use crate::own_address::Gap;
 use crate::rank::{self, Ranked};
 use crate::retable::Retable;
 use crate::table::Table;
@@ -50,6 +53,8 @@ pub(crate) struct Head {
     base: u64,
     /// Descriptors that are not believed, where the file is read to save what can be.
     pub(crate) retable: Option<Retable>,
+    /// Pages of which the 2nd bitmap is damaged, where the file is read so: `held` has all RAM there.
+    pub(crate) gap: Option<Gap>,
 }
 
 impl Head {
@@ -108,17 +113,31 @@ impl Head {
             held_at,
             base,
             retable: None,
+            gap: None,
         })
     }
 
-    /// The number of the descriptor of `pfn`, which is of this part.
+    /// The number of the descriptor of `pfn`, which is of this part; that of the first page behind where it is not known.
     pub(crate) fn rank(&self, pfn: Pfn) -> u64 {
-        self.held.rank(pfn).saturating_sub(self.base)
+        let rank = self.held.rank(pfn).saturating_sub(self.base);
+        match &self.gap {
+            Some(gap) if pfn >= gap.pages.end => {
+                rank.saturating_sub(self.held.bits().count(gap.pages)).saturating_add(gap.ranks.end - gap.ranks.start)
+            }
+            Some(gap) if pfn > gap.pages.start => gap.ranks.end,
+            _ => rank,
+        }
+    }
+
+    /// What page number `rank` is instead, where its descriptor is not believed.
+    pub(crate) fn disbelieved(&self, rank: u64) -> Option<Fate> {
+        let instead = self.retable.as_ref()?.fate(rank)?;
+        Some(instead.unwrap_or(Fate::Absent(Absence::Unreadable)))
     }
 
     /// What the 2nd bitmap claims, and how much of that has no descriptor in the file.
     pub(crate) fn claim(&self) -> Claim {
-        let held = self.held.rank(self.part.end).saturating_sub(self.base);
+        let held = self.pages();
         let table = self.file_len.saturating_sub(self.layout.descriptors()) / PageDesc::SIZE as u64;
         Claim { held, missing: held.saturating_sub(table) }
     }
@@ -257,10 +276,12 @@ fn notes(
     let place = (sub.notes.offset, sub.notes.size);
     let found = if sub.notes.is_empty() { Ok(()) } else { check_range(file_len, sub.notes, "notes") };
     let found = found.and_then(|()| NoteBytes::read(file, &[place], file_len, order));
-    let NoteBytes { bytes, large, fault: left_out, .. } = found.unwrap_or_else(|e| {
+    let found = found.unwrap_or_else(|e| {
         fault(e);
         NoteBytes::default()
     });
+    let partly = found.unwritten();
+    let NoteBytes { bytes, large, fault: left_out, .. } = found;
     left_out.into_iter().for_each(&mut fault);
     // no writer points at what it did not write
     let unwritten = |what: &str, at: FileRange| {
@@ -268,6 +289,11 @@ fn notes(
     };
     if !bytes.is_empty() && large.is_empty() && is_zero(&bytes) {
         fault(unwritten("notes", sub.notes));
+    } else if let Some(what) = partly {
+        fault(Error::corrupt(format!(
+            "notes at offset {:#x}, of {:#x} bytes: {what}",
+            sub.notes.offset, sub.notes.size
+        )));
     }
     let mut notes = Notes::new(bytes, order);
     // what cannot be there is one of the labels' faults
@@ -280,5 +306,19 @@ fn notes(
             notes.push(b"VMCOREINFO", &text)?;
         }
     }
+    if let Some(zeros) = notes.vmcoreinfo_range().and_then(|at| zeros_in_text(notes.as_bytes().get(at)?)) {
+        fault(Error::corrupt(format!(
+            "vmcoreinfo: {zeros:#x} bytes of the text are zeros: they were not written, or got lost"
+        )));
+    }
     Ok((notes, large))
+}
+
+/// How many bytes of a text are zeros that nobody writes: within it, or as many behind it as a sector has.
+fn zeros_in_text(text: &[u8]) -> Option<usize> {
+    const SECTOR: usize = 512;
+    let end = text.iter().rposition(|byte| *byte != 0)? + 1;
+    let within = text.get(..end)?.iter().filter(|byte| **byte == 0).count();
+    let behind = Some(text.len() - end).filter(|len| *len >= SECTOR).unwrap_or(0);
+    Some(within + behind).filter(|zeros| *zeros != 0)
 }

@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod areas;
+mod beside;
 mod block_share;
 pub mod codec;
 mod compression;
@@ -36,6 +37,7 @@ pub mod header;
 mod header_faults;
 mod layout;
 mod new_header;
+mod own_address;
 mod page_writer;
 mod parts;
 mod preamble;

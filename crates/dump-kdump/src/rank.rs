@@ -73,14 +73,19 @@ impl Ranked {
             bits.load(first, bytes);
             Ok(())
         })?;
+        Ok(Ranked::of(bits))
+    }
+
+    /// Of a set.
+    pub(crate) fn of(bits: PageBitmap) -> Ranked {
         let mut sum = 0;
-        let before = (0..end.0).step_by(PAGES_PER_COUNT as usize).map(|first| {
+        let before = (0..bits.span().end.0).step_by(PAGES_PER_COUNT as usize).map(|first| {
             let before = sum;
             sum += bits.count(PfnRange::at(Pfn(first), PAGES_PER_COUNT));
             before
         });
         let before = before.collect();
-        Ok(Ranked { bits, before })
+        Ranked { bits, before }
     }
 
     /// The set itself.

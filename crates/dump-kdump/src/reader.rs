@@ -50,8 +50,17 @@ impl<'a> KdumpReader<'a> {
         let (mut at, mut rank) = (run.start, head.rank(inside.start));
         for held in head.held.bits().runs(inside) {
             self.absent(PfnRange::new(at, held.start), to)?;
-            self.held(held, rank, to)?;
-            rank += held.len();
+            let lost = head.gap.as_ref().map_or(PfnRange::at(held.end, 0), |gap| gap.pages.intersect(held));
+            let known = if lost.is_empty() { held } else { PfnRange::new(held.start, lost.start) };
+            self.held(known, rank, to)?;
+            rank += known.len();
+            if !lost.is_empty() {
+                to.push(lost, Content::Absent(Absence::Lost))?;
+                let behind = PfnRange::new(lost.end, held.end);
+                rank = head.rank(lost.end);
+                self.held(behind, rank, to)?;
+                rank += behind.len();
+            }
             at = held.end;
         }
         self.absent(PfnRange::new(at, run.end), to)
@@ -89,8 +98,9 @@ impl<'a> KdumpReader<'a> {
         let mut at = pages.start;
         while at < pages.end {
             let batch = PfnRange::new(at, (at + step).min(pages.end));
-            self.read_fates(batch, rank.saturating_add(at - pages.start), to);
-            self.push_batch(batch.start, to)?;
+            let rank = rank.saturating_add(at - pages.start);
+            self.read_fates(batch, rank, to);
+            self.push_batch(batch.start, rank, to)?;
             at = batch.end;
         }
         Ok(())
@@ -108,7 +118,7 @@ impl<'a> KdumpReader<'a> {
             let pfns = (batch.start.0..batch.end.0).map(Pfn);
             let descs = pfns.map_while(|pfn| Some((pfn, PageDesc::decode(&mut f).ok()?)));
             let ranked = descs.zip(rank..);
-            self.fates.extend(ranked.map(|((pfn, desc), rank)| match disbelieved(head, rank) {
+            self.fates.extend(ranked.map(|((pfn, desc), rank)| match head.disbelieved(rank) {
                 Some(instead) => instead,
                 None => fate(pfn, desc, head, to),
             }));
@@ -120,15 +130,16 @@ impl<'a> KdumpReader<'a> {
         }
     }
 
-    /// Hands over the pages from `at` on that `fates` are of.
-    fn push_batch(&mut self, mut at: Pfn, to: &mut Sinks<'_>) -> Result<()> {
+    /// Hands over the pages from `at` on that `fates` are of; the first has descriptor number `rank`.
+    fn push_batch(&mut self, mut at: Pfn, rank: u64, to: &mut Sinks<'_>) -> Result<()> {
+        let start = at;
         let fates = std::mem::take(&mut self.fates);
         for group in fates.chunk_by(Fate::joins) {
             let run = PfnRange::at(at, group.len() as u64);
             match group.first() {
                 Some(Fate::Zero) => to.push(run, Content::Zero)?,
                 Some(Fate::Absent(why)) => to.push(run, Content::Absent(*why))?,
-                _ => self.push_stored(at, group, to)?,
+                _ => self.push_stored(at, rank.saturating_add(at - start), group, to)?,
             }
             at = run.end;
         }
@@ -136,25 +147,20 @@ impl<'a> KdumpReader<'a> {
         Ok(())
     }
 
-    /// Hands over pages whose data follow each other, from `first` on.
-    fn push_stored(&mut self, first: Pfn, group: &[Fate], to: &mut Sinks<'_>) -> Result<()> {
+    /// Hands over pages whose data follow each other, from `first` on, which has descriptor number `rank`.
+    fn push_stored(&mut self, first: Pfn, rank: u64, group: &[Fate], to: &mut Sinks<'_>) -> Result<()> {
         let Some(Fate::Stored { offset, .. }) = group.first() else { return Ok(()) };
+        let beside = self.stored.beside(rank, group, self.input.as_mut());
         match self.input.view(*offset, group.iter().map(Fate::size).sum()) {
-            Ok(bytes) => self.stored.push_all(first, group, bytes, to),
+            Ok(bytes) => self.stored.push_all(first, group, bytes, beside, to),
             Err(e) if group.len() == 1 => to.unreadable(first, Damage::Read, within_page(e, first, *offset)),
             // One bad sector must not take the pages around it along: one by one then.
             Err(_) => {
                 let mut pages = group.chunks(1).enumerate();
-                pages.try_for_each(|(i, page)| self.push_stored(first + i as u64, page, to))
+                pages.try_for_each(|(i, page)| self.push_stored(first + i as u64, rank + i as u64, page, to))
             }
         }
     }
-}
-
-/// What page number `rank` is instead, where its descriptor is not believed.
-fn disbelieved(head: &Head, rank: u64) -> Option<Fate> {
-    let instead = head.retable.as_ref()?.fate(rank)?;
-    Some(instead.unwrap_or(Fate::Absent(Absence::Unreadable)))
 }
 
 /// What a descriptor means; a fault where that is nothing good.

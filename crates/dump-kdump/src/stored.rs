@@ -1,7 +1,8 @@
 //! From bytes of the file to pages.
 
-use dump_core::{Content, Damage, Error, ErrorKind, Pfn, PfnRange, Result};
+use dump_core::{ByteReader, Content, Damage, Error, ErrorKind, Pfn, PfnRange, Result};
 
+use crate::beside::{self, Shown};
 use crate::codec::Codec;
 use crate::decompress::Decompressor;
 use crate::fate::Fate;
@@ -14,15 +15,32 @@ pub(crate) struct StoredPages<'a> {
     decompressor: Decompressor,
 }
 
+/// How many pages away damaged data are that nothing parts from pages in question.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside {
+    /// From the first of them.
+    before: Option<u64>,
+    /// From the last.
+    after: Option<u64>,
+}
+
 impl<'a> StoredPages<'a> {
     /// Of the file of `head`.
     pub(crate) fn new(head: &'a Head) -> StoredPages<'a> {
         StoredPages { head, decompressor: Decompressor::default() }
     }
 
-    /// Hands over pages whose bytes follow each other in `bytes`, from page `first` on.
-    pub(crate) fn push_all(&mut self, first: Pfn, fates: &[Fate], bytes: &[u8], to: &mut Sinks<'_>) -> Result<()> {
-        let doubtful = if self.head.retable.is_some() { self.doubtful(fates, bytes) } else { Vec::new() };
+    /// Hands over pages whose bytes follow each other in `bytes`, from page `first` on; those that are not certain,
+    /// where any is, are lost.
+    pub(crate) fn push_all(
+        &mut self,
+        first: Pfn,
+        fates: &[Fate],
+        bytes: &[u8],
+        beside: Option<Beside>,
+        to: &mut Sinks<'_>,
+    ) -> Result<()> {
+        let doubtful = beside.map_or_else(Vec::new, |beside| self.doubtful(fates, bytes, beside));
         let mut rest = bytes;
         for (i, fate) in fates.iter().enumerate() {
             let Some((data, tail)) = rest.split_at_checked(fate.size()) else { break };
@@ -36,26 +54,34 @@ impl<'a> StoredPages<'a> {
         Ok(())
     }
 
-    /// Which pages are not certain because data beside them are damaged, and they carry no checksum: damage is seldom
-    /// of one page alone. Only looked for where a damaged file is read to save what is certain.
-    fn doubtful(&mut self, fates: &[Fate], bytes: &[u8]) -> Vec<bool> {
+    /// Looks for damage beside the pages whose data follow each other, and of which the first has descriptor `rank`,
+    /// where a damaged file is read to save what is certain.
+    pub(crate) fn beside(&mut self, rank: u64, fates: &[Fate], input: &mut dyn ByteReader) -> Option<Beside> {
+        self.head.retable.as_ref()?;
+        let (Some(Fate::Stored { codec: first, offset, .. }), Some(Fate::Stored { codec: last, offset: start, size })) =
+            (fates.first(), fates.last())
+        else {
+            return None;
+        };
+        let (head, decompressor) = (self.head, &mut self.decompressor);
+        // a checksum answers for its page
+        let asks = |codec: &Option<&Codec>| codec.is_none_or(|codec| codec.checksum.is_none());
+        let before = asks(first).then(|| beside::before(head, input, decompressor, rank, *offset)).flatten();
+        let (rank, end) = (rank + fates.len() as u64 - 1, start.saturating_add(*size as u64));
+        let after = asks(last).then(|| beside::after(head, input, decompressor, rank, end)).flatten();
+        Some(Beside { before, after })
+    }
+
+    fn doubtful(&mut self, fates: &[Fate], bytes: &[u8], beside: Beside) -> Vec<bool> {
         let (page, mut rest) = (self.head.header.page_size.bytes(), bytes);
-        // whether each page decompresses, and whether a checksum says so
-        let mut seen = Vec::with_capacity(fates.len());
+        let mut shown = Vec::with_capacity(fates.len());
         for fate in fates {
             let (data, tail) = rest.split_at_checked(fate.size()).unwrap_or((rest, &[]));
             rest = tail;
             let Fate::Stored { codec, .. } = fate else { continue };
-            let reads = codec.is_none_or(|codec| self.decompressor.page(codec, data, page).is_ok());
-            seen.push((reads, codec.is_some_and(|codec| codec.checksum.is_some())));
+            shown.push(Shown::by(*codec, data, page, &mut self.decompressor));
         }
-        let mut doubtful = vec![false; seen.len()];
-        for (at, _) in seen.iter().enumerate().filter(|(_, (reads, _))| !reads) {
-            let without = |i: &usize| matches!(seen.get(*i), Some((true, false)));
-            (at + 1..seen.len()).take_while(without).for_each(|i| doubtful[i] = true);
-            (0..at).rev().take_while(without).for_each(|i| doubtful[i] = true);
-        }
-        doubtful
+        beside::doubtful(&shown, beside.before, beside.after)
     }
 
     fn push(&mut self, pfn: Pfn, fate: &Fate, data: &[u8], to: &mut Sinks<'_>) -> Result<()> {

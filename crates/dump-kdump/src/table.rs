@@ -72,6 +72,14 @@ impl Table {
     }
 }
 
+/// How many descriptors a table can have, by where the first data begin: the page of zeros, or the page behind it.
+pub(crate) fn counts(input: &mut dyn ByteReader, header: &Header, layout: &Layout) -> Vec<u64> {
+    let (from, page, size) = (layout.descriptors(), header.page_size.bytes() as u64, PageDesc::SIZE as u64);
+    let lowest = first_descriptors(input, header, layout, LOOKED_AT).iter().map(|desc| desc.offset).min();
+    let starts = lowest.into_iter().flat_map(|lowest| [lowest, lowest.saturating_sub(page)]);
+    starts.filter(|start| *start > from && (start - from) % size == 0).map(|start| (start - from) / size).collect()
+}
+
 /// Those of the first descriptors that make sense on their own.
 fn first_descriptors(input: &mut dyn ByteReader, header: &Header, layout: &Layout, here: u64) -> Vec<PageDesc> {
     let len = here.min(LOOKED_AT) as usize * PageDesc::SIZE;

@@ -535,6 +535,12 @@ fn a_sub_header_and_notes_that_were_not_written_are_said() {
     let faults = said(4096 + 104, size);
     assert!(faults.iter().any(|fault| fault.starts_with("sub header: notes at offset 0x1068")), "{faults:?}");
     assert!(said(4096 + 104, 0).is_empty());
+    // a part of them
+    let faults = said(4096 + 104, 16);
+    assert!(faults.iter().any(|fault| fault.contains("begin with 0x10 zeros")), "{faults:?}");
+    let text = whole.windows(10).position(|bytes| bytes == b"OSRELEASE=").unwrap();
+    let faults = said(text + 12, 2);
+    assert!(faults.iter().any(|fault| fault.contains("vmcoreinfo: 0x2 bytes of the text are zeros")), "{faults:?}");
 }
 
 /// A text that cannot be there is said once.

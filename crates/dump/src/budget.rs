@@ -111,13 +111,23 @@ impl Taken {
     /// # Errors
     /// If not even this thread has room to work.
     pub fn threads(self, threads: usize) -> Result<usize> {
-        let Some(rest) = self.space_left.checked_sub(LEAST_SPACE) else {
-            let (left, least) = (self.space_left >> 10, LEAST_SPACE >> 10);
-            let text = format!("the limit on address space leaves {left} KiB, expected at least {least} KiB");
-            return Err(Error::new(ErrorKind::Io, text).hint("ulimit -v"));
-        };
+        self.leaves(LEAST_SPACE)?;
+        let rest = self.space_left - LEAST_SPACE;
         let fit = usize::try_from(rest / (STACK + WORKER_SPACE)).unwrap_or(usize::MAX);
         Ok(threads.min(fit).max(1))
+    }
+
+    /// Sees whether the limit on address space leaves room for `least` bytes.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn leaves(self, least: u64) -> Result<()> {
+        if self.space_left >= least {
+            return Ok(());
+        }
+        let (left, least) = (self.space_left >> 10, least >> 10);
+        let text = format!("the limit on address space leaves {left} KiB, expected at least {least} KiB");
+        Err(Error::new(ErrorKind::Io, text).hint("ulimit -v"))
     }
 }
 

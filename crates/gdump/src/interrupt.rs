@@ -61,8 +61,6 @@ impl Interrupt {
 
     /// Takes notice of `signals`; the second of them ends the program, where it `ends`.
     fn listens(&self, signals: &[c_int], ends: bool) {
-        // a file that grows too large for the process is a failed write, not the end of the process
-        let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
         for signal in heeded(signals) {
             if ends {
                 // the order matters: the first signal finds the flag down and only raises it, the second ends the program
@@ -76,6 +74,11 @@ impl Interrupt {
     pub fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+/// A file that grows too large for the process is a failed write from now on, not the end of the process.
+pub fn outlive_limits() {
+    let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
 /// Those of `signals` that this process was not started to ignore.

@@ -28,7 +28,7 @@ mod target;
 use args::Parsed;
 use called::Called;
 use cmd::capture::Session;
-use dump::Error;
+use dump::{Error, Taken};
 use exit::Exit;
 use makedumpfile::Asked;
 use messages::{Messages, Voice};
@@ -36,9 +36,14 @@ use plan::Plan;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// Address space that opening a dump takes and saying why it cannot be (bytes); what is allocated beyond the limit aborts
+/// a process.
+const LEAST_SPACE: u64 = 1 << 20;
+
 fn main() -> ExitCode {
     let called = Called::by(std::env::args_os());
     messages::begin_with(called.name());
+    interrupt::outlive_limits();
     let exit = match called {
         Called::Gdump(words) => gdump(words),
         Called::Makedumpfile(words) => makedumpfile(words),
@@ -97,7 +102,15 @@ fn rearrange(words: Vec<OsString>) -> Exit {
 }
 
 fn run(plan: &Plan, sandboxed: bool) -> Exit {
-    if let Err(e) = stdout::check(plan) {
+    if stdout::stderr_is_read_by(plan) {
+        messages::close_stderr();
+        let said = format!("{}: stderr: input and output are the same file\n", messages::name());
+        if !plan.streams() && stdout::check(plan).is_ok() {
+            messages::print(&said);
+        }
+        return Exit::Failed;
+    }
+    if let Err(e) = stdout::check(plan).and_then(|()| Taken::now().leaves(LEAST_SPACE)) {
         return fail(plan.messages(), &e.to_string());
     }
     let reached = match plan {

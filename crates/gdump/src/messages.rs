@@ -13,12 +13,21 @@ static NAME: OnceLock<&str> = OnceLock::new();
 /// Why stdout did not take what was printed there, the first time.
 static LOST: OnceLock<String> = OnceLock::new();
 
+/// Set where stderr is what must not be written to.
+static CLOSED: OnceLock<()> = OnceLock::new();
+
+/// Says nothing on stderr from now on.
+pub fn close_stderr() {
+    let _ = CLOSED.set(());
+}
+
 /// Begins messages with `name` from now on.
 pub fn begin_with(name: &'static str) {
     let _ = NAME.set(name); // once, in main()
 }
 
-fn name() -> &'static str {
+/// What messages begin with.
+pub fn name() -> &'static str {
     NAME.get().copied().unwrap_or("gdump")
 }
 
@@ -130,7 +139,7 @@ impl Messages {
     }
 
     fn stderr(self, kind: MessageLevel, text: &str) {
-        if self.has(kind) {
+        if self.has(kind) && CLOSED.get().is_none() {
             // if stderr is gone, the exit status is all that is left to report with
             let _ = std::io::stderr().lock().write_all(escaped(text).as_bytes());
         }

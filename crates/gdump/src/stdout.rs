@@ -1,4 +1,5 @@
-//! What stdout is: nothing is printed over what a run reads or writes, and a dump that goes to stdout arrives somewhere.
+//! What stdout and stderr are: nothing is printed over what a run reads or writes, and a dump that goes to stdout arrives
+//! somewhere.
 
 use crate::output_path::Identity;
 use crate::plan::Plan;
@@ -6,7 +7,7 @@ use crate::target::{descriptor, identities};
 use dump::{Error, ErrorKind, Result};
 use rustix::fs::{OFlags, fcntl_getfl};
 use std::fs::{self, Metadata};
-use std::io::{IsTerminal, stdout};
+use std::io::{IsTerminal, stderr, stdout};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
@@ -24,6 +25,12 @@ pub fn is_one_of(paths: &[PathBuf]) -> bool {
 pub fn check(plan: &Plan) -> Result<()> {
     let Some(meta) = descriptor(stdout()) else { return Ok(()) };
     check_file(plan, &meta).and_then(|()| check_stream(plan, &meta)).map_err(|e| e.within("stdout"))
+}
+
+/// Whether what is said on stderr would be written over, or behind, an input.
+pub fn stderr_is_read_by(plan: &Plan) -> bool {
+    let meta = descriptor(stderr()).filter(|meta| meta.is_file() || meta.file_type().is_block_device());
+    meta.is_some_and(|meta| identities(&plan.inputs()).contains(&Identity::of(&meta)))
 }
 
 fn check_file(plan: &Plan, meta: &Metadata) -> Result<()> {

@@ -14,9 +14,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// No dump is larger; an offset beyond is damage, and a file of that length helps nobody.
 const MAX_LEN: u64 = 1 << 56;
 
-/// Bytes that no writer of dumps leaves out between records, where all is written.
-const PAGE: u64 = 4096;
-
 /// Does what `plan` says. A stream that ends early leaves what arrived, flagged incomplete if it is a dump. A dump that
 /// was cut off before it was sent arrives as it is, and is no success here either.
 ///
@@ -159,12 +156,12 @@ impl WriteAt for Lazy<'_> {
 }
 
 impl Opened {
-    /// The first of `holes` that only a lost record leaves, if there is one: a page or more of what is always written. A
+    /// The first of `holes` that only a lost record leaves, if there is one: in what is always written, to the byte. A
     /// dump that is flagged incomplete was not written to its end.
     fn missing(&self, holes: &[(u64, u64)]) -> Option<(u64, u64)> {
         let from = self.flag.as_ref().filter(|flag| !flag.is_set())?.dense_from()?;
         let within = holes.iter().map(|(at, len)| (*at.max(&from), (at + len).saturating_sub(*at.max(&from))));
-        within.into_iter().find(|(_, len)| *len >= PAGE)
+        within.into_iter().find(|(_, len)| *len != 0)
     }
 
     /// What is wrong with the headers, bitmaps or descriptors of the dump that arrived, if anything: small records may be
