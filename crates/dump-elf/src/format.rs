@@ -16,7 +16,7 @@ pub const FORMAT: Format = Format {
     probe,
     open,
     open_parts: None,
-    output: Some(Output { create, abilities: Abilities::FLAGS_INCOMPLETE, bitmaps: 1 }),
+    output: Some(Output { create, abilities: Abilities::FLAGS_INCOMPLETE.union(Abilities::FORWARD), bitmaps: 1 }),
     incomplete_flag: Some(incomplete_flag),
 };
 

@@ -11,12 +11,14 @@ mod args;
 mod called;
 mod checksum;
 mod cmd;
+mod command;
 mod escape;
 mod exit;
 mod interrupt;
 mod limited;
 mod makedumpfile;
 mod messages;
+mod naming;
 mod output_path;
 mod plan;
 mod progress;
@@ -33,6 +35,7 @@ use messages::{Messages, Voice};
 use plan::Plan;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use target::Early;
 
 fn main() -> ExitCode {
     let called = Called::by(std::env::args_os());
@@ -95,9 +98,17 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
     if let Err(e) = stdout::check(plan) {
         return fail(plan.messages(), &e.to_string());
     }
+    let early = match plan {
+        Plan::Convert(plan) => Early::of(plan),
+        _ => Ok(Early::Nothing),
+    };
+    let early = match early {
+        Ok(early) => early,
+        Err(e) => return fail(plan.messages(), &e.to_string()),
+    };
     let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
-        Plan::Convert(plan) => cmd::convert::run(plan),
+        Plan::Convert(plan) => cmd::convert::run(plan, early),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),
         Plan::Dmesg(plan) => cmd::dmesg::run(plan),
         Plan::Generate(plan) => cmd::generate::run(plan),

@@ -12,6 +12,7 @@ use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
 use dump::{Format, PfnRange, PhysAddr, VirtAddr};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Options of everything but the verbs; makedumpfile's, where it has them.
@@ -149,6 +150,18 @@ pub struct ConvertArgs {
     /// This is slower. Other files are never mapped.
     #[arg(long)]
     pub non_mmap: bool,
+    /// Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE
+    ///
+    /// The ending is the name of the format: gcore, elf, kdump, lime or raw. The file is made before anything is read, and
+    /// none is ever overwritten: where one of that name is there, -1 to -9 comes before the ending, and where all ten are
+    /// there, nothing is written, as the QNX hypervisor does it. The time is that of the start, in the time zone of the
+    /// machine (TZ, /etc/localtime; UTC without them). The time of SOURCE_DATE_EPOCH, in seconds since 1970, is taken
+    /// instead if it is set, and named in UTC.
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// Begin the name of the file in DIR (--output-dir) with PREFIX [default: qvm-guest]
+    #[arg(long, value_name = "PREFIX", value_parser = file_name::prefix())]
+    pub prefix: Option<OsString>,
     /// Overwrite DUMPFILE
     #[arg(short = 'f')]
     pub force: bool,

@@ -9,17 +9,31 @@ use crate::output_path::Left;
 use crate::plan::Conversion as Plan;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::target::{self, Targets};
+use crate::target::{self, Early, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
     Outcome, PageSize, PhysAddr, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
 };
 
-/// Does what `plan` says, on as many threads.
+/// Does what `plan` says, on as many threads, with what was made `early` of its output.
 ///
 /// # Errors
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
-pub fn run(plan: &Plan) -> Result<Exit> {
+pub fn run(plan: &Plan, early: Early) -> Result<Exit> {
+    let command = early.command();
+    let done = write(plan, early);
+    match (done, command.map(|command| (command.end(), command))) {
+        // it would not even take the headers
+        (Err(e), Some((Err(ended), command))) if command.is_to_blame(false) => {
+            plan.messages.error(&e.to_string());
+            plan.messages.error(&ended.to_string());
+            Ok(Exit::CommandFailed)
+        }
+        (done, _) => done,
+    }
+}
+
+fn write(plan: &Plan, mut early: Early) -> Result<Exit> {
     target::check(plan)?;
     plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
     let interrupt = Interrupt::listen(plan.messages);
@@ -34,7 +48,7 @@ pub fn run(plan: &Plan) -> Result<Exit> {
         let name = dump.name().to_owned();
         let files = plan.inputs.kernel.open()?;
         let image = dump.into_image_with(&files, &progress).map_err(|e| e.within(name))?;
-        convert_image(plan, &image, budget, &interrupt)
+        convert_image(plan, &image, budget, &interrupt, &mut early)
     })
 }
 
@@ -48,7 +62,7 @@ pub(super) fn say_what_is_odd(messages: Messages, image: &Image) {
     }
 }
 
-fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interrupt) -> Result<Exit> {
+fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interrupt, early: &mut Early) -> Result<Exit> {
     if let Some(pages) = image.part() {
         let text = format!("one part of a split dump, with page frames {pages}; the others were not given");
         if plan.reassemble {
@@ -73,7 +87,7 @@ fn convert_image(plan: &Plan, image: &Image, budget: Budget, interrupt: &Interru
     let mut levels = plan.levels.iter().peekable();
     let mut targets = None;
     while let Some(level) = levels.next() {
-        match attempt.run(*level, levels.peek().copied(), &mut targets)? {
+        match attempt.run(*level, levels.peek().copied(), &mut targets, early)? {
             Next::Done(exit) => return Ok(exit),
             Next::TryNext => {}
         }
@@ -131,7 +145,13 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Writes the dump at `level` to `targets`, which are opened once it is known that there is something to write.
-    fn run(&self, level: DumpLevel, next: Option<&DumpLevel>, targets: &mut Option<Targets>) -> Result<Next> {
+    fn run(
+        &self,
+        level: DumpLevel,
+        next: Option<&DumpLevel>,
+        targets: &mut Option<Targets>,
+        early: &mut Early,
+    ) -> Result<Next> {
         let progress = Progress::new(self.plan.messages, self.image.meta().page_size, self.interrupt.clone());
         let unknown = |unidentified: Unidentified<'_>| self.unknown(unidentified);
         self.announce(level);
@@ -147,7 +167,7 @@ impl Attempt<'_> {
         }
         let targets = match targets {
             Some(targets) => targets,
-            None => targets.insert(Targets::open(self.plan)?),
+            None => targets.insert(Targets::open(self.plan, early)?),
         };
         targets.begin()?;
         let outputs = targets.outputs();
@@ -157,7 +177,7 @@ impl Attempt<'_> {
         let summed: Vec<Summed<'_>> =
             if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
-        let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
+        let retry = next.filter(|_| !self.plan.output.is_stream()); // a stream cannot be begun anew
         let converted = match conversion.run(&outputs) {
             Ok(converted) => converted,
             Err(e) => return self.nothing_written(e, retry, targets),
@@ -209,7 +229,7 @@ impl Attempt<'_> {
             level,
             without_vmemmap: self.plan.exclude_vmemmap,
             keep_mmio: self.plan.keep_mmio,
-            files: self.plan.outputs.len(),
+            files: self.plan.outputs().len(),
             split_block: self.plan.split_block,
             part: self.plan.pfn_range,
             budget: self.budget,
@@ -318,7 +338,7 @@ impl Attempt<'_> {
             messages.common(&report.table());
         }
         // what stopped it before that is said already
-        match unfinished.filter(|_| outcome.stopped.is_none()) {
+        match unfinished.filter(|_| outcome.stopped.is_none() || targets.blames_command(whole)) {
             Some(e) if self.plan.to_stdout() => messages.error(&format!("{output}: incomplete, it has no end: {e}")),
             Some(e) => messages.error(&e.to_string()),
             None => {}
@@ -331,15 +351,22 @@ impl Attempt<'_> {
                 let hint = if targets.have_own_names() { ", which its name says instead" } else { "" };
                 messages.error(&format!("{output}: incomplete; {name} dumps have no flag for that{hint}"));
             }
+            Some(_) if self.plan.goes_to_command() => {
+                messages.error(&format!("{output}: incomplete: what the command got is a part of it"));
+            }
             Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
             None if outcome.is_complete() => messages.warning(&format!("{output}: flagged incomplete, as {input} is")),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run && complete {
-            let plural = if self.plan.outputs.len() > 1 { "dumpfiles are" } else { "dumpfile is" };
+            let plural = if self.plan.outputs().len() > 1 { "dumpfiles are" } else { "dumpfile is" };
             messages.outcome(&format!("The {plural} saved to {output}."));
         }
-        if complete { Exit::Completed } else { Exit::Failed }
+        match complete {
+            true => Exit::Completed,
+            false if targets.blames_command(whole) => Exit::CommandFailed,
+            false => Exit::Failed,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod files;
 mod generation;
 mod inputs;
 mod log;
+mod output;
 mod rearrangement;
 mod threads;
 mod verbs;
@@ -14,6 +15,7 @@ pub use files::is_stdin;
 pub use generation::GeneratePlan;
 pub use inputs::Inputs;
 pub use log::{DmesgPlan, LogTarget};
+pub use output::{Naming, Output};
 pub use rearrangement::Rearrangement;
 pub use verbs::{CheckPlan, DiffPlan, InfoPlan, RepairPlan};
 
@@ -23,6 +25,7 @@ use conversion::conversion;
 use files::STDIO;
 use generation::generation;
 use log::dmesg;
+use output::refuse_command;
 use rearrangement::rearrangement;
 use std::path::{Path, PathBuf};
 
@@ -56,6 +59,9 @@ impl Plan {
         check_modes(args)?;
         if let Some(reason) = args.refused() {
             return Err(reason.to_owned());
+        }
+        if voice == Voice::Gdump {
+            check_no_dump(args)?;
         }
         match args {
             ConvertArgs { generate: Some(output), .. } => generation(args, output, voice).map(Plan::Generate),
@@ -104,12 +110,23 @@ impl Plan {
     pub fn outputs(&self) -> Vec<PathBuf> {
         match self {
             Plan::Convert(plan) if plan.dry_run => Vec::new(),
-            Plan::Convert(plan) => plan.outputs.clone(),
+            Plan::Convert(plan) => plan.outputs().to_vec(),
             Plan::Rearrange(plan) => vec![plan.output.clone()],
             Plan::Repair(plan) => vec![plan.output.clone()],
             Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
             Plan::Generate(plan) => vec![plan.output.clone()],
             Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
+        }
+    }
+
+    /// The directory of a file that is named when it is made.
+    pub fn output_directory(&self) -> Option<&Path> {
+        match self {
+            Plan::Convert(plan) if !plan.dry_run => match &plan.output {
+                Output::Directory(naming) => Some(&naming.directory),
+                _ => None,
+            },
+            _ => None,
         }
     }
 
@@ -183,6 +200,20 @@ fn check_modes(args: &ConvertArgs) -> Result<(), String> {
     }
 }
 
+/// What is written to and fro, or is no dump, goes to a file that somebody names.
+fn check_no_dump(args: &ConvertArgs) -> Result<(), String> {
+    let (output, what) = match args {
+        ConvertArgs { generate: Some(output), .. } => (Some(output), "-g"),
+        _ if args.rearrange => (args.files.last(), "-R"),
+        _ if args.dump_dmesg => (args.files.last(), "--dump-dmesg"),
+        _ => return Ok(()),
+    };
+    if args.output_dir.is_some() || args.prefix.is_some() {
+        return Err(format!("{what} and --output-dir or --prefix cannot be combined"));
+    }
+    output.map_or(Ok(()), |path| refuse_command(path, what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::conversion::Compression;
@@ -219,7 +250,7 @@ mod tests {
             ("--reassemble -F p1 p2", 2, 0),
         ] {
             let plan = conversion(line);
-            assert_eq!((plan.inputs.paths.len(), plan.outputs.len()), (inputs, outputs), "{line}");
+            assert_eq!((plan.inputs.paths.len(), plan.outputs().len()), (inputs, outputs), "{line}");
         }
         assert!(matches!(plan("-R out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));
         assert!(matches!(plan("-R - out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));

@@ -41,6 +41,8 @@ const EBADFD: i32 = libc::EBADFD;
 pub struct Needs {
     inputs: Vec<PathBuf>,
     outputs: Vec<PathBuf>,
+    /// Where a file is that has been named and made already.
+    directory: Option<PathBuf>,
     /// Where an input may be copied to a temporary file, decompressed.
     unpacks_to: Option<PathBuf>,
 }
@@ -58,14 +60,15 @@ impl Needs {
             Plan::Check(_) => inputs.extend(checksums(&inputs)),
             _ => {}
         }
-        Needs { inputs, outputs, unpacks_to: (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory()) }
+        let unpacks_to = (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory());
+        Needs { inputs, outputs, directory: plan.output_directory().map(Path::to_owned), unpacks_to }
     }
 
     /// What is to be allowed, where.
     fn rules(&self) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
         let mut rules: Vec<_> = SYSTEM.iter().map(|path| (PathBuf::from(path), AccessFs::ReadFile.into())).collect();
         rules.extend(self.inputs.iter().map(|path| (path.clone(), READ)));
-        rules.extend(self.unpacks_to.iter().map(|dir| (dir.clone(), MAKE)));
+        rules.extend(self.directory.iter().chain(&self.unpacks_to).map(|dir| (dir.clone(), MAKE)));
         for path in &self.outputs {
             match fs::metadata(path) {
                 // of a device the node alone: nothing else in /dev is written
@@ -150,7 +153,7 @@ mod tests {
         let inputs: Vec<PathBuf> = inputs.iter().map(|path| path.to_path_buf()).collect();
         let outputs: Vec<PathBuf> = outputs.iter().map(|path| path.to_path_buf()).collect();
         let run = move || {
-            let kept = restrict(&Needs { inputs, outputs, unpacks_to: None }).ok()?;
+            let kept = restrict(&Needs { inputs, outputs, ..Needs::default() }).ok()?;
             let done = work();
             drop(kept);
             Some(done)
