@@ -75,6 +75,10 @@ const KNOWN: &[(&str, u32, &str)] = &[
     ("QNX", 9, "QNT_CORE_GREG"),
     ("QNX", 10, "QNT_CORE_FPREG"),
     ("QNX", 11, "QNT_LINK_MAP"),
+    ("GDUMP", 1, "QNX record of CPUs"),
+    ("GDUMP", 2, "QNX kernel log"),
+    ("GDUMP", 3, "QNX segments"),
+    ("GDUMP", 4, "qvm env"),
 ];
 
 /// A device dump: what a driver left in the capture kernel.

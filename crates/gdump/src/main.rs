@@ -22,6 +22,7 @@ mod naming;
 mod output_path;
 mod plan;
 mod progress;
+mod qvm_env;
 mod report;
 mod sandbox;
 mod stdout;

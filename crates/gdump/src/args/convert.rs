@@ -84,16 +84,25 @@ pub struct ConvertArgs {
     /// That of another kernel is refused, with exit status 2.
     #[arg(short = 'i', value_name = "VMCOREINFO")]
     pub vmcoreinfo: Option<PathBuf>,
+    /// Keep FILE, the env file that qvm keeps of the virtual machine (/dev/qvm/NAME/env), in the notes of the dump
+    /// [default: of a QNX guest dump DUMP.gcore, the first of DUMP.gcore.env, DUMP.env and env beside it]
+    ///
+    /// It is JSON of at most 1 MiB. gdump info shows it, of all formats that have notes: kdump, elf and gcore.
+    #[arg(long, verbatim_doc_comment, value_name = "FILE", value_parser = file_name::any())]
+    pub qvm_env: Option<PathBuf>,
     /// Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump
     #[arg(short = 'g', value_name = "FILE")]
     pub generate: Option<PathBuf>,
     /// Write an ELF core; the same as --format elf
     #[arg(short = 'E')]
     pub elf: bool,
-    /// Write FORMAT: kdump, elf, raw (memory from address 0) or lime [default: kdump]
+    /// Write FORMAT: kdump, elf, gcore (an ELF core as the QNX hypervisor writes it), raw (memory
+    /// from address 0) or lime [default: kdump]
     ///
-    /// Only kdump dumps have compressed pages and can be split.
-    #[arg(long, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
+    /// Only kdump dumps have compressed pages and can be split. A gcore dump is ELF64 whatever the machine is; its last
+    /// PT_NOTE has the registers as sys/kdump.h describes them, for kdserver, gdb and use -i. They are those of the
+    /// .gcore that was read or, of another dump, come from its notes; x86, x86-64 and AArch64 have a form for them.
+    #[arg(long, verbatim_doc_comment, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
     pub format: Option<&'static Format>,
     /// Write the dump to stdout in the flattened format, for a pipe
     ///

@@ -8,11 +8,13 @@ use crate::messages::{MessageLevel, Messages, Voice};
 use crate::output_path::Left;
 use crate::plan::Conversion as Plan;
 use crate::progress::Progress;
+use crate::qvm_env::QvmEnv;
 use crate::report::Report;
 use crate::target::{self, Early, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, PhysAddr, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
+    Outcome, OwnNote, PageSize, PhysAddr, QnxGuest, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr,
+    WriteAt,
 };
 
 /// Does what `plan` says, on as many threads, with what was made `early` of its output.
@@ -47,9 +49,25 @@ fn write(plan: &Plan, mut early: Early) -> Result<Exit> {
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
         let name = dump.name().to_owned();
         let files = plan.inputs.kernel.open()?;
+        let guest = QnxGuest::of(&dump.meta().notes).is_some();
         let image = dump.into_image_with(&files, &progress).map_err(|e| e.within(name))?;
+        let image = match env(plan, guest)? {
+            Some(env) => image.with_own_note(OwnNote::QvmEnv, &env.text)?,
+            None => image,
+        };
         convert_image(plan, &image, budget, &interrupt, &mut early)
     })
+}
+
+/// The env file of the virtual machine; one that nobody asked for may be something else.
+fn env(plan: &Plan, guest: bool) -> Result<Option<QvmEnv>> {
+    match plan.inputs.qvm_env(guest) {
+        Err(e) if plan.inputs.qvm_env.is_none() => {
+            plan.messages.warning(&format!("{e}; it is left out"));
+            Ok(None)
+        }
+        found => found,
+    }
 }
 
 /// Warns of what was found wrong or odd in the dump as it was opened.

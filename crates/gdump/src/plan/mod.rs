@@ -96,6 +96,15 @@ impl Plan {
         }
     }
 
+    /// Files that may be read as the env file of a virtual machine.
+    pub fn qvm_env_files(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.qvm_env_files(),
+            Plan::Info(plan) => plan.inputs.qvm_env_files(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Where temporary files go.
     pub fn unpack_directory(&self) -> PathBuf {
         let wanted = match self {

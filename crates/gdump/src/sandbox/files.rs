@@ -53,6 +53,7 @@ impl Needs {
         let (mut inputs, mut outputs) = (plan.inputs(), plan.outputs());
         inputs.retain(|path| !is_stdin(path));
         inputs.extend(plan.vmlinux().into_iter().flat_map(of_vmlinux));
+        inputs.extend(plan.qvm_env_files());
         // beside each
         let checksums = |paths: &[PathBuf]| paths.iter().map(|path| checksum::path_of(path)).collect::<Vec<_>>();
         match plan {
