@@ -100,6 +100,9 @@ bitflags::bitflags! {
         const SPLITS = 4;
         /// A flag that says that it is incomplete.
         const FLAGS_INCOMPLETE = 8;
+        /// Bytes that come in the order of their offsets, but for a flag that is set or cleared at the end: it goes to a
+        /// pipe as it is.
+        const FORWARD = 16;
     }
 }
 

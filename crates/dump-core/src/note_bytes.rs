@@ -19,7 +19,10 @@ const MAX_READ: u64 = (1 << 20) + (64 << 10);
 /// it, devices' dumps, say; registers of a CPU take less than 4 KiB.
 const MAX_ALL_READ: [(u64, &[&[u8]]); 2] = [
     (20 << 20, &[VMCOREINFO]),
-    (16 << 20, &[b"CORE", b"QEMU", b"Xen", b"VMCOREINFO_XEN", b"ERASEINFO", b"VBCORE", b"VBCPU", b"QNX", b"SNAP"]),
+    (
+        16 << 20,
+        &[b"CORE", b"QEMU", b"Xen", b"VMCOREINFO_XEN", b"ERASEINFO", b"VBCORE", b"VBCPU", b"QNX", b"SNAP", b"GDUMP"],
+    ),
 ];
 
 const VMCOREINFO: &[u8] = b"VMCOREINFO";

@@ -75,6 +75,11 @@ const KNOWN: &[(&str, u32, &str)] = &[
     ("QNX", 9, "QNT_CORE_GREG"),
     ("QNX", 10, "QNT_CORE_FPREG"),
     ("QNX", 11, "QNT_LINK_MAP"),
+    ("GDUMP", 1, "QNX record of CPUs"),
+    ("GDUMP", 2, "QNX kernel log"),
+    ("GDUMP", 3, "QNX segments"),
+    ("GDUMP", 4, "qvm env"),
+    ("GDUMP", 5, "taken while it ran"),
 ];
 
 /// A device dump: what a driver left in the capture kernel.

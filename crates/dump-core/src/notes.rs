@@ -156,7 +156,7 @@ impl Notes {
         if replaces {
             // the last descriptor may go without its padding, which nothing follows
             out.resize(out.len().next_multiple_of(4), 0);
-            out.extend(encode(VMCOREINFO, text, self.order)?);
+            out.extend(encode(VMCOREINFO, 0, text, self.order)?);
         }
         out.extend_from_slice(rest);
         let mut notes = Notes::with_large(out, self.order, self.large.clone());
@@ -205,7 +205,7 @@ impl Notes {
     /// # Errors
     /// `Unsupported` if name or descriptor is longer than a note can be.
     pub fn push(&mut self, name: &[u8], desc: &[u8]) -> Result<()> {
-        let note = encode(name, desc, self.order)?;
+        let note = encode(name, 0, desc, self.order)?;
         let bytes = Arc::make_mut(&mut self.bytes);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         if name == VMCOREINFO && self.vmcoreinfo.is_none() {
@@ -214,6 +214,32 @@ impl Notes {
         }
         bytes.extend_from_slice(&note);
         Ok(())
+    }
+
+    /// The same notes with one more after the last, ahead of what follows and is no note; `name` without its NUL. What is
+    /// believed stays so.
+    ///
+    /// # Errors
+    /// `Unsupported` if name or descriptor is longer than a note can be.
+    pub fn with_note(&self, name: &[u8], kind: u32, desc: &[u8]) -> Result<Notes> {
+        let mut bytes = Vec::new();
+        let end = self.copy_notes(&mut bytes, |_, _| true);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        let note = encode(name, kind, desc, self.order)?;
+        let moved = bytes.len() + note.len() - end;
+        let believed =
+            self.vmcoreinfo.clone().map(|at| if at.start < end { at } else { at.start + moved..at.end + moved });
+        bytes.extend(note);
+        bytes.extend_from_slice(self.bytes.get(end..).unwrap_or_default());
+        Ok(Notes { bytes: Arc::new(bytes), order: self.order, large: self.large.clone(), vmcoreinfo: believed })
+    }
+
+    /// Those notes that `keeps` keeps by themselves and their descriptors, and nothing that is no note.
+    #[must_use]
+    pub fn filtered(&self, keeps: impl FnMut(&Note<'_>, &[u8]) -> bool) -> Notes {
+        let mut bytes = Vec::new();
+        self.copy_notes(&mut bytes, keeps);
+        Notes::with_large(bytes, self.order, self.large.clone())
     }
 
     /// The text of the first ERASEINFO note, without the zeros that makedumpfile pads it with; `None` where there is
@@ -314,10 +340,10 @@ fn parse(stream: &[u8], at: usize, order: ByteOrder) -> Option<(Note<'_>, usize)
     Some((Note { name, kind, desc: desc..end }, end.checked_next_multiple_of(4)?))
 }
 
-fn encode(name: &[u8], desc: &[u8], order: ByteOrder) -> Result<Vec<u8>> {
+fn encode(name: &[u8], kind: u32, desc: &[u8], order: ByteOrder) -> Result<Vec<u8>> {
     let size = |len: usize| u32::try_from(len).map_err(|_| Error::unsupported("a note of 4 GiB and more"));
     let mut f = FieldsMut::new(order, WordSize::Bits32);
-    f.u32(size(name.len() + 1)?).u32(size(desc.len())?).u32(0);
+    f.u32(size(name.len() + 1)?).u32(size(desc.len())?).u32(kind);
     f.bytes(name).pad_to(NAME_AT + (name.len() + 1).next_multiple_of(4)).bytes(desc);
     let mut note = f.into_bytes();
     note.resize(note.len().next_multiple_of(4), 0);

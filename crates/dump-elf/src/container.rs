@@ -8,12 +8,12 @@ use crate::claims::{Claims, Look, are_virtual_only};
 use crate::flavor::{Evidence, Flavor};
 use crate::format;
 use crate::header::{FileHeader, INCOMPLETE};
-use crate::qnx::QnxNote;
+use crate::qnx::{self, QnxNote};
 use crate::section;
 use crate::table::ProgramTable;
 use dump_core::{
     Claim, Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, LargeNotes, NoteBytes, Notes,
-    OpenOptions, PageBitmap, PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
+    OpenOptions, OwnNote, PageBitmap, PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result, Segment,
 };
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ impl<R: ReadAt + 'static> ElfCore<R> {
         let NoteBytes { bytes, last, large, fault, .. } = NoteBytes::read(&input, &table.notes, len, order)?;
         let notes = Notes::with_large(bytes, order, LargeNotes::new(input.clone(), large));
         let sections = section::names(&input, &header);
-        let last_notes = notes.as_bytes().get(last).unwrap_or_default();
+        let last_notes = notes.as_bytes().get(last.clone()).unwrap_or_default();
         let evidence = Evidence { header: &header, table: &table, notes: &notes, last_notes, sections: &sections };
         let (flavor, filtered) = (evidence.flavor(), evidence.is_filtered());
         if let Some(refusal) = flavor.refusal(options.live).or(table.fault.take()) {
@@ -70,10 +70,29 @@ impl<R: ReadAt + 'static> ElfCore<R> {
         if table.segments.is_empty() {
             return Err(Error::corrupt("no PT_LOAD with a physical address: the core holds no memory"));
         }
-        let qnx = if flavor == Flavor::QnxGuest { QnxNote::decode(last_notes, header.machine.order) } else { None };
+        let record = if flavor == Flavor::QnxGuest { QnxNote::decode(last_notes, order) } else { None };
+        let mut log = None;
+        let notes = match &record {
+            Some(note) => {
+                let segments = qnx::Segments::read(&input, &header, note)?;
+                log = segments.log;
+                let others = notes.as_bytes().get(..last.start).unwrap_or_default().to_vec();
+                let others = Notes::with_large(others, order, notes.large().clone());
+                qnx::take_over(&input, &others, last_notes, note, &segments, header.machine)?
+            }
+            None => notes,
+        };
+        let kept = notes.own(OwnNote::QnxRecord);
+        let qnx = record.or(kept.and_then(|record| QnxNote::decode(record, order)));
         let virtual_only = are_virtual_only(&table.in_file);
         let mut claims = Claims::default();
-        let in_file = Extents::layered(std::mem::take(&mut table.in_file), &mut |overlap| claims.add(overlap));
+        let in_file = Extents::layered(std::mem::take(&mut table.in_file), &mut |overlap| {
+            // what memory has of the log is a ring, and the segment the text
+            let is_log = |at: u64| log.is_some_and(|(_, len, offset)| (offset..offset + len).contains(&at));
+            if !is_log(overlap.winner) && !is_log(overlap.loser) {
+                claims.add(overlap);
+            }
+        });
         // a running kernel's memory changes between one look and the next
         let conflict = match claims.are_kexecs(&table.segments) || (flavor == Flavor::Kcore && !virtual_only) {
             true => None,

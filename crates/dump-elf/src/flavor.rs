@@ -8,7 +8,7 @@
 //! | VirtualBox | a note of VBCORE |
 //! | Xen host | a note VMCOREINFO_XEN, or of Xen with type 0x1000001 or 0x1000002 |
 //! | QNX guest | a PT_NOTE with no notes in it, which is the last segment or has the known structure |
-//! | | or notes of QNX, and physical addresses |
+//! | | or notes of QNX, and physical addresses; or that structure in a note of our own |
 //! | QNX process | notes of QNX, no physical addresses |
 //! | snap | a note of SNAP (crash's extension; it has the notes of `/proc/kcore` otherwise) |
 //! | kcore | a note NT_PRPSINFO of a process "vmlinux", and PT_LOADs that are not RAM: vmalloc's has a p_paddr of all |
@@ -26,7 +26,7 @@
 use crate::header::{FileHeader, INCOMPLETE, Sizes};
 use crate::qnx::QnxNote;
 use crate::table::ProgramTable;
-use dump_core::{Error, Note, Notes, is_zero};
+use dump_core::{Error, Note, Notes, OwnNote, is_zero};
 
 /// Who made a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,9 +173,10 @@ impl Evidence<'_> {
         let last = self.table.ends_with_note && self.table.count > 1;
         let start = self.last_notes.get(..NOTE_START).unwrap_or(self.last_notes);
         let foreign = !is_zero(self.last_notes) && !Notes::new(start.to_vec(), order).is_stream();
-        // who writes the dump again (we do) puts the segment first
+        // who writes the dump again may put the segment first
         (foreign && (last || QnxNote::decode(self.last_notes, order).is_some()))
             || (self.has_qnx_notes() && self.has_physical_addresses())
+            || self.notes.own(OwnNote::QnxRecord).is_some()
     }
 
     fn has_qnx_notes(&self) -> bool {

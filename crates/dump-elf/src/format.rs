@@ -1,6 +1,7 @@
 //! The row of the table of formats.
 
 use crate::container::ElfCore;
+use crate::gcore::GcoreWriter;
 use crate::header::FileHeader;
 use crate::writer::ElfWriter;
 use dump_core::{
@@ -16,13 +17,23 @@ pub const FORMAT: Format = Format {
     probe,
     open,
     open_parts: None,
-    output: Some(Output { create, abilities: Abilities::FLAGS_INCOMPLETE, bitmaps: 1 }),
+    output: Some(Output { create, abilities: ABILITIES, bitmaps: 1 }),
     incomplete_flag: Some(incomplete_flag),
 };
 
+/// ELF cores as the QNX hypervisor writes them of its guests. They are read as any other.
+pub const GCORE: Format = Format {
+    name: "gcore",
+    probe: |_, _| false,
+    output: Some(Output { create: |_| Ok(Box::new(GcoreWriter)), abilities: ABILITIES, bitmaps: 1 }),
+    ..FORMAT
+};
+
+const ABILITIES: Abilities = Abilities::FLAGS_INCOMPLETE.union(Abilities::FORWARD);
+
 /// PT_LOADs up to which an ELF dump leaves every single page out that is not dumped. crash looks through all of them
 /// for every read; a thousand cost nothing that can be felt.
-const EXACT_LOADS: usize = 1024;
+pub(crate) const EXACT_LOADS: usize = 1024;
 
 fn probe(prefix: &[u8], _: &OpenOptions) -> bool {
     prefix.starts_with(ELFMAG)

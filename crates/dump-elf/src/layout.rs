@@ -46,6 +46,32 @@ const SECTOR: u64 = 512;
 /// Bytes that an ELF32 file and its addresses reach.
 const ELF32_END: u64 = 1 << 32;
 
+/// What is asked of a layout.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish<'a> {
+    /// Bytes that come between the headers and memory: the notes.
+    pub notes: u64,
+    /// Up to so many PT_LOADs, every page that is not dumped ends one.
+    pub exact: usize,
+    /// Program headers besides the PT_LOADs.
+    pub others: u64,
+    /// PT_LOADs at most.
+    pub most: usize,
+    /// Whether the class is the 64-bit one, whatever the machine is.
+    pub wide: bool,
+    /// Segments of the source that get no PT_LOADs for that.
+    pub without: &'a [Segment],
+    /// Segments that come last, over memory that others have.
+    pub last: &'a [Segment],
+}
+
+impl Wish<'_> {
+    /// An ordinary core with `notes` bytes of notes.
+    pub fn core(notes: u64, exact: usize) -> Wish<'static> {
+        Wish { notes, exact, others: 1, most: MAX_LOADS, wide: false, without: &[], last: &[] }
+    }
+}
+
 /// A PT_LOAD to be. Addresses, sizes and the offset in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Load {
@@ -75,32 +101,33 @@ pub(crate) struct Layout {
     pub end: u64,
     /// Word size of the headers: the class.
     pub word: WordSize,
+    /// Program headers besides the PT_LOADs.
+    others: u64,
 }
 
 impl Layout {
-    /// The layout of a core with `notes` bytes of notes that holds the pages of `dumpable`.
+    /// The layout that `wish` asks for of a core that holds the pages of `dumpable`.
     ///
-    /// Every page that is not dumped ends a PT_LOAD, as long as that makes no more than `exact` of them; then gaps stay
-    /// inside that are shorter than 2, 4, 8 ... pages, and at last those that makedumpfile keeps.
+    /// Every page that is not dumped ends a PT_LOAD, as long as that makes few enough of them; then gaps stay inside that are shorter than 2, 4, 8 ... pages, and at last those that makedumpfile keeps.
     ///
     /// Of the two classes the one of the kernel's word size is taken, the 64-bit one too where memory or the file are
     /// too large for the other: of a 32-bit machine with memory past 4 GiB (PAE, LPAE).
     ///
     /// # Errors
     /// `Unsupported` if no file can hold it, `Corrupt` if pages to dump are no RAM.
-    pub fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<Layout> {
+    pub fn new(meta: &DumpMeta, ram: &dyn PageSet, dumpable: &dyn PageSet, wish: &Wish<'_>) -> Result<Layout> {
         let size = meta.page_size;
-        let segments = segments(meta, ram)?;
-        let loads = cut(size, dumpable, &segments, exact)?;
-        let word = meta.machine.word;
-        let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0, word };
+        let segments = segments(meta, ram, wish)?;
+        let loads = cut(size, dumpable, &segments, wish)?;
+        let (word, notes, others) = (meta.machine.word, wish.notes, wish.others);
+        let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0, word, others };
         let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum::<Result<u64>>()?;
         let total = dumpable.count(dumpable.span())?;
         if held != total {
             return Err(Error::corrupt(format!("{} pages to dump are outside of RAM", total - held)));
         }
         layout.place(size, notes)?;
-        if word == WordSize::Bits32 && !layout.fits_32_bit() {
+        if word == WordSize::Bits32 && (wish.wide || !layout.fits_32_bit()) {
             layout.widen();
             layout.place(size, notes)?;
         }
@@ -109,7 +136,7 @@ impl Layout {
 
     /// Number of program headers.
     pub fn program_headers(&self) -> u64 {
-        1 + self.loads.len() as u64
+        self.others + self.loads.len() as u64
     }
 
     /// Whether their number takes a section header to say.
@@ -172,9 +199,10 @@ impl Layout {
 ///
 /// Such runs get the virtual address 0. Nobody here knows where the kernel mapped them, and makedumpfile takes 0 as
 /// just that, where it would compute the direct mapping's address from any other.
-fn segments(meta: &DumpMeta, ram: &dyn PageSet) -> Result<Vec<Segment>> {
+fn segments(meta: &DumpMeta, ram: &dyn PageSet, wish: &Wish<'_>) -> Result<Vec<Segment>> {
     let size = meta.page_size;
-    let mut segments: Vec<Segment> = meta.segments.iter().copied().filter(|s| s.bytes != 0).collect();
+    let mut segments: Vec<Segment> =
+        meta.segments.iter().copied().filter(|s| s.bytes != 0 && !is_in(wish.without, s)).collect();
     let mut covered: Vec<PfnRange> = segments.iter().map(|s| pages_of(s.paddr.0, s.bytes, size)).collect();
     union(&mut covered);
     let mut left: Vec<PfnRange> = Vec::new();
@@ -193,7 +221,13 @@ fn segments(meta: &DumpMeta, ram: &dyn PageSet) -> Result<Vec<Segment>> {
         vaddr: VirtAddr(0),
         bytes: size.bytes_of(run.len()),
     }));
+    segments.extend_from_slice(wish.last);
     Ok(segments)
+}
+
+/// Whether one of `list` is the same memory.
+fn is_in(list: &[Segment], segment: &Segment) -> bool {
+    list.iter().any(|other| (other.paddr, other.bytes) == (segment.paddr, segment.bytes))
 }
 
 /// Appends a run that lies above those before it; joined with the last where they touch.
@@ -242,15 +276,16 @@ fn too_many() -> Error {
 }
 
 /// Cuts segments to loads, exactly if that takes few enough.
-fn cut(size: PageSize, dumpable: &dyn PageSet, segments: &[Segment], exact: usize) -> Result<Vec<Load>> {
+fn cut(size: PageSize, dumpable: &dyn PageSet, segments: &[Segment], wish: &Wish<'_>) -> Result<Vec<Load>> {
+    let Wish { exact, most, .. } = *wish;
     if exact != 0 {
         match Cutter::new(size, dumpable, 1, exact)?.cut(segments) {
             Ok((gap, loads)) if gap < GAP_PAGES => return Ok(loads),
             _ => {}
         }
     }
-    let mut cutter = Cutter::new(size, dumpable, GAP_PAGES, MAX_LOADS)?;
-    cutter.limit = MAX_LOADS.min(LOADS_PER_PIECE.saturating_mul(segments.len() + cutter.stretches.len()));
+    let mut cutter = Cutter::new(size, dumpable, GAP_PAGES, most)?;
+    cutter.limit = most.min(LOADS_PER_PIECE.saturating_mul(segments.len() + cutter.stretches.len()));
     cutter.cut(segments).map(|(_, loads)| loads)
 }
 
@@ -392,6 +427,10 @@ mod tests {
         meta
     }
 
+    fn laid(meta: &DumpMeta, notes: u64, ram: &PageBitmap, dumpable: &PageBitmap, exact: usize) -> Result<Layout> {
+        Layout::new(meta, ram, dumpable, &Wish::core(notes, exact))
+    }
+
     fn set(runs: &[(u64, u64)]) -> PageBitmap {
         let mut set = PageBitmap::new(Pfn(runs.iter().map(|run| run.1).max().unwrap_or(0))).unwrap();
         runs.iter().for_each(|(start, end)| set.set(PfnRange::new(Pfn(*start), Pfn(*end))));
@@ -411,7 +450,7 @@ mod tests {
 
     fn lay(segments: &[(u64, u64)], dumpable: &[(u64, u64)]) -> Layout {
         let segments: Vec<_> = segments.iter().map(|(start, end)| (start << 12, 0, (end - start) << 12)).collect();
-        Layout::new(&meta(WordSize::Bits64, &segments), 0, &set(&[]), &set(dumpable), 0).unwrap()
+        laid(&meta(WordSize::Bits64, &segments), 0, &set(&[]), &set(dumpable), 0).unwrap()
     }
 
     #[test]
@@ -433,8 +472,7 @@ mod tests {
     fn every_gap_cuts_where_that_takes_few_loads() {
         let segments: Vec<_> = vec![(0, 0, 400 << 12)];
         let dumpable = set(&[(0, 50), (51, 60), (64, 100), (399, 400)]);
-        let lay =
-            |exact| shape(&Layout::new(&meta(WordSize::Bits64, &segments), 0, &set(&[]), &dumpable, exact).unwrap());
+        let lay = |exact| shape(&laid(&meta(WordSize::Bits64, &segments), 0, &set(&[]), &dumpable, exact).unwrap());
         let all = [(0, 50, 51, 0), (51, 9, 13, 50), (64, 36, 335, 59), (399, 1, 1, 95)];
         assert_eq!(lay(4), all);
         assert_eq!(lay(3), [(0, 60, 64, 0), (64, 36, 335, 60), (399, 1, 1, 96)]);
@@ -477,7 +515,7 @@ mod tests {
     fn fractions_of_pages_keep_their_addresses() {
         let segments =
             [(0x1800, 0xffff_0000_0000_1800, 0x700), (0x2000, 7, 0x1080), (0x3080, 0, 0x10), (0x9fc00, 0, 0x400)];
-        let layout = Layout::new(&meta(WordSize::Bits64, &segments), 0x10, &set(&[]), &set(&[(1, 4)]), 0).unwrap();
+        let layout = laid(&meta(WordSize::Bits64, &segments), 0x10, &set(&[]), &set(&[(1, 4)]), 0).unwrap();
         let at = layout.data_at;
         let loads: Vec<_> = layout.loads.iter().map(|l| (l.paddr, l.vaddr, l.filesz, l.memsz, l.offset - at)).collect();
         assert_eq!(
@@ -496,7 +534,7 @@ mod tests {
     #[test]
     fn memory_never_begins_at_a_page() {
         for notes in (0..9000).step_by(100) {
-            let layout = Layout::new(&meta(WordSize::Bits64, &[]), notes, &set(&[(0, 9)]), &set(&[(0, 9)]), 0).unwrap();
+            let layout = laid(&meta(WordSize::Bits64, &[]), notes, &set(&[(0, 9)]), &set(&[(0, 9)]), 0).unwrap();
             let at = layout.data_at;
             assert!(at % SECTOR == 0 && at % 4096 != 0 && at >= layout.notes_at + notes, "{notes}");
             assert!(at - layout.notes_at - notes <= 2 * SECTOR);
@@ -506,25 +544,24 @@ mod tests {
     #[test]
     fn ram_that_no_segment_covers_gets_its_own() {
         let ram = set(&[(0, 100), (200, 300), (400, 410)]);
-        let layout = Layout::new(&meta(WordSize::Bits64, &[(10 << 12, 7, 50 << 12)]), 0, &ram, &ram, 0).unwrap();
+        let layout = laid(&meta(WordSize::Bits64, &[(10 << 12, 7, 50 << 12)]), 0, &ram, &ram, 0).unwrap();
         assert_eq!(
             shape(&layout).iter().map(|l| (l.0, l.1)).collect::<Vec<_>>(),
             [(10, 50), (0, 10), (60, 40), (200, 100), (400, 10)]
         );
         assert_eq!(layout.loads.iter().map(|l| l.vaddr).collect::<Vec<_>>(), [7, 0, 0, 0, 0]);
         let wide = set(&[(0, 1000)]);
-        let all = Layout::new(&meta(WordSize::Bits64, &[]), 0, &wide, &set(&[(0, 1), (600, 601)]), 0).unwrap();
+        let all = laid(&meta(WordSize::Bits64, &[]), 0, &wide, &set(&[(0, 1), (600, 601)]), 0).unwrap();
         assert_eq!(shape(&all), [(0, 1, 600, 0), (600, 1, 400, 1)]);
         assert_eq!(all.loads.iter().map(|l| l.vaddr).collect::<Vec<_>>(), [0, 0]);
-        let e = Layout::new(&meta(WordSize::Bits64, &[]), 0, &ram, &set(&[(0, 102)]), 0).unwrap_err();
+        let e = laid(&meta(WordSize::Bits64, &[]), 0, &ram, &set(&[(0, 102)]), 0).unwrap_err();
         assert_eq!((e.kind(), e.to_string().contains("2 pages")), (ErrorKind::Corrupt, true), "{e}");
     }
 
     #[test]
     fn thirty_two_bits_end_at_4_gib() {
-        let narrow = |segment, pages: &[(u64, u64)]| {
-            Layout::new(&meta(WordSize::Bits32, &[segment]), 4096, &set(&[]), &set(pages), 0)
-        };
+        let narrow =
+            |segment, pages: &[(u64, u64)]| laid(&meta(WordSize::Bits32, &[segment]), 4096, &set(&[]), &set(pages), 0);
         assert_eq!(narrow((0xffff_f000, 0xffff_f000, 0x1000), &[]).unwrap().word, WordSize::Bits32);
         let high = narrow((0x3000_0000, 0xffff_ffff, 0xcfff_f000), &[(0x3_0000, 0x3_0001), (0xf_fffe, 0xf_ffff)]);
         let high = high.unwrap();

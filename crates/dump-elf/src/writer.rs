@@ -10,7 +10,7 @@
 //! look at its length and no byte; a device is rid of what it held before.
 
 use crate::header::{FileHeader, INCOMPLETE, PN_XNUM, ProgramHeader, SectionHeader, Sizes};
-use crate::layout::{Layout, Load};
+use crate::layout::{Layout, Load, Wish};
 use dump_core::{
     BlockEncoder, DumpMeta, DumpWriter, EncodedBlock, Ending, Error, ErrorKind, FieldsMut, Machine, Notes, PageSet,
     PageSize, PageWriter, PfnRange, Placer, PlainEncoder, Result, SpanData,
@@ -48,15 +48,35 @@ impl DumpWriter for ElfWriter {
         out: &mut dyn Placer,
     ) -> Result<Box<dyn PageWriter>> {
         let notes = meta.notes.with_erase_info(&meta.erase_info)?;
-        let len = notes.large().stream_len() + notes.as_bytes().len() as u64;
-        let mut file = ElfFile::new(meta, len, ram, dumpable, self.exact)?;
-        file.place_head(&notes, out)?;
-        Ok(Box::new(file))
+        let layout = Layout::new(meta, ram, dumpable, &Wish::core(stream_len(&notes), self.exact));
+        let ends = Ends { notes: stream_len(&notes), ..Ends::default() };
+        ElfFile::begin(meta, &notes, layout.map_err(named)?, ends, dumpable, out)
     }
 }
 
+/// Bytes of all notes, with those that are not in memory.
+pub(crate) fn stream_len(notes: &Notes) -> u64 {
+    notes.large().stream_len() + notes.as_bytes().len() as u64
+}
+
+pub(crate) fn named(e: Error) -> Error {
+    e.within("ELF output")
+}
+
+/// What stands between the headers and memory, and what program headers say of it.
+#[derive(Default)]
+pub(crate) struct Ends {
+    /// Length of the notes (bytes), which come first.
+    pub notes: u64,
+    /// What comes behind them.
+    pub behind: Vec<u8>,
+    /// Program headers of that, offsets counted from where it begins. They follow the PT_LOADs, and where there are some,
+    /// that of the notes is not the first of all: it comes ahead of the last of them, if there are notes.
+    pub headers: Vec<ProgramHeader>,
+}
+
 /// A core that is laid out, and how far it has got.
-struct ElfFile {
+pub(crate) struct ElfFile {
     /// With the word size of the headers.
     machine: Machine,
     page_size: PageSize,
@@ -65,8 +85,7 @@ struct ElfFile {
     /// Whether the file is flagged incomplete as it stands.
     flagged: bool,
     layout: Layout,
-    /// Length of the notes (bytes).
-    notes: u64,
+    ends: Ends,
     /// Pages to come.
     dumpable: u64,
     /// The area that the next page is looked for in.
@@ -80,21 +99,30 @@ struct ElfFile {
 }
 
 impl ElfFile {
-    fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<ElfFile> {
-        let layout = Layout::new(meta, notes, ram, dumpable, exact).map_err(|e| e.within("ELF output"))?;
-        Ok(ElfFile {
+    /// A core of that layout, of which all is placed that comes before memory.
+    pub fn begin(
+        meta: &DumpMeta,
+        notes: &Notes,
+        layout: Layout,
+        ends: Ends,
+        dumpable: &dyn PageSet,
+        out: &mut dyn Placer,
+    ) -> Result<Box<dyn PageWriter>> {
+        let mut file = ElfFile {
             machine: Machine { word: layout.word, ..meta.machine },
             page_size: meta.page_size,
             incomplete: meta.incomplete,
             flagged: false,
-            notes,
+            ends,
             dumpable: dumpable.count(dumpable.span())?,
             area: 0,
             settled: layout.data_at,
             placed: 0,
             lost: 0,
             layout,
-        })
+        };
+        file.place_head(notes, out)?;
+        Ok(Box::new(file))
     }
 
     fn place_head(&mut self, notes: &Notes, out: &mut dyn Placer) -> Result<()> {
@@ -105,7 +133,11 @@ impl ElfFile {
         if !notes.as_bytes().is_empty() {
             out.index(0, layout.notes_at + notes.large().stream_len(), notes.as_bytes())?;
         }
-        let end = layout.notes_at + self.notes;
+        let behind = layout.notes_at + self.ends.notes;
+        if !self.ends.behind.is_empty() {
+            out.index(0, behind, &self.ends.behind)?;
+        }
+        let end = behind + self.ends.behind.len() as u64;
         if end < layout.data_at {
             out.zeros(0, end, layout.data_at - end)?;
         }
@@ -117,10 +149,17 @@ impl ElfFile {
         let Machine { order, word, .. } = self.machine;
         let mut f = FieldsMut::new(order, word);
         f.bytes(&self.file_header().encode());
-        let (offset, filesz) = (self.layout.notes_at, self.notes);
-        ProgramHeader { kind: PT_NOTE, offset, filesz, memsz: filesz, ..ProgramHeader::default() }.encode(word, &mut f);
-        for load in &self.layout.loads {
-            program_header(load).encode(word, &mut f);
+        let (offset, filesz, last) = (self.layout.notes_at, self.ends.notes, &self.ends.headers);
+        let notes = ProgramHeader { kind: PT_NOTE, offset, filesz, memsz: filesz, ..ProgramHeader::default() };
+        if last.is_empty() {
+            notes.encode(word, &mut f);
+        }
+        self.layout.loads.iter().for_each(|load| program_header(load).encode(word, &mut f));
+        for (i, header) in last.iter().enumerate() {
+            if i + 1 == last.len() && filesz != 0 {
+                notes.encode(word, &mut f);
+            }
+            ProgramHeader { offset: offset + filesz + header.offset, ..*header }.encode(word, &mut f);
         }
         if self.layout.is_extended() {
             SectionHeader::encode_count(self.layout.program_headers() as u32, &mut f); // some millions at most

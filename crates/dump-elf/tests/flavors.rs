@@ -1,6 +1,6 @@
 //! Who made a core: fakes of every make, as `dump-synth` writes them.
 
-use dump_core::{Container, Description, ErrorKind, OpenOptions, PageSource};
+use dump_core::{Container, Description, ErrorKind, OpenOptions, OwnNote, PageSource};
 use dump_elf::{ElfCore, Flavor};
 use dump_synth::elf::{ElfCore as Core, Load};
 use dump_synth::{Endian, Notes, Width};
@@ -152,7 +152,8 @@ fn a_xen_domain_core() {
     assert!(ElfCore::open(file).err().unwrap().to_string().contains("no PT_LOAD"));
 }
 
-/// A `.gcore`: memory first, and in the last segment a structure where notes should be. It is carried along unchanged.
+/// A `.gcore`: memory first, and in the last segment a structure where notes should be. It becomes a note; what cannot be
+/// such a structure is carried along unchanged.
 #[test]
 fn a_qnx_guest() {
     let structure = |cpus: u16, regset: u32| {
@@ -165,18 +166,24 @@ fn a_qnx_guest() {
         out.resize(40 + usize::from(cpus) * (128 + regset as usize), 0x5a);
         out
     };
-    for (bytes, cpus) in [(structure(3, 272), 3), (structure(1, 160), 1), (vec![0xc3; 100], 0)] {
-        let file = last_is_note(&bytes);
-        let core = ElfCore::open(file).unwrap();
+    // of x86-64, which has 160 bytes of registers
+    for (bytes, cpus, notes) in [(structure(3, 272), 3, 1), (structure(2, 160), 2, 3), (vec![0xc3; 100], 0, 0)] {
+        let core = ElfCore::open(last_is_note(&bytes)).unwrap();
         assert_eq!((core.flavor(), core.qnx_note().map_or(0, |note| note.cpus)), (Flavor::QnxGuest, cpus));
         let meta = core.meta();
-        assert!(meta.notes.describe().is_empty());
-        assert_eq!((meta.cpus(), meta.notes.as_bytes()), (u32::from(cpus), &bytes[..]));
+        assert_eq!((meta.notes.describe().len(), meta.cpus()), (notes, u32::from(cpus)));
+        let kept = meta.notes.own(OwnNote::QnxRecord);
+        assert_eq!(kept.unwrap_or(meta.notes.as_bytes()), &bytes[..]);
         assert_eq!(meta.stated_cpus, (cpus > 0).then_some(u32::from(cpus)));
+        // written again, it has a note of it, or the bytes themselves
+        let again = Core::x86_64().note(meta.notes.as_bytes().to_vec()).load(load()).to_bytes();
+        let again = ElfCore::open(again).unwrap();
+        assert_eq!(again.qnx_note(), core.qnx_note());
+        assert_eq!(again.flavor() == Flavor::QnxGuest, cpus != 0);
     }
-    // written again, it has the structure in its first segment
-    let again = Core::x86_64().note(structure(3, 272)).load(load()).to_bytes();
-    assert_eq!(ElfCore::open(again).unwrap().flavor(), Flavor::QnxGuest);
+    // some have the structure in the first segment
+    let first = Core::x86_64().note(structure(3, 272)).load(load()).to_bytes();
+    assert_eq!(ElfCore::open(first).unwrap().flavor(), Flavor::QnxGuest);
     // ordinary notes in the last segment are ordinary notes
     let ordinary = last_is_note(&notes().vmcoreinfo("OSRELEASE=1\n").into_bytes());
     let core = ElfCore::open(ordinary).unwrap();

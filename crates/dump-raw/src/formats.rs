@@ -14,7 +14,7 @@ pub const LIME: Format = Format {
     probe: |prefix, _| Dialect::Lime.begins(prefix),
     open: |bytes, _| Ok(Box::new(open_lime(bytes)?)),
     open_parts: None,
-    output: Some(Output { create: create_lime, abilities: Abilities::empty(), bitmaps: 2 }),
+    output: Some(Output { create: create_lime, abilities: Abilities::FORWARD, bitmaps: 2 }),
     incomplete_flag: None,
 };
 
@@ -34,7 +34,7 @@ pub const RAW: Format = Format {
     probe: |prefix, options| options.raw_base.is_some() && !prefix.is_empty(),
     open: open_at_base,
     open_parts: None,
-    output: Some(Output { create: create_raw, abilities: Abilities::SAYS_ZERO, bitmaps: 1 }),
+    output: Some(Output { create: create_raw, abilities: Abilities::SAYS_ZERO.union(Abilities::FORWARD), bitmaps: 1 }),
     incomplete_flag: None,
 };
 

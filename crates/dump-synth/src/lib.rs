@@ -13,6 +13,7 @@
 //! | module | makes |
 //! |---|---|
 //! | [`elf`], [`note`] | ELF cores of any class, byte order and header arrangement |
+//! | [`qnx`] | dumps of the QNX hypervisor's guests |
 //! | [`kernel`] | a kernel in fake memory, of any [`Machine`], with struct pages of an [`Era`] |
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
 //! | [`printk`] | its log, in each form |
@@ -60,6 +61,7 @@ pub mod note;
 mod page;
 pub mod pgtable;
 pub mod printk;
+pub mod qnx;
 pub mod recipe;
 mod site;
 mod sparse;
@@ -84,5 +86,6 @@ pub use memory::FakeMemory;
 pub use note::Notes;
 pub use pgtable::Leaf;
 pub use printk::{FakeLog, LogEntry, LogPlaces};
+pub use qnx::{QnxGcore, QnxVcpu};
 pub use recipe::{Content, Kind, Line, Recipe, every_kind, every_kind_on};
 pub use vmcoreinfo::CRASHTIME;

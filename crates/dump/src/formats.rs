@@ -5,7 +5,7 @@ use dump_core::{CodecId, Format, OpenOptions};
 /// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its
 /// crate.
 pub static FORMATS: &[&Format] =
-    &[&dump_elf::FORMAT, &dump_kdump::FORMAT, &dump_raw::LIME, &dump_raw::AVML, &dump_raw::RAW];
+    &[&dump_elf::FORMAT, &dump_elf::GCORE, &dump_kdump::FORMAT, &dump_raw::LIME, &dump_raw::AVML, &dump_raw::RAW];
 
 /// What a file is that is not read.
 pub(crate) struct Recognised {
@@ -132,6 +132,6 @@ mod tests {
         let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
         assert!(names.iter().enumerate().all(|(i, name)| !names[..i].contains(name)));
         assert_eq!(names.last(), Some(&"raw"));
-        assert_eq!(output_formats().collect::<Vec<_>>(), ["elf", "kdump", "lime", "raw"]);
+        assert_eq!(output_formats().collect::<Vec<_>>(), ["elf", "gcore", "kdump", "lime", "raw"]);
     }
 }

@@ -4,7 +4,7 @@ use crate::formats::{self, probe};
 use crate::open::Dump;
 use crate::spool;
 use dump_core::{
-    Container, DumpMeta, Error, ErrorKind, Machine, OpenOptions, PageSize, PhysAddr, Result, Segment, VirtAddr,
+    Container, DumpMeta, Error, ErrorKind, Machine, OpenOptions, OwnNote, PageSize, PhysAddr, Result, Segment, VirtAddr,
 };
 use dump_guest::{Access, GivenRange, GuestMemory, Process, Qmp, RamMap, RamRange, part};
 use dump_kernel::{PhysMemory, SourceMemory};
@@ -66,20 +66,18 @@ pub fn process_dump(process: &Process, given: &[GivenRange], live: bool) -> Resu
     Ok(Dump::from_container(Box::new(memory), format!("pid:{}", process.pid())))
 }
 
-/// What the note of a dump that was taken while its machine ran is called.
-const LIVE: &[u8] = b"GDUMP-LIVE";
-
 /// Adds a note to `meta` that says that the machine ran while its memory was read.
 ///
 /// # Errors
 /// `Unsupported` if there is no room for another note.
 pub fn mark_live(meta: &mut DumpMeta) -> Result<()> {
-    meta.notes.push(LIVE, b"consistent=no\n")
+    meta.notes = meta.notes.with_own(OwnNote::Live, b"consistent=no\n")?;
+    Ok(())
 }
 
 /// Whether the machine ran while its memory was read: pages that were written at different times do not fit each other.
 pub fn is_live(meta: &DumpMeta) -> bool {
-    meta.notes.find(LIVE).is_some()
+    meta.notes.own(OwnNote::Live).is_some()
 }
 
 /// A temporary file that QEMU is to write, where it can be passed no pipe.

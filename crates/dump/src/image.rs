@@ -6,8 +6,8 @@ use crate::kernel_files::KernelFiles;
 use crate::open::Dump;
 use crate::view::KernelView;
 use dump_core::{
-    CodecId, Container, DumpMeta, Error, ErrorKind, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Repaged, Result,
-    UtsName, VirtAddr, Watch,
+    CodecId, Container, DumpMeta, Error, ErrorKind, OwnNote, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Repaged,
+    Result, UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Answer, Kernel, PhysMemory, SourceMemory, Sources, Vmcoreinfo, Words};
@@ -65,6 +65,15 @@ impl Image {
             Image { source, meta, info, sources, found_at, remarks, doubt, damage, doubts, codec, part, name };
         image.complete();
         Ok(image)
+    }
+
+    /// The same, with one more note of our own for what is made of it.
+    ///
+    /// # Errors
+    /// `Unsupported` if it is longer than a note can be.
+    pub fn with_own_note(mut self, what: OwnNote, bytes: &[u8]) -> Result<Image> {
+        self.meta.notes = self.meta.notes.with_own(what, bytes)?;
+        Ok(self)
     }
 
     /// Its pages, in the page size of its kernel.

@@ -157,12 +157,13 @@ pub use vmcoreinfo_text::generate_vmcoreinfo;
 pub use dump_core::{
     Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
     Damage, Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format,
-    InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, PageBitmap, PageChecker, PageReader,
-    PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr, Placer, Push, ReadAt,
-    Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions,
-    read_pages, system_text,
+    ForwardStream, InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, OwnNote, PageBitmap,
+    PageChecker, PageReader, PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr,
+    Placer, Push, ReadAt, Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize,
+    WriteAt, WriteOptions, read_pages, system_text,
 };
 pub use dump_debuginfo::debug_paths;
+pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_guest::{

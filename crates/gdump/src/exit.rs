@@ -12,6 +12,8 @@ pub enum Exit {
     Failed,
     /// 2: a file that was given is not of the kernel in the dump.
     OtherKernel,
+    /// 3: the command that got the dump failed, and nothing else did.
+    CommandFailed,
 }
 
 impl From<&Error> for Exit {
@@ -26,6 +28,7 @@ impl From<Exit> for ExitCode {
             Exit::Completed => ExitCode::SUCCESS,
             Exit::Failed => ExitCode::from(1),
             Exit::OtherKernel => ExitCode::from(2),
+            Exit::CommandFailed => ExitCode::from(3),
         }
     }
 }

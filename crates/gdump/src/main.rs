@@ -11,15 +11,18 @@ mod args;
 mod called;
 mod checksum;
 mod cmd;
+mod command;
 mod escape;
 mod exit;
 mod interrupt;
 mod limited;
 mod makedumpfile;
 mod messages;
+mod naming;
 mod output_path;
 mod plan;
 mod progress;
+mod qvm_env;
 mod report;
 mod sandbox;
 mod stdout;
@@ -35,6 +38,7 @@ use messages::{Messages, Voice};
 use plan::Plan;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use target::Early;
 
 /// Address space that opening a dump takes and saying why it cannot be (bytes); what is allocated beyond the limit aborts
 /// a process.
@@ -113,20 +117,24 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
     if let Err(e) = stdout::check(plan).and_then(|()| Taken::now().leaves(LEAST_SPACE)) {
         return fail(plan.messages(), &e.to_string());
     }
-    let reached = match plan {
+    let session = match plan {
         Plan::Capture(plan) => Session::open(plan).map(Some),
         _ => Ok(None),
     };
-    let session = match reached {
-        Ok(session) => session,
+    let reached = session.and_then(|session| {
+        let early = plan.conversion().map_or(Ok(Early::Nothing), Early::of)?;
+        Ok((session, early))
+    });
+    let (session, early) = match reached {
+        Ok(reached) => reached,
         Err(e) => return fail(plan.messages(), &e.to_string()),
     };
     let _sandbox = sandboxed.then(|| sandbox::enter(plan));
     let done = match plan {
         Plan::Capture(plan) => {
-            session.map_or_else(|| Err(Error::bug("no guest")), |guest| cmd::capture::run(plan, guest))
+            session.map_or_else(|| Err(Error::bug("no guest")), |guest| cmd::capture::run(plan, guest, early))
         }
-        Plan::Convert(plan) => cmd::convert::run(plan),
+        Plan::Convert(plan) => cmd::convert::run(plan, early),
         Plan::Rearrange(plan) => cmd::rearrange::run(plan),
         Plan::Dmesg(plan) => cmd::dmesg::run(plan),
         Plan::Generate(plan) => cmd::generate::run(plan),

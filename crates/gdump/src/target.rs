@@ -1,9 +1,11 @@
-//! Where the dump goes: files, or a stream to stdout.
+//! Where the dump goes: files, a stream to stdout, or a command.
 
 use crate::checksum;
+use crate::command::Command;
+use crate::naming;
 use crate::output_path::{Identity, Left, OutputOptions, OutputPath, destination, parent, until_whole};
-use crate::plan::{Conversion, is_stdin};
-use dump::{Abilities, Error, ErrorKind, FlatStream, NullOutput, OutputFile, Result, WriteAt};
+use crate::plan::{Conversion, Output, is_stdin};
+use dump::{Abilities, Error, ErrorKind, FlatStream, ForwardStream, NullOutput, OutputFile, Result, WriteAt};
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::os::fd::AsFd;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 /// a file of checksums beside a device.
 pub fn check(plan: &Conversion) -> Result<()> {
     let inputs = identities(&plan.inputs.files());
-    for path in plan.outputs.iter().filter(|_| plan.checksum) {
+    for path in plan.outputs().iter().filter(|_| plan.checksum) {
         if fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
             let beside = checksum::path_of(path);
             let text = format!("is no file, --checksum would write {} beside it", beside.display());
@@ -26,7 +28,7 @@ pub fn check(plan: &Conversion) -> Result<()> {
         }
     }
     let mut places = Vec::new();
-    for path in plan.outputs.iter().flat_map(|path| names(path, plan)) {
+    for path in plan.outputs().iter().flat_map(|path| names(path, plan)) {
         let place = Place::of(&path);
         if places.contains(&place) {
             return Err(refused("given as output twice").within(path.display()));
@@ -118,24 +120,95 @@ fn refused(what: &str) -> Error {
     Error::new(ErrorKind::Io, what)
 }
 
+/// What is made of an output before the process gives up rights: afterwards no command can be started, and no time zone
+/// be looked up.
+pub enum Early {
+    /// Nothing.
+    Nothing,
+    /// The shell that will run a command.
+    Command(Command),
+    /// A file under a name that is nobody else's, until it is taken.
+    File(Reserved),
+}
+
+/// A file that goes unless something is written to it.
+pub struct Reserved(Option<OutputPath>);
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.0.iter().for_each(OutputPath::discard_if_made);
+    }
+}
+
+impl Early {
+    /// Of `plan`; nothing where it writes nothing.
+    ///
+    /// # Errors
+    /// If the file or the shell cannot be had.
+    pub fn of(plan: &Conversion) -> Result<Early> {
+        match &plan.output {
+            _ if plan.dry_run => Ok(Early::Nothing),
+            Output::Command { text, .. } => Command::prepare(text).map(Early::Command),
+            Output::Directory(naming) => {
+                let file = naming::claim(naming, plan.format.name, options(plan))?;
+                Ok(Early::File(Reserved(Some(file))))
+            }
+            Output::Files(_) | Output::Stdout => Ok(Early::Nothing),
+        }
+    }
+
+    /// The command, if it is one.
+    pub fn command(&self) -> Option<Command> {
+        match self {
+            Early::Command(command) => Some(command.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A stream to a command.
+pub enum Stream {
+    /// In the flattened form.
+    Flat(FlatStream<Command>),
+    /// As a file would have it.
+    Plain(ForwardStream<Command>),
+}
+
 /// The outputs of a conversion.
 pub enum Targets {
     /// Files or devices.
     Files(Vec<OutputPath>),
     /// The flattened form, to stdout.
     Stream(FlatStream<File>, OutputFile),
+    /// To the standard input of a command.
+    Command(Stream, Command),
     /// Nothing: a dry run.
     Null(Vec<NullOutput>),
 }
 
 impl Targets {
-    /// Opens all outputs of a conversion, and changes nothing in any before all are known to be possible.
+    /// Opens all outputs of a conversion, and changes nothing in any before all are known to be possible; what was made
+    /// `early` is taken.
     ///
     /// # Errors
     /// If one cannot be opened or made, exists by now, is an input or another output, or another process writes it.
-    pub fn open(plan: &Conversion) -> Result<Targets> {
+    pub fn open(plan: &Conversion, early: &mut Early) -> Result<Targets> {
         if plan.dry_run {
-            return Ok(Targets::Null((0..plan.outputs.len().max(1)).map(|_| NullOutput).collect()));
+            return Ok(Targets::Null((0..plan.outputs().len().max(1)).map(|_| NullOutput).collect()));
+        }
+        match early {
+            Early::File(file) => {
+                let file = file.0.take().ok_or_else(|| Error::bug("an output is opened twice"))?;
+                return Ok(Targets::Files(vec![file]));
+            }
+            Early::Command(command) => {
+                let stream = match plan.is_flattened() {
+                    true => Stream::Flat(FlatStream::new(command.clone())),
+                    false => Stream::Plain(ForwardStream::new(command.clone())),
+                };
+                return Ok(Targets::Command(stream, command.clone()));
+            }
+            Early::Nothing => {}
         }
         if plan.to_stdout() {
             // the descriptor itself: Stdout would look for the ends of lines
@@ -144,7 +217,7 @@ impl Targets {
             let file = if plan.unsynced { OutputFile::unsynced(file) } else { OutputFile::new(file) };
             return Ok(Targets::Stream(FlatStream::new(stdout), file));
         }
-        open_all(&plan.outputs, &identities(&plan.inputs.files()), options(plan)).map(Targets::Files)
+        open_all(plan.outputs(), &identities(&plan.inputs.files()), options(plan)).map(Targets::Files)
     }
 
     /// The outputs, as the pipeline writes to them.
@@ -152,6 +225,8 @@ impl Targets {
         match self {
             Targets::Files(files) => files.iter().map(|file| file.output() as &dyn WriteAt).collect(),
             Targets::Stream(stream, _) => vec![stream],
+            Targets::Command(Stream::Flat(stream), _) => vec![stream],
+            Targets::Command(Stream::Plain(stream), _) => vec![stream],
             Targets::Null(nulls) => nulls.iter().map(|null| null as &dyn WriteAt).collect(),
         }
     }
@@ -166,20 +241,29 @@ impl Targets {
                 // none is left that holds nothing
                 files.iter().for_each(OutputPath::discard_if_made);
             }),
+            Targets::Command(_, command) => command.begin(),
             Targets::Stream(..) | Targets::Null(_) => Ok(()),
         }
     }
 
     /// Ends the outputs: gives files that are `whole` their names, a stream its end, whose dump says itself whether it
-    /// is whole, and waits until that is stored.
+    /// is whole, and waits until that is stored, or until the command that it goes to has ended.
     ///
     /// # Errors
-    /// If a file was removed or replaced meanwhile, or something cannot be written.
+    /// If a file was removed or replaced meanwhile, something cannot be written, or a command failed.
     pub fn finish(&self, whole: bool) -> Result<()> {
         match self {
             Targets::Files(files) if whole => files.iter().try_for_each(OutputPath::finish),
             Targets::Files(_) => Ok(()),
             Targets::Stream(stream, file) => stream.finish().and_then(|()| file.sync()),
+            Targets::Command(stream, command) => {
+                let finished = match stream {
+                    Stream::Flat(stream) => stream.finish(),
+                    Stream::Plain(stream) => stream.finish(whole),
+                };
+                // what the command says is nearer to the cause
+                command.end().and(if whole { finished } else { Ok(()) })
+            }
             Targets::Null(_) => Ok(()),
         }
     }
@@ -188,7 +272,7 @@ impl Targets {
     pub fn discard(&self) -> Left {
         match self {
             Targets::Files(files) => files.iter().map(OutputPath::discard).min().unwrap_or(Left::Nothing),
-            Targets::Stream(..) | Targets::Null(_) => Left::AsIs,
+            Targets::Stream(..) | Targets::Command(..) | Targets::Null(_) => Left::AsIs,
         }
     }
 
@@ -196,7 +280,7 @@ impl Targets {
     pub fn paths(&self, whole: bool) -> Vec<&Path> {
         match self {
             Targets::Files(files) => files.iter().map(|file| file.path(whole)).collect(),
-            Targets::Stream(..) | Targets::Null(_) => Vec::new(),
+            Targets::Stream(..) | Targets::Command(..) | Targets::Null(_) => Vec::new(),
         }
     }
 
@@ -212,8 +296,14 @@ impl Targets {
                 }
             }
             Targets::Stream(..) => "STDOUT".to_owned(),
+            Targets::Command(_, command) => command.name(),
             Targets::Null(_) => "nowhere".to_owned(),
         }
+    }
+
+    /// Whether a command is what failed, where the dump is `whole` but for that, or not.
+    pub fn blames_command(&self, whole: bool) -> bool {
+        matches!(self, Targets::Command(_, command) if command.is_to_blame(whole))
     }
 
     /// Whether what is incomplete can be told by its name.

@@ -13,6 +13,7 @@ use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
 use dump::{PfnRange, PhysAddr, VirtAddr};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Options of everything but the verbs; makedumpfile's, where it has them.
@@ -84,16 +85,25 @@ pub struct ConvertArgs {
     /// That of another kernel is refused, with exit status 2.
     #[arg(short = 'i', value_name = "VMCOREINFO")]
     pub vmcoreinfo: Option<PathBuf>,
+    /// Keep FILE, the env file that qvm keeps of the virtual machine (/dev/qvm/NAME/env), in the notes of the dump
+    /// [default: of a QNX guest dump DUMP.gcore, the first of DUMP.gcore.env, DUMP.env and env beside it]
+    ///
+    /// It is JSON of at most 1 MiB. gdump info shows it, of all formats that have notes: kdump, elf and gcore.
+    #[arg(long, verbatim_doc_comment, value_name = "FILE", value_parser = file_name::any())]
+    pub qvm_env: Option<PathBuf>,
     /// Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump
     #[arg(short = 'g', value_name = "FILE")]
     pub generate: Option<PathBuf>,
     /// Write an ELF core; the same as --format elf
     #[arg(short = 'E')]
     pub elf: bool,
-    /// Write FORMAT: kdump, elf, raw (memory from address 0) or lime [default: kdump]
+    /// Write FORMAT: kdump, elf, gcore (an ELF core as the QNX hypervisor writes it), raw (memory
+    /// from address 0) or lime [default: kdump]
     ///
-    /// Only kdump dumps have compressed pages and can be split.
-    #[arg(long, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
+    /// Only kdump dumps have compressed pages and can be split. A gcore dump is ELF64 whatever the machine is; its last
+    /// PT_NOTE has the registers as sys/kdump.h describes them, for kdserver, gdb and use -i. They are those of the
+    /// .gcore that was read or, of another dump, come from its notes; x86, x86-64 and AArch64 have a form for them.
+    #[arg(long, verbatim_doc_comment, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
     pub format: Option<FormatName>,
     /// Write the dump to stdout in the flattened format, for a pipe
     ///
@@ -150,6 +160,18 @@ pub struct ConvertArgs {
     /// This is slower. Other files are never mapped.
     #[arg(long)]
     pub non_mmap: bool,
+    /// Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE
+    ///
+    /// The ending is the name of the format: gcore, elf, kdump, lime or raw. The file is made before anything is read, and
+    /// none is ever overwritten: where one of that name is there, -1 to -9 comes before the ending, and where all ten are
+    /// there, nothing is written, as the QNX hypervisor does it. The time is that of the start, in the time zone of the
+    /// machine (TZ, /etc/localtime; UTC without them). The time of SOURCE_DATE_EPOCH, in seconds since 1970, is taken
+    /// instead if it is set, and named in UTC.
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// Begin the name of the file in DIR (--output-dir) with PREFIX [default: qvm-guest]
+    #[arg(long, value_name = "PREFIX", value_parser = file_name::prefix())]
+    pub prefix: Option<OsString>,
     /// Overwrite DUMPFILE
     #[arg(short = 'f')]
     pub force: bool,

@@ -21,6 +21,10 @@ pub struct InfoArgs {
     /// [default: 7/8 of what is free in TMPDIR]
     #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
     pub max_unpacked: Option<u64>,
+    /// Show FILE, the env file that qvm keeps of the virtual machine (/dev/qvm/NAME/env)
+    /// [default: of a QNX guest dump DUMP.gcore, the first of DUMP.gcore.env, DUMP.env and env beside it]
+    #[arg(long, verbatim_doc_comment, value_name = "FILE", value_parser = file_name::any())]
+    pub qvm_env: Option<PathBuf>,
     /// A dump, or the parts of a split dump; - is stdin
     #[arg(value_name = "FILE", required = true, value_parser = file_name::any())]
     pub files: Vec<PathBuf>,

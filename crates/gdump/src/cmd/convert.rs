@@ -9,11 +9,13 @@ use crate::messages::{MessageLevel, Messages, Voice};
 use crate::output_path::Left;
 use crate::plan::Conversion as Plan;
 use crate::progress::Progress;
+use crate::qvm_env::QvmEnv;
 use crate::report::Report;
-use crate::target::{self, Targets};
+use crate::target::{self, Early, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, PageSize, PhysAddr, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr, WriteAt,
+    Outcome, OwnNote, PageSize, PhysAddr, QnxGuest, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr,
+    WriteAt,
 };
 use std::sync::Arc;
 
@@ -30,11 +32,33 @@ impl Around<'_> {
     const NOTHING: Around<'static> = Around { all_read: &|| {}, stages: None };
 }
 
-/// Does what `plan` says, on as many threads.
+/// Does what `plan` says, on as many threads, with what was made `early` of its output.
 ///
 /// # Errors
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
-pub fn run(plan: &Plan) -> Result<Exit> {
+pub fn run(plan: &Plan, early: Early) -> Result<Exit> {
+    with_command(plan, early, |early| write(plan, early))
+}
+
+/// Writes a dump, and takes notice of how the command ends that gets it, if it is one.
+///
+/// # Errors
+/// As `write`.
+pub(super) fn with_command(plan: &Plan, early: Early, write: impl FnOnce(Early) -> Result<Exit>) -> Result<Exit> {
+    let command = early.command();
+    let done = write(early);
+    match (done, command.map(|command| (command.end(), command))) {
+        // it would not even take the headers
+        (Err(e), Some((Err(ended), command))) if command.is_to_blame(false) => {
+            plan.messages.error(&e.to_string());
+            plan.messages.error(&ended.to_string());
+            Ok(Exit::CommandFailed)
+        }
+        (done, _) => done,
+    }
+}
+
+fn write(plan: &Plan, mut early: Early) -> Result<Exit> {
     target::check(plan)?;
     plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
     let interrupt = Interrupt::listen(plan.messages);
@@ -48,9 +72,25 @@ pub fn run(plan: &Plan) -> Result<Exit> {
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
         let name = dump.name().to_owned();
         let files = plan.inputs.kernel.open()?;
+        let guest = QnxGuest::of(&dump.meta().notes).is_some();
         let image = dump.into_image_with(&files, &progress).map_err(|e| e.within(name))?;
-        convert_image(plan, &image, budget, &interrupt, &Around::NOTHING)
+        let image = match env(plan, guest)? {
+            Some(env) => image.with_own_note(OwnNote::QvmEnv, &env.text)?,
+            None => image,
+        };
+        convert_image(plan, &image, budget, &interrupt, &mut early, &Around::NOTHING)
     })
+}
+
+/// The env file of the virtual machine; one that nobody asked for may be something else.
+fn env(plan: &Plan, guest: bool) -> Result<Option<QvmEnv>> {
+    match plan.inputs.qvm_env(guest) {
+        Err(e) if plan.inputs.qvm_env.is_none() => {
+            plan.messages.warning(&format!("{e}; it is left out"));
+            Ok(None)
+        }
+        found => found,
+    }
 }
 
 /// Warns of what was found wrong or odd in the dump as it was opened.
@@ -72,6 +112,7 @@ pub(super) fn convert_image(
     image: &Image,
     budget: Budget,
     interrupt: &Interrupt,
+    early: &mut Early,
     around: &Around<'_>,
 ) -> Result<Exit> {
     if let Some(pages) = image.part() {
@@ -98,7 +139,7 @@ pub(super) fn convert_image(
     let mut levels = plan.levels.iter().peekable();
     let mut targets = None;
     while let Some(level) = levels.next() {
-        match attempt.run(*level, levels.peek().copied(), &mut targets)? {
+        match attempt.run(*level, levels.peek().copied(), &mut targets, early)? {
             Next::Done(exit) => return Ok(exit),
             Next::TryNext => {}
         }
@@ -157,7 +198,13 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Writes the dump at `level` to `targets`, which are opened once it is known that there is something to write.
-    fn run(&self, level: DumpLevel, next: Option<&DumpLevel>, targets: &mut Option<Targets>) -> Result<Next> {
+    fn run(
+        &self,
+        level: DumpLevel,
+        next: Option<&DumpLevel>,
+        targets: &mut Option<Targets>,
+        early: &mut Early,
+    ) -> Result<Next> {
         let progress = Progress::new(self.plan.messages, self.image.meta().page_size, self.interrupt.clone());
         let progress = self.around.stages.into_iter().fold(progress, Progress::timed);
         let unknown = |unidentified: Unidentified<'_>| self.unknown(unidentified);
@@ -174,7 +221,7 @@ impl Attempt<'_> {
         }
         let targets = match targets {
             Some(targets) => targets,
-            None => targets.insert(Targets::open(self.plan)?),
+            None => targets.insert(Targets::open(self.plan, early)?),
         };
         targets.begin()?;
         let outputs = targets.outputs();
@@ -184,7 +231,7 @@ impl Attempt<'_> {
         let summed: Vec<Summed<'_>> =
             if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
-        let retry = next.filter(|_| !self.plan.to_stdout()); // a stream cannot be begun anew
+        let retry = next.filter(|_| !self.plan.output.is_stream()); // a stream cannot be begun anew
         let run = conversion.run(&outputs);
         let full = |e: &Error| e.kind() == ErrorKind::NoSpace;
         let begins_anew = match &run {
@@ -245,7 +292,7 @@ impl Attempt<'_> {
             level,
             without_vmemmap: self.plan.exclude_vmemmap,
             keep_mmio: self.plan.keep_mmio,
-            files: self.plan.outputs.len(),
+            files: self.plan.outputs().len(),
             split_block: self.plan.split_block,
             part: self.plan.pfn_range,
             budget: self.budget,
@@ -354,7 +401,7 @@ impl Attempt<'_> {
             messages.common(&report.table());
         }
         // what stopped it before that is said already
-        match unfinished.filter(|_| outcome.stopped.is_none()) {
+        match unfinished.filter(|_| outcome.stopped.is_none() || targets.blames_command(whole)) {
             Some(e) if self.plan.to_stdout() => messages.error(&format!("{output}: incomplete, it has no end: {e}")),
             Some(e) => messages.error(&e.to_string()),
             None => {}
@@ -367,15 +414,22 @@ impl Attempt<'_> {
                 let hint = if targets.have_own_names() { ", which its name says instead" } else { "" };
                 messages.error(&format!("{output}: incomplete; {name} dumps have no flag for that{hint}"));
             }
+            Some(_) if self.plan.goes_to_command() => {
+                messages.error(&format!("{output}: incomplete: what the command got is a part of it"));
+            }
             Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
             None if outcome.is_complete() => messages.warning(&format!("{output}: flagged incomplete, as {input} is")),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run && complete {
-            let plural = if self.plan.outputs.len() > 1 { "dumpfiles are" } else { "dumpfile is" };
+            let plural = if self.plan.outputs().len() > 1 { "dumpfiles are" } else { "dumpfile is" };
             messages.outcome(&format!("The {plural} saved to {output}."));
         }
-        if complete { Exit::Completed } else { Exit::Failed }
+        match complete {
+            true => Exit::Completed,
+            false if targets.blames_command(whole) => Exit::CommandFailed,
+            false => Exit::Failed,
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use crate::escape::escaped_line;
 use crate::exit::Exit;
 use crate::messages::print;
 use crate::plan::InfoPlan;
-use dump::{ByteOrder, Dump, DumpMeta, Result, Vmcoreinfo, WordSize};
+use crate::qvm_env::QvmEnv;
+use dump::{ByteOrder, Dump, DumpMeta, OwnNote, QnxCpu, QnxGuest, Result, Vmcoreinfo, WordSize};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Version of the JSON below; fields may be added to it without a new one (docs/info.md).
@@ -35,7 +37,30 @@ struct Info {
     phys_base: u64,
     notes: Vec<NoteInfo>,
     erase_info: Vec<String>,
+    qnx: Option<QnxInfo>,
+    qvm_env: Option<serde_json::Value>,
     odd: Vec<String>,
+    #[serde(skip)]
+    env_lines: Vec<String>,
+}
+
+/// What the QNX hypervisor says of a guest.
+#[derive(Serialize)]
+struct QnxInfo {
+    signal: u8,
+    code: u8,
+    fault: u8,
+    failed_cpu: u16,
+    cpus: Vec<QnxCpuInfo>,
+    log: Option<String>,
+}
+
+#[derive(Serialize)]
+struct QnxCpuInfo {
+    number: u32,
+    page_table: String,
+    process: Option<String>,
+    registers: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -70,7 +95,7 @@ struct NoteInfo {
 pub fn run(plan: &InfoPlan) -> Result<Exit> {
     let dump = super::open(&plan.inputs)?;
     let files = plan.inputs.paths.iter().map(|path| path.display().to_string()).collect();
-    let info = Info::new(files, &dump)?;
+    let info = Info::new(plan, files, &dump)?;
     if plan.json {
         let json = serde_json::to_string_pretty(&info).unwrap_or_default();
         return Ok(print(&format!("{json}\n")));
@@ -79,12 +104,14 @@ pub fn run(plan: &InfoPlan) -> Result<Exit> {
 }
 
 impl Info {
-    fn new(files: Vec<String>, dump: &Dump) -> Result<Info> {
+    fn new(plan: &InfoPlan, files: Vec<String>, dump: &Dump) -> Result<Info> {
         let (meta, what, kernel_info) = (dump.meta(), dump.describe(), dump.vmcoreinfo());
         let (ram, held) = dump::bitmaps(dump.source())?;
         let mut odd: Vec<String> = dump.damage().iter().map(|damage| damage.to_string()).collect();
         odd.extend(dump.header_faults().iter().map(|fault| fault.to_string()));
         odd.extend(dump.oddities());
+        let guest = QnxGuest::of(&meta.notes);
+        let env = env(plan, meta, guest.is_some(), &mut odd)?;
         Ok(Info {
             schema_version: SCHEMA_VERSION,
             files,
@@ -107,6 +134,9 @@ impl Info {
             phys_base: meta.phys_base.unwrap_or(0),
             notes: notes(meta),
             erase_info: String::from_utf8_lossy(&meta.erase_info).lines().map(str::to_owned).collect(),
+            qnx: guest.map(|guest| qnx(guest, meta)),
+            env_lines: env.as_ref().map_or(Vec::new(), QvmEnv::lines),
+            qvm_env: env.map(|env| env.value),
             odd,
         })
     }
@@ -144,8 +174,64 @@ impl Info {
             line("note", format!("{} type {:#x}{name}, {} bytes", note.owner, note.r#type, note.size));
         }
         self.erase_info.iter().for_each(|erased| line("erased", erased.clone()));
+        if let Some(qnx) = &self.qnx {
+            let QnxInfo { signal, code, fault, failed_cpu, .. } = qnx;
+            line("qnx", format!("signal {signal}, code {code}, fault {fault}, cpu {failed_cpu}"));
+            qnx.cpus.iter().for_each(|cpu| line("vcpu", cpu.text()));
+            qnx.log.iter().flat_map(|log| log.lines()).for_each(|text| line("qnx log", text.to_owned()));
+        }
+        self.env_lines.iter().for_each(|text| line("qvm env", text.clone()));
         self.odd.iter().for_each(|odd| line("odd", odd.clone()));
         out
+    }
+}
+
+impl QnxCpuInfo {
+    fn of(cpu: &QnxCpu, meta: &DumpMeta) -> QnxCpuInfo {
+        let named = cpu.named_registers(meta.machine);
+        QnxCpuInfo {
+            number: cpu.number,
+            page_table: format!("{:#x}", cpu.page_table),
+            process: Some(cpu.process.clone()).filter(|name| !name.is_empty()),
+            registers: named.into_iter().map(|(name, value)| (name, format!("{value:#x}"))).collect(),
+        }
+    }
+
+    /// The registers that say most.
+    fn text(&self) -> String {
+        let process = self.process.as_ref().map_or(String::new(), |name| format!(", process {name}"));
+        let shown = ["rip", "rsp", "eip", "esp", "pc", "sp"];
+        let shown = shown.iter().filter_map(|name| Some((name, self.registers.get(*name)?)));
+        let registers: String = shown.map(|(name, value)| format!(", {name} {value}")).collect();
+        format!("{}, page table {}{process}{registers}", self.number, self.page_table)
+    }
+}
+
+fn qnx(guest: QnxGuest, meta: &DumpMeta) -> QnxInfo {
+    let [signal, code, fault] = guest.head.cause;
+    QnxInfo {
+        signal,
+        code,
+        fault,
+        failed_cpu: guest.head.faulting_cpu,
+        cpus: guest.cpus.iter().map(|cpu| QnxCpuInfo::of(cpu, meta)).collect(),
+        log: guest.log,
+    }
+}
+
+/// The env file of the virtual machine: the one that was given, or in the dump's notes, or beside it. What nobody asked
+/// for and cannot be read is odd.
+fn env(plan: &InfoPlan, meta: &DumpMeta, guest: bool, odd: &mut Vec<String>) -> Result<Option<QvmEnv>> {
+    let found = match meta.notes.own(OwnNote::QvmEnv).filter(|_| plan.inputs.qvm_env.is_none()) {
+        Some(text) => QvmEnv::of(text.to_vec()).map(Some).map_err(|e| e.within("qvm env in the notes")),
+        None => plan.inputs.qvm_env(guest),
+    };
+    match found {
+        Err(e) if plan.inputs.qvm_env.is_none() => {
+            odd.push(e.to_string());
+            Ok(None)
+        }
+        found => found,
     }
 }
 

@@ -160,6 +160,7 @@ fn without_sense(args: &ConvertArgs) -> Option<&'static str> {
         (args.generate.is_some(), "-g"),
         (args.raw_base.is_some(), "--raw-base"),
         (args.non_mmap, "--non-mmap"),
+        (args.qvm_env.is_some(), "--qvm-env"),
         (args.version, "-v"),
     ];
     options.into_iter().find_map(|(given, name)| given.then_some(name))

@@ -3,6 +3,7 @@
 use super::Plan;
 use super::files::{files, is_stdin};
 use super::inputs::Inputs;
+use super::output::Output;
 use super::threads::threads;
 use crate::args::{Codec, ConvertArgs, FormatName};
 use crate::messages::{Messages, Voice};
@@ -15,8 +16,8 @@ use std::path::PathBuf;
 pub struct Conversion {
     /// The dump to read.
     pub inputs: Inputs,
-    /// The files to write: one, the parts of a split dump, or none for a stream to stdout.
-    pub outputs: Vec<PathBuf>,
+    /// Where the dump goes.
+    pub output: Output,
     /// The format of the output.
     pub format: &'static Format,
     /// How pages are compressed.
@@ -89,14 +90,33 @@ impl Compression {
 const SPLIT_BLOCK: u64 = 16 << 20;
 
 impl Conversion {
-    /// The files that are written.
+    /// The files that are written under names that were given.
     pub fn written(&self) -> Vec<PathBuf> {
-        if self.dry_run { Vec::new() } else { self.outputs.clone() }
+        if self.dry_run { Vec::new() } else { self.output.files().to_vec() }
+    }
+
+    /// The files to write that were named: one, or the parts of a split dump.
+    pub fn outputs(&self) -> &[PathBuf] {
+        self.output.files()
     }
 
     /// Whether the dump goes to stdout.
     pub fn to_stdout(&self) -> bool {
-        self.outputs.is_empty()
+        self.output == Output::Stdout
+    }
+
+    /// Whether the dump goes to a command.
+    pub fn goes_to_command(&self) -> bool {
+        matches!(self.output, Output::Command { .. })
+    }
+
+    /// Whether the dump is written in the flattened form.
+    pub fn is_flattened(&self) -> bool {
+        match &self.output {
+            Output::Stdout => true,
+            Output::Command { flattened, .. } => *flattened || !self.can(Abilities::FORWARD),
+            Output::Files(_) | Output::Directory(_) => false,
+        }
     }
 
     fn can(&self, ability: Abilities) -> bool {
@@ -109,16 +129,17 @@ impl Conversion {
             let options = "-c, -l, -p, -z and --codec";
             return Err(format!("{name} dumps have no compressed pages: {options} cannot be combined with them"));
         }
-        if !self.can(Abilities::SPLITS) && (self.outputs.len() > 1 || self.pfn_range.is_some()) {
+        if !self.can(Abilities::SPLITS) && (self.outputs().len() > 1 || self.pfn_range.is_some()) {
             return Err(format!("{name} dumps cannot be split"));
         }
-        if self.checksum && self.to_stdout() {
-            return Err("--checksum writes a file beside the output and cannot be combined with -F".to_owned());
+        let stream = if self.to_stdout() { "-F" } else { "a command (|)" };
+        if self.checksum && self.output.is_stream() {
+            return Err(format!("--checksum writes a file beside the output and cannot be combined with {stream}"));
         }
-        if self.atomic && self.to_stdout() {
-            return Err("--atomic names a file when it is whole and cannot be combined with -F".to_owned());
+        if self.atomic && self.output.is_stream() {
+            return Err(format!("--atomic names a file when it is whole and cannot be combined with {stream}"));
         }
-        if self.pfn_range.is_some() && self.outputs.len() > 1 {
+        if self.pfn_range.is_some() && self.outputs().len() > 1 {
             return Err("--pfn-range writes one part and cannot be combined with --split".to_owned());
         }
         Ok(())
@@ -126,13 +147,20 @@ impl Conversion {
 }
 
 pub(super) fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, String> {
-    let (inputs, outputs) = files(args)?;
-    let messages = Messages::new(args.messages(), args.flattened || stdout::is_one_of(&outputs)).with(voice);
+    let commands = voice == Voice::Gdump;
+    let (inputs, outputs) = files(args, commands)?;
+    if outputs.iter().any(|path| is_stdin(path)) {
+        return Err("-F writes a dump to stdout".to_owned());
+    }
+    let output = Output::of(outputs, args, commands)?;
+    // what a command prints goes to stdout as well
+    let is_taken = args.flattened || output.is_stream() || stdout::is_one_of(output.files());
+    let messages = Messages::new(args.messages(), is_taken && !args.mem_usage || args.flattened).with(voice);
     let (threads, lowered) = threads(args.num_threads);
     let effectless = args.without_effect().map(|name| format!("{name}: no effect on a dump without Xen"));
     let conversion = Conversion {
         inputs: Inputs::of(inputs, args),
-        outputs,
+        output,
         format: format(args)?,
         compression: compression(args),
         reassemble: args.reassemble,
@@ -156,9 +184,6 @@ pub(super) fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, Strin
         bitmap_bytes: args.cyclic_buffer.filter(|bytes| *bytes > 0),
         messages,
     };
-    if conversion.outputs.iter().any(|path| is_stdin(path)) {
-        return Err("-F writes a dump to stdout".to_owned());
-    }
     conversion.check().map(|()| Plan::Convert(Box::new(conversion)))
 }
 

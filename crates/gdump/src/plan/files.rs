@@ -1,5 +1,6 @@
 //! File names on the command line.
 
+use super::output::command;
 use crate::args::ConvertArgs;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,8 @@ pub fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == STDIO
 }
 
-/// Inputs and outputs.
-pub(super) fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
+/// Inputs and outputs, none for stdout or a name that is made up; `commands` may be among the latter.
+pub(super) fn files(args: &ConvertArgs, commands: bool) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
     let found = args.files.len();
     match args.files.as_slice() {
         [input, outputs @ ..] if args.split && outputs.len() > 1 => Ok((vec![input.clone()], outputs.to_vec())),
@@ -20,10 +21,15 @@ pub(super) fn files(args: &ConvertArgs) -> Result<(Vec<PathBuf>, Vec<PathBuf>), 
         [inputs @ .., last] if args.flattened && !inputs.is_empty() && last.as_os_str() == STDIO => {
             Ok((inputs.to_vec(), Vec::new()))
         }
+        [inputs @ .., last] if args.flattened && !inputs.is_empty() && commands && command(last).is_some() => {
+            Ok((inputs.to_vec(), vec![last.clone()]))
+        }
         inputs @ [_, ..] if args.flattened => Ok((inputs.to_vec(), Vec::new())),
         inputs @ [_, ..] if args.mem_usage => Ok((inputs.to_vec(), Vec::new())),
         _ if args.mem_usage => Err("--mem-usage: expected file name VMCORE, found none".to_owned()),
         _ if args.flattened => Err("-F: expected file name VMCORE, found none".to_owned()),
+        inputs @ [_, ..] if args.output_dir.is_some() => Ok((inputs.to_vec(), Vec::new())),
+        _ if args.output_dir.is_some() => Err("--output-dir: expected file name VMCORE, found none".to_owned()),
         [inputs @ .., output] if !inputs.is_empty() => Ok((inputs.to_vec(), vec![output.clone()])),
         _ => Err(format!("expected file names VMCORE and DUMPFILE, found {found}")),
     }

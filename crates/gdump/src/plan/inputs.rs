@@ -1,6 +1,8 @@
 //! Dumps to read, and files of their kernels.
 
+use super::files::is_stdin;
 use crate::args::ConvertArgs;
+use crate::qvm_env::{self, QvmEnv};
 use dump::{Error, KernelFiles, OpenOptions, Opening, PhysAddr};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,8 @@ pub struct Inputs {
     pub work_dir: Option<PathBuf>,
     /// Files of its kernel.
     pub kernel: KernelPaths,
+    /// The env file of its virtual machine, if one was given.
+    pub qvm_env: Option<PathBuf>,
 }
 
 /// Files of the dumped kernel, which say what the dump does not.
@@ -69,6 +73,7 @@ impl Inputs {
             max_unpacked,
             work_dir: None,
             kernel: KernelPaths::default(),
+            qvm_env: None,
         }
     }
 
@@ -76,12 +81,35 @@ impl Inputs {
     pub(super) fn of(paths: Vec<PathBuf>, args: &ConvertArgs) -> Inputs {
         let (raw_base, max_unpacked) = (args.raw_base, args.max_unpacked);
         let (work_dir, kernel) = (args.work_dir.clone(), KernelPaths::of(args));
-        Inputs { paths, raw_base, live: args.mem_usage, mapped: !args.non_mmap, max_unpacked, work_dir, kernel }
+        Inputs {
+            paths,
+            raw_base,
+            live: args.mem_usage,
+            mapped: !args.non_mmap,
+            max_unpacked,
+            work_dir,
+            kernel,
+            qvm_env: args.qvm_env.clone(),
+        }
     }
 
     /// All files that may be read: the dump, and files of its kernel.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.paths.iter().cloned().chain(self.kernel.files()).collect()
+        self.paths.iter().chain(&self.qvm_env).cloned().chain(self.kernel.files()).collect()
+    }
+
+    /// The env file of its virtual machine: the one that was given or, where it is a `guest` of the QNX hypervisor, one
+    /// beside it.
+    ///
+    /// # Errors
+    /// If there is one and cannot be read.
+    pub fn qvm_env(&self, guest: bool) -> Result<Option<QvmEnv>, Error> {
+        QvmEnv::find(self.qvm_env.as_deref(), self.paths.first().filter(|path| guest && !is_stdin(path)))
+    }
+
+    /// All files that may be read as that.
+    pub fn qvm_env_files(&self) -> Vec<PathBuf> {
+        self.paths.iter().flat_map(|path| qvm_env::beside(path)).chain(self.qvm_env.clone()).collect()
     }
 
     /// How they are opened.

@@ -64,7 +64,7 @@ impl From<DmesgArgs> for DmesgPlan {
 }
 
 pub(super) fn dmesg(args: &ConvertArgs, voice: Voice) -> Result<DmesgPlan, String> {
-    let (paths, outputs) = files(args)?;
+    let (paths, outputs) = files(args, false)?;
     if outputs.iter().any(|path| is_stdin(path)) {
         return Err("-F writes the log to stdout".to_owned());
     }

@@ -6,6 +6,7 @@ mod files;
 mod generation;
 mod inputs;
 mod log;
+mod output;
 mod rearrangement;
 mod threads;
 mod verbs;
@@ -16,6 +17,7 @@ pub use files::is_stdin;
 pub use generation::GeneratePlan;
 pub use inputs::Inputs;
 pub use log::{DmesgPlan, LogTarget};
+pub use output::{Naming, Output};
 pub use rearrangement::Rearrangement;
 pub use verbs::{CheckPlan, DiffPlan, InfoPlan, RepairPlan};
 
@@ -25,6 +27,7 @@ use conversion::conversion;
 use files::STDIO;
 use generation::generation;
 use log::dmesg;
+use output::refuse_command;
 use rearrangement::rearrangement;
 use std::path::{Path, PathBuf};
 
@@ -61,12 +64,24 @@ impl Plan {
         if let Some(reason) = args.refused() {
             return Err(reason.to_owned());
         }
+        if voice == Voice::Gdump {
+            check_no_dump(args)?;
+        }
         match args {
             ConvertArgs { generate: Some(output), .. } => generation(args, output, voice).map(Plan::Generate),
             _ if args.rearrange => rearrangement(args, voice).map(Plan::Rearrange),
             _ if args.dump_dmesg => dmesg(args, voice).map(Plan::Dmesg),
             _ if args.partial_dmesg => Err("--partial-dmesg goes with --dump-dmesg".to_owned()),
             _ => conversion(args, voice),
+        }
+    }
+
+    /// The conversion, where a dump is written.
+    pub fn conversion(&self) -> Option<&Conversion> {
+        match self {
+            Plan::Convert(plan) => Some(plan),
+            Plan::Capture(plan) => plan.conversion(),
+            _ => None,
         }
     }
 
@@ -88,21 +103,26 @@ impl Plan {
     /// The kernel's ELF file to read.
     pub fn vmlinux(&self) -> Option<&Path> {
         match self {
-            Plan::Convert(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::Dmesg(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::Generate(plan) => Some(&plan.vmlinux),
-            Plan::Capture(plan) => plan.conversion()?.inputs.kernel.vmlinux.as_deref(),
-            _ => None,
+            _ => self.conversion()?.inputs.kernel.vmlinux.as_deref(),
+        }
+    }
+
+    /// Files that may be read as the env file of a virtual machine.
+    pub fn qvm_env_files(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.qvm_env_files(),
+            Plan::Info(plan) => plan.inputs.qvm_env_files(),
+            _ => Vec::new(),
         }
     }
 
     /// Where temporary files go.
     pub fn unpack_directory(&self) -> PathBuf {
         let wanted = match self {
-            Plan::Convert(plan) => plan.inputs.work_dir.as_deref(),
             Plan::Dmesg(plan) => plan.inputs.work_dir.as_deref(),
-            Plan::Capture(plan) => plan.conversion().and_then(|plan| plan.inputs.work_dir.as_deref()),
-            _ => None,
+            _ => self.conversion().and_then(|plan| plan.inputs.work_dir.as_deref()),
         };
         dump::unpack_directory(wanted)
     }
@@ -121,34 +141,35 @@ impl Plan {
         }
     }
 
+    /// The directory of a file that is named when it is made.
+    pub fn output_directory(&self) -> Option<&Path> {
+        match &self.conversion().filter(|plan| !plan.dry_run)?.output {
+            Output::Directory(naming) => Some(&naming.directory),
+            _ => None,
+        }
+    }
+
     /// Whether a dump, or a whole log, goes to stdout.
     pub fn streams(&self) -> bool {
         match self {
-            Plan::Convert(plan) => plan.to_stdout() && !plan.dry_run,
-            Plan::Capture(plan) => plan.conversion().is_some_and(|plan| plan.to_stdout() && !plan.dry_run),
             Plan::Dmesg(plan) => matches!(plan.target, LogTarget::Stream) && !plan.dry_run,
-            _ => false,
+            _ => self.conversion().is_some_and(|plan| plan.to_stdout() && !plan.dry_run),
         }
     }
 
     /// Whether what is printed on stdout is all, or a part, of what was asked for, and not only said of it. The verbs
     /// see to theirs.
     pub fn prints(&self) -> bool {
-        match self {
-            Plan::Convert(plan) => plan.dry_run || plan.vtop.is_some(),
-            Plan::Capture(plan) => plan.conversion().is_none_or(|plan| plan.dry_run || plan.vtop.is_some()),
-            _ => false,
-        }
+        self.conversion().is_some_and(|plan| plan.dry_run || plan.vtop.is_some())
     }
 
     /// Whether a run is for nothing if stdout is closed. Where the exit status is an answer too, it is not.
     pub fn needs_stdout(&self) -> bool {
         match self {
-            Plan::Convert(plan) => {
-                self.streams() || (plan.messages.prints_common() && (plan.mem_usage || plan.vtop.is_some()))
-            }
             Plan::Dmesg(plan) => !matches!(plan.target, LogTarget::File(_)) && !plan.dry_run,
-            _ => false,
+            _ => self.conversion().is_some_and(|plan| {
+                self.streams() || (plan.messages.prints_common() && (plan.mem_usage || plan.vtop.is_some()))
+            }),
         }
     }
 
@@ -201,6 +222,20 @@ fn check_modes(args: &ConvertArgs) -> Result<(), String> {
     }
 }
 
+/// What is written to and fro, or is no dump, goes to a file that somebody names.
+fn check_no_dump(args: &ConvertArgs) -> Result<(), String> {
+    let (output, what) = match args {
+        ConvertArgs { generate: Some(output), .. } => (Some(output), "-g"),
+        _ if args.rearrange => (args.files.last(), "-R"),
+        _ if args.dump_dmesg => (args.files.last(), "--dump-dmesg"),
+        _ => return Ok(()),
+    };
+    if args.output_dir.is_some() || args.prefix.is_some() {
+        return Err(format!("{what} and --output-dir or --prefix cannot be combined"));
+    }
+    output.map_or(Ok(()), |path| refuse_command(path, what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::conversion::Compression;
@@ -237,7 +272,7 @@ mod tests {
             ("--reassemble -F p1 p2", 2, 0),
         ] {
             let plan = conversion(line);
-            assert_eq!((plan.inputs.paths.len(), plan.outputs.len()), (inputs, outputs), "{line}");
+            assert_eq!((plan.inputs.paths.len(), plan.outputs().len()), (inputs, outputs), "{line}");
         }
         assert!(matches!(plan("-R out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));
         assert!(matches!(plan("-R - out"), Ok(Plan::Rearrange(Rearrangement { input: None, .. }))));

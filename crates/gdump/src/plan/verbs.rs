@@ -53,7 +53,8 @@ pub struct RepairPlan {
 
 impl From<InfoArgs> for InfoPlan {
     fn from(args: InfoArgs) -> InfoPlan {
-        InfoPlan { inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked), json: args.json }
+        let inputs = Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked);
+        InfoPlan { inputs: Inputs { qvm_env: args.qvm_env, ..inputs }, json: args.json }
     }
 }
 

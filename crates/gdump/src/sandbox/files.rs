@@ -44,6 +44,8 @@ pub struct Needs {
     outputs: Vec<PathBuf>,
     /// A process that is told to stop and go on.
     process: Option<i32>,
+    /// Where a file is that has been named and made already.
+    directory: Option<PathBuf>,
     /// Where an input may be copied to a temporary file, decompressed.
     unpacks_to: Option<PathBuf>,
 }
@@ -54,11 +56,12 @@ impl Needs {
         let (mut inputs, mut outputs) = (plan.inputs(), plan.outputs());
         inputs.retain(|path| !is_stdin(path));
         inputs.extend(plan.vmlinux().into_iter().flat_map(of_vmlinux));
+        inputs.extend(plan.qvm_env_files());
         // beside each
         let checksums = |paths: &[PathBuf]| paths.iter().map(|path| checksum::path_of(path)).collect::<Vec<_>>();
         match plan {
-            Plan::Convert(plan) if plan.checksum => outputs.extend(checksums(&outputs)),
             Plan::Check(_) => inputs.extend(checksums(&inputs)),
+            _ if plan.conversion().is_some_and(|plan| plan.checksum) => outputs.extend(checksums(&outputs)),
             _ => {}
         }
         let process = match Contact::of(plan) {
@@ -67,19 +70,16 @@ impl Needs {
         };
         // what its threads are doing
         inputs.extend(process.map(|pid| PathBuf::from(format!("/proc/{pid}"))));
-        Needs {
-            inputs,
-            outputs,
-            process,
-            unpacks_to: (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory()),
-        }
+        let directory = plan.output_directory().map(Path::to_owned);
+        let unpacks_to = (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory());
+        Needs { inputs, outputs, process, directory, unpacks_to }
     }
 
     /// What is to be allowed, where.
     fn rules(&self) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
         let mut rules: Vec<_> = SYSTEM.iter().map(|path| (PathBuf::from(path), AccessFs::ReadFile.into())).collect();
         rules.extend(self.inputs.iter().map(|path| (path.clone(), READ)));
-        rules.extend(self.unpacks_to.iter().map(|dir| (dir.clone(), MAKE)));
+        rules.extend(self.directory.iter().chain(&self.unpacks_to).map(|dir| (dir.clone(), MAKE)));
         for path in &self.outputs {
             match fs::metadata(path) {
                 // of a device the node alone: nothing else in /dev is written

@@ -24,7 +24,7 @@ use crate::interrupt::Interrupt;
 use crate::messages::Messages;
 use crate::plan::{CapturePlan, CaptureTask, Conversion, Stop};
 use crate::progress::Progress;
-use crate::target;
+use crate::target::{self, Early};
 use dump::{Budget, PageSize, Result};
 use hold::Hold;
 use session::Guest;
@@ -35,11 +35,13 @@ use std::time::Duration;
 ///
 /// # Errors
 /// One line, if nothing was written; what went wrong later was printed, and is in the exit status.
-pub fn run(plan: &CapturePlan, session: Session) -> Result<Exit> {
+pub fn run(plan: &CapturePlan, session: Session, early: Early) -> Result<Exit> {
     match &plan.task {
         CaptureTask::Ask { json } => ask::run(&session, *json),
         CaptureTask::Resume => resume(plan.messages, &session),
-        CaptureTask::Dump { conversion, stop, .. } => dump(conversion, *stop, session),
+        CaptureTask::Dump { conversion, stop, .. } => {
+            convert::with_command(conversion, early, |early| dump(conversion, *stop, &session, early))
+        }
         CaptureTask::Own { format, output, force, stop } => {
             own::run(plan.messages, *format, output, *force, *stop, session)
         }
@@ -103,16 +105,16 @@ fn stand_still(messages: Messages, stop: Stop, session: &Session, stages: &Stage
     Ok(())
 }
 
-fn dump(plan: &Conversion, stop: Stop, session: Session) -> Result<Exit> {
+fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> Result<Exit> {
     target::check(plan)?;
     plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
-    let (interrupt, runs) = heed(&session, plan.messages)?;
+    let (interrupt, runs) = heed(session, plan.messages)?;
     let budget = Budget::new(plan.max_memory);
     let stages = Arc::new(Stages::default());
     let exit = super::on_threads(budget.threads(plan.threads), || {
-        stand_still(plan.messages, stop, &session, &stages)?;
+        stand_still(plan.messages, stop, session, &stages)?;
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone()).timed(&stages);
-        let dump = memory::open(plan, stop, &session, &progress, &stages)?;
+        let dump = memory::open(plan, stop, session, &progress, &stages)?;
         let name = dump.name().to_owned();
         let files = plan.inputs.kernel.open()?;
         let bytes = dump.source().claim().held.saturating_mul(dump.meta().page_size.bytes() as u64);
@@ -123,7 +125,7 @@ fn dump(plan: &Conversion, stop: Stop, session: Session) -> Result<Exit> {
             stages.time("cont", 0, || let_go(plan.messages, session.hold.as_ref()));
         };
         let around = Around { all_read: &let_run, stages: Some(&stages) };
-        convert::convert_image(plan, &image, budget, &interrupt, &around)
+        convert::convert_image(plan, &image, budget, &interrupt, &mut early, &around)
     });
     drop(runs);
     if stop.stops && !session.hold.was_running() {
