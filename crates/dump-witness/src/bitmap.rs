@@ -1,10 +1,12 @@
 //! A bit per page frame, as the format stores it: bit n of byte n/8, lowest first.
 
+use bitvec::prelude::{BitVec, Lsb0};
 use std::ops::Range;
 
 /// A bitmap of pfns.
 pub struct Bitmap {
-    bytes: Vec<u8>,
+    /// As they are on disk, whatever the host's words are.
+    bits: BitVec<u8, Lsb0>,
 }
 
 /// A run of pfns that one of two bitmaps has and the other has not.
@@ -18,55 +20,54 @@ pub struct Difference {
 
 impl Bitmap {
     /// Takes the bits of `bytes`; what lies past `len` bits is padding and dropped.
-    pub fn new(mut bytes: Vec<u8>, len: u64) -> Self {
-        bytes.truncate(usize::try_from(len.div_ceil(8)).unwrap_or(usize::MAX));
-        if let (Some(last), spare @ 1..) = (bytes.last_mut(), len % 8) {
-            *last &= (1 << spare) - 1;
-        }
-        Self { bytes }
+    pub fn new(bytes: Vec<u8>, len: u64) -> Self {
+        let mut bits = BitVec::from_vec(bytes);
+        bits.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        bits.set_uninitialized(false);
+        Self { bits }
     }
 
     /// The bytes as they are on disk.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bits.as_raw_slice()
     }
 
     /// Whether `pfn` is set; false past the end.
     pub fn get(&self, pfn: u64) -> bool {
-        self.byte(pfn / 8) >> (pfn % 8) & 1 == 1
+        usize::try_from(pfn).ok().and_then(|pfn| self.bits.get(pfn)).is_some_and(|bit| *bit)
     }
 
     fn byte(&self, index: u64) -> u8 {
-        usize::try_from(index).ok().and_then(|index| self.bytes.get(index)).copied().unwrap_or(0)
+        usize::try_from(index).ok().and_then(|index| self.bytes().get(index)).copied().unwrap_or(0)
     }
 
     /// How many pfns are set.
     pub fn count(&self) -> u64 {
-        self.bytes.iter().map(|byte| u64::from(byte.count_ones())).sum()
+        self.bits.count_ones() as u64
     }
 
     /// The pfns set, ascending.
     pub fn ones(&self) -> impl Iterator<Item = u64> + '_ {
-        let held = (0u64..).zip(&self.bytes).filter(|(_, byte)| **byte != 0);
-        held.flat_map(|(index, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| index * 8 + bit))
+        self.bits.iter_ones().map(|pfn| pfn as u64)
     }
 
     /// How many pfns below each byte are set: what turns a pfn into its rank with one addition.
     pub fn ranks(&self) -> Vec<u64> {
-        let counts = self.bytes.iter().map(|byte| u64::from(byte.count_ones()));
+        let counts = self.bytes().iter().map(|byte| u64::from(byte.count_ones()));
         counts.scan(0, |below, count| Some(std::mem::replace(below, *below + count))).collect()
     }
 
     /// The rank of `pfn` given [`Bitmap::ranks`]; `None` if it is not set.
     pub fn rank(&self, ranks: &[u64], pfn: u64) -> Option<u64> {
-        let below = *ranks.get(usize::try_from(pfn / 8).ok()?)?;
-        let in_byte = self.byte(pfn / 8) & ((1u8 << (pfn % 8)) - 1);
-        self.get(pfn).then(|| below + u64::from(in_byte.count_ones()))
+        let at = usize::try_from(pfn).ok()?;
+        let below = *ranks.get(at / 8)?;
+        let in_byte = self.bits.get(at / 8 * 8..at)?.count_ones();
+        self.get(pfn).then_some(below + in_byte as u64)
     }
 
     /// Where `self` and `other` differ, as ascending runs.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
-        let bytes = self.bytes.len().max(other.bytes.len()) as u64;
+        let bytes = self.bytes().len().max(other.bytes().len()) as u64;
         let mut runs: Vec<Difference> = Vec::new();
         for index in (0..bytes).filter(|index| self.byte(*index) != other.byte(*index)) {
             for pfn in index * 8..index * 8 + 8 {
