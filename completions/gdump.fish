@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_gdump_global_optspecs
-    string join \n c l p z codec= d= e keep-mmio x= i= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
+    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
 end
 
 function __fish_gdump_needs_command
@@ -32,8 +32,10 @@ none\t''"
 complete -c gdump -n "__fish_gdump_needs_command" -s d -d 'Exclude pages: the sum of 1 (zero pages), 2 (page cache), 4 (page cache with private data as well), 8 (user data) and 16 (free pages); if the dump does not fit at one LEVEL, the next is tried [default: 0]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
-complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
+complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core as the QNX hypervisor writes it), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
+gcore\t''
 kdump\t''
 lime\t''
 raw\t''"
@@ -41,6 +43,8 @@ complete -c gdump -n "__fish_gdump_needs_command" -l splitblock-size -d 'Split a
 complete -c gdump -n "__fish_gdump_needs_command" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l prefix -d 'Begin the name of the file in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l num-threads -d 'Use N threads; the output is the same for any N [default: the number of CPUs]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l max-memory -d 'Use at most SIZE bytes of memory (64M, 1G); the output is the same for any SIZE [default: half of the available memory]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l cyclic-buffer -d 'Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory' -r
@@ -91,6 +95,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -a "dmesg" -d 'Print the log o
 complete -c gdump -n "__fish_gdump_needs_command" -a "repair" -d 'Save what is certain of a damaged dump'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand info" -l qvm-env -d 'Show FILE, what qvm says of the virtual machine (/dev/qvm/GUEST/env) [default: in the notes, or NAME.gcore.env, NAME.env or env beside NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l json -d 'Print one JSON object'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -s h -l help -d 'Print help'
