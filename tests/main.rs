@@ -21,6 +21,7 @@ mod matrix;
 mod memory;
 mod outputs;
 mod packed;
+mod qnx;
 mod readers;
 mod rearrange;
 mod repair;

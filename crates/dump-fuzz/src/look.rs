@@ -21,6 +21,8 @@ pub fn look_at_rest(container: &dyn Container) {
 fn look_and(container: &dyn Container, checks: bool) {
     let notes = &container.meta().notes;
     let _ = (notes.describe(), notes.vmcoreinfo_texts(), notes.cpus(), notes.erase_info());
+    let _ = dump_elf::QnxGuest::of(notes)
+        .map(|guest| guest.cpus.iter().map(|c| c.named_registers(container.meta().machine).len()).sum::<usize>());
     let _ = (container.damage(), container.describe(), container.check_headers(), container.meta().release());
     let end = container.meta().end_pfn;
     // the first pages and the last, and what lies past them

@@ -1,7 +1,7 @@
 //! Small dumps of every format.
 
 use crate::Seed;
-use dump_synth::{ElfCore, Endian, FlatStream, KdumpFile, Load, Notes, Packing, Slot, Width};
+use dump_synth::{ElfCore, Endian, FlatStream, KdumpFile, Load, Notes, Packing, QnxGcore, QnxVcpu, Slot, Width};
 
 /// Any text that looks like one.
 pub const VMCOREINFO: &str = "OSRELEASE=6.1.0\nPAGESIZE=4096\nSIZE(page)=64\n";
@@ -50,12 +50,24 @@ fn core() -> ElfCore {
     ElfCore::x86_64().note(notes()).load(load(0x1000, 7)).load(load(0x8000, 9))
 }
 
+/// The dump of a QNX guest: its record, its log, and segments over others.
+fn gcore() -> Vec<u8> {
+    let cpus = [0, 1].map(|number| QnxVcpu::new(number, &[0x1234; 20]));
+    QnxGcore {
+        aliases: Some([(0x1000, 0x400), (0x1400, 0x200), (0x1800, 0x100)]),
+        log: Some((0x1c00, b"log\n\0\0\0\0".to_vec(), 4)),
+        ..QnxGcore::new(62, cpus.into(), vec![(0x1000, page(7)), (0x8000, page(9))])
+    }
+    .to_bytes()
+}
+
 pub fn elf() -> Vec<Seed> {
     let other =
         ElfCore::new(Width::W32, Endian::Big, 20).note(Notes::new(Endian::Big).vmcoreinfo(VMCOREINFO).into_bytes());
     vec![
         seed("core", core().to_bytes()),
         seed("qemu", core().like_qemu().to_bytes()),
+        seed("gcore", gcore()),
         seed("xnum", core().xnum().to_bytes()),
         seed("be32", other.load(Load::new(0x2000, 0xc000_2000, page(3))).to_bytes()),
     ]

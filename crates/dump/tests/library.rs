@@ -56,7 +56,8 @@ fn what_is_written_can_be_opened() {
             ..dump::Opening::default()
         };
         let again = Dump::open_all(&[path], &opening, &NoWatch).unwrap();
-        assert_eq!(again.describe().format, name);
+        // the hypervisor's cores are read as any
+        assert_eq!(again.describe().format, if name == "gcore" { "elf" } else { name });
         let found = dump::compare(image.source(), again.source()).unwrap();
         // the poisoned page is in no dump; a raw image has zeros there
         let poisoned = u64::from(name == "raw");

@@ -85,10 +85,11 @@ pub struct ConvertArgs {
     /// That of another kernel is refused, with exit status 2.
     #[arg(short = 'i', value_name = "VMCOREINFO")]
     pub vmcoreinfo: Option<PathBuf>,
-    /// Keep FILE, the env file that qvm keeps of the virtual machine (/dev/qvm/NAME/env), in the notes of the dump
-    /// [default: of a QNX guest dump DUMP.gcore, the first of DUMP.gcore.env, DUMP.env and env beside it]
+    /// Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE
+    /// [default: NAME.gcore.env, NAME.env or env beside a QNX guest's NAME.gcore]
     ///
-    /// It is JSON of at most 1 MiB. gdump info shows it, of all formats that have notes: kdump, elf and gcore.
+    /// It is qvm's env file (/dev/qvm/GUEST/env), JSON of at most 1 MiB. gdump info shows it, of all formats that have
+    /// notes: kdump, elf and gcore.
     #[arg(long, verbatim_doc_comment, value_name = "FILE", value_parser = file_name::any())]
     pub qvm_env: Option<PathBuf>,
     /// Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump
@@ -97,8 +98,8 @@ pub struct ConvertArgs {
     /// Write an ELF core; the same as --format elf
     #[arg(short = 'E')]
     pub elf: bool,
-    /// Write FORMAT: kdump, elf, gcore (an ELF core as the QNX hypervisor writes it), raw (memory
-    /// from address 0) or lime [default: kdump]
+    /// Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), raw
+    /// (memory from address 0) or lime [default: kdump]
     ///
     /// Only kdump dumps have compressed pages and can be split. A gcore dump is ELF64 whatever the machine is; its last
     /// PT_NOTE has the registers as sys/kdump.h describes them, for kdserver, gdb and use -i. They are those of the
@@ -169,7 +170,7 @@ pub struct ConvertArgs {
     /// instead if it is set, and named in UTC.
     #[arg(long, value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
-    /// Begin the name of the file in DIR (--output-dir) with PREFIX [default: qvm-guest]
+    /// Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]
     #[arg(long, value_name = "PREFIX", value_parser = file_name::prefix())]
     pub prefix: Option<OsString>,
     /// Overwrite DUMPFILE

@@ -11,6 +11,14 @@ pub fn any() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
+/// Takes the name of a file to write, which is no command (`|`).
+pub fn output() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|name| match name.as_bytes().first() {
+        Some(b'|') => Err("a file is written, not to a command (./ before the name makes | part of it)"),
+        _ => Ok(PathBuf::from(name)),
+    })
+}
+
 /// Takes what a file's name can begin with.
 pub fn prefix() -> impl TypedValueParser<Value = OsString> {
     let is_part = |name: &OsString| !name.is_empty() && !name.as_bytes().contains(&b'/');

@@ -21,8 +21,8 @@ pub struct InfoArgs {
     /// [default: 7/8 of what is free in TMPDIR]
     #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]
     pub max_unpacked: Option<u64>,
-    /// Show FILE, the env file that qvm keeps of the virtual machine (/dev/qvm/NAME/env)
-    /// [default: of a QNX guest dump DUMP.gcore, the first of DUMP.gcore.env, DUMP.env and env beside it]
+    /// Show FILE, what qvm says of the virtual machine (/dev/qvm/GUEST/env)
+    /// [default: in the notes, or NAME.gcore.env, NAME.env or env beside NAME.gcore]
     #[arg(long, verbatim_doc_comment, value_name = "FILE", value_parser = file_name::any())]
     pub qvm_env: Option<PathBuf>,
     /// A dump, or the parts of a split dump; - is stdin

@@ -96,6 +96,7 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump --reassemble [OPTIONS] PART... DUMPFILE
        gdump --dump-dmesg [--partial-dmesg] VMCORE LOGFILE
        gdump -g FILE -x VMLINUX
+       gdump --output-dir DIR [--prefix PREFIX] [OPTIONS] VMCORE
        gdump info [--json] FILE...
        gdump check [--json] FILE...
        gdump diff [--strict] FILE1 FILE2
@@ -112,12 +113,19 @@ const AFTER_HELP: &str = "\
 Options may come before, between and after file names. Letters may be joined (-cd 31), long
 options abbreviated. If an option is repeated, the last one counts. Several VMCOREs are the
 parts of a split dump; - is stdin.
+A DUMPFILE that begins with | is a shell command, which gets the dump on its standard input.
 A verb must be the first word (./info is a file); gdump VERB --help prints its options.
 
 LZO support:\n  enabled\nsnappy support:\n  enabled\nzstd support:\n  enabled
 
 Exit status: 0 success; 1 failure, and a DUMPFILE that was begun is flagged incomplete; 2 a file
-given with -x or -i is of another kernel.";
+given with -x or -i is of another kernel; 3 the command that got the dump failed.";
+
+/// What is not so under makedumpfile's name, where every DUMPFILE is a file.
+const COMMANDS_HELP: [&str; 2] = [
+    "A DUMPFILE that begins with | is a shell command, which gets the dump on its standard input.\n",
+    "; 3 the command that got the dump failed",
+];
 
 /// What the command line asks for.
 pub enum Parsed {
@@ -207,7 +215,8 @@ impl Cli {
 pub fn help(name: &'static str) -> String {
     let usage = USAGE.lines().take(USAGE_LINES_WITHOUT_VERBS).collect::<Vec<_>>().join("\n").replace("gdump", name);
     let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let command = Cli::command().name(name).override_usage(usage).after_help(AFTER_HELP.replace(VERBS_HELP, ""));
+    let after = COMMANDS_HELP.iter().fold(AFTER_HELP.replace(VERBS_HELP, ""), |text, part| text.replace(part, ""));
+    let command = Cli::command().name(name).override_usage(usage).after_help(after);
     let mut command =
         verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, |verb| verb.hide(true)));
     command.render_help().to_string()

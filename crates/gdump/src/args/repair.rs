@@ -22,6 +22,6 @@ pub struct RepairArgs {
     #[arg(value_name = "IN", required = true, value_parser = file_name::any())]
     pub inputs: Vec<PathBuf>,
     /// The dump to write, with all pages that are certain
-    #[arg(value_name = "OUT", required = true, value_parser = file_name::any())]
+    #[arg(value_name = "OUT", required = true, value_parser = file_name::output())]
     pub output: PathBuf,
 }
