@@ -91,7 +91,10 @@ impl Layout {
     pub fn new(meta: &DumpMeta, notes: u64, ram: &dyn PageSet, dumpable: &dyn PageSet, exact: usize) -> Result<Layout> {
         let size = meta.page_size;
         let segments = segments(meta, ram)?;
-        let loads = cut(size, dumpable, &segments, exact)?;
+        let mut loads = cut(size, dumpable, &segments, exact)?;
+        if meta.machine.maps_ram_at_its_address() {
+            loads.iter_mut().filter(|load| load.vaddr == 0).for_each(|load| load.vaddr = load.paddr);
+        }
         let word = meta.machine.word;
         let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0, word };
         let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum::<Result<u64>>()?;
@@ -171,7 +174,8 @@ impl Layout {
 /// The segments of the source, then one for each run of RAM that they leave out: all RAM, where the source has none.
 ///
 /// Such runs get the virtual address 0. Nobody here knows where the kernel mapped them, and makedumpfile takes 0 as
-/// just that, where it would compute the direct mapping's address from any other.
+/// just that, where it would compute the direct mapping's address from any other. (Where the kernel maps RAM at its own
+/// address, 0 is one, and the loads get theirs in the end.)
 fn segments(meta: &DumpMeta, ram: &dyn PageSet) -> Result<Vec<Segment>> {
     let size = meta.page_size;
     let mut segments: Vec<Segment> = meta.segments.iter().copied().filter(|s| s.bytes != 0).collect();
