@@ -1,7 +1,7 @@
 #!/bin/bash
-# get-kernel.sh SUITE ARCH PATTERN DEST [--debug|--busybox]
+# get-kernel.sh SUITE ARCH PATTERN DEST [--debug|--symbols|--busybox]
 # Unpacks the newest Debian kernel whose package name matches PATTERN (a grep -E over names) into DEST,
-# and with --debug its vmlinux with DWARF into DEST-debug (350 to 600 MB unpacked), with --busybox a static busybox of ARCH
+# and with --debug its vmlinux with DWARF into DEST-debug (200 to 600 MB, of a package of up to 1 GB), with --symbols that alone, with --busybox a static busybox of ARCH
 # into DEST too.
 #   get-kernel.sh trixie amd64 '^linux-image-6\.12\.[0-9]+\+deb13-cloud-amd64$' k/6.12
 # Uses the Debian mirror that this machine's apt already uses; needs no configured foreign architecture.
@@ -18,12 +18,17 @@ apt=(-oDir::Etc::SourceList="$state/sources.list" -oDir::Etc::SourceParts=/dev/n
 name=$(apt-cache "${apt[@]}" pkgnames linux-image- | grep -E "$pattern" | sort -V | tail -1) || true
 [ -n "$name" ] || { echo "no package of $suite/$arch matches $pattern" >&2; exit 1; }
 fetch() { mkdir -p "$2"; (cd "$state" && rm -f ./*.deb && apt-get "${apt[@]}" download "$1" 2>/dev/null) && dpkg-deb -x "$state"/*.deb "$2" && rm -f "$state"/*.deb; }
+if [ "$more" = --debug ] || [ "$more" = --symbols ]; then # the modules' symbols are ten times the kernel's
+  mkdir -p "$dest-debug"; (cd "$state" && rm -f ./*.deb && apt-get "${apt[@]}" download "${name%-unsigned}-dbg" 2>/dev/null)
+  { dpkg-deb --fsys-tarfile "$state"/*.deb || true; } 2>/dev/null | tar -x -C "$dest-debug" --wildcards --occurrence=1 '*/vmlinux*'
+  rm -f "$state"/*.deb
+fi
+[ "$more" != --symbols ] || exit 0
 fetch "$name" "$dest"
 # newer kernels keep the image and the modules in packages of their own
 for part in binary modules; do p=${name/linux-image/linux-$part}; apt-cache "${apt[@]}" show "$p" >/dev/null 2>&1 && fetch "$p" "$dest"; done
 if ! ls "$dest"/boot/vmlinu* >/dev/null 2>&1; then
   v=$(ls "$dest"/usr/lib/modules); mkdir -p "$dest/boot"; cp "$dest/usr/lib/modules/$v"/vmlinu* "$dest/boot/$(basename "$dest/usr/lib/modules/$v"/vmlinu*)-$v"
 fi
-[ "$more" != --debug ] || fetch "$name-dbg" "$dest-debug"
 [ "$more" != --busybox ] || fetch busybox-static "$dest"
 echo "$name in $dest"

@@ -11,6 +11,8 @@ NAME.capture; the console is NAME.serial.
 
 `cargo xtask lab` calls this for amd64 and checks for the programs it needs. Another architecture also needs its
 qemu-system-*, gcc-*-linux-gnu with libc6-dev-*-cross, and its busybox-static unpacked somewhere (--busybox).
+loong64 takes the emulator that QEMU_LOONGARCH64 names (10 or later, which dumps it) and the firmware that LOONGARCH64_EFI names
+(qemu-efi-loongarch64): without one the kernel finds no PCI, no disks, and nowhere to write /proc/kpageflags to.
 --kdump is for amd64: give the guest at least 384 MB, and run it again where the emulated capture kernel dies.
 """
 import argparse, gzip, json, lzma, os, re, shutil, socket, struct, subprocess, sys, tempfile, threading, time, pathlib
@@ -26,7 +28,7 @@ ARCH = {
     "i386": dict(cc="i686-linux-gnu-gcc", qemu="qemu-system-i386", args=["-machine", "q35", "-cpu", "max"], con="ttyS0", image="vmlinuz"),
     "armhf": dict(cc="arm-linux-gnueabihf-gcc", qemu="qemu-system-arm", args=["-machine", "virt", "-cpu", "cortex-a15"], con="ttyAMA0", image="vmlinuz"),
     "mips64el": dict(cc="mips64el-linux-gnuabi64-gcc", qemu="qemu-system-mips64el", args=["-machine", "malta", "-cpu", "5KEc"], con="ttyS0", image="vmlinux", elf=8, little=True),
-    "loong64": dict(cc="loongarch64-linux-gnu-gcc", qemu=os.environ.get("QEMU_LOONGARCH64", "qemu-system-loongarch64"), args=["-machine", "virt", "-cpu", "la464", "-nic", "none"], con="ttyS0", image="vmlinuz"),
+    "loong64": dict(cc="loongarch64-linux-gnu-gcc", qemu=os.environ.get("QEMU_LOONGARCH64", "qemu-system-loongarch64"), args=["-machine", "virt", "-cpu", "la464", "-nic", "none"], con="ttyS0", image="vmlinuz", firmware=os.environ.get("LOONGARCH64_EFI")),
     "riscv64": dict(cc="riscv64-linux-gnu-gcc", qemu="qemu-system-riscv64", args=["-machine", "virt", "-cpu", "rv64"], con="ttyS0", image="vmlinux"),
 }
 
@@ -148,8 +150,10 @@ def main():
     margs = list(c["args"])
     if o.cpu: margs[3] = o.cpu
     if o.machine: margs[1] = o.machine
+    if c.get("firmware"): margs += ["-bios", c["firmware"]]
+    else: kernel = unpacked(kernel, tmp)
     cmd = [c["qemu"], *margs, "-accel", o.accel, "-smp", o.smp, "-m", o.mem, "-display", "none", "-no-reboot",
-           "-kernel", str(unpacked(kernel, tmp)), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off", "-qmp", f"unix:{tmp}/qmp2,server=on,wait=off",
+           "-kernel", str(kernel), "-initrd", rd, "-append", append, "-qmp", f"unix:{tmp}/qmp,server=on,wait=off", "-qmp", f"unix:{tmp}/qmp2,server=on,wait=off",
            "-chardev", f"socket,id=s0,path={tmp}/ser,server=on,wait=off,logfile={serial}", "-serial", "chardev:s0",
            "-drive", f"file={disk},if=none,id=d0,format=raw", "-device", f"{blk},drive=d0",
            "-drive", f"file={vmc},if=none,id=d1,format=raw", "-device", f"{blk},drive=d1"]

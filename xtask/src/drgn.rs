@@ -19,6 +19,11 @@ pub fn installed() -> bool {
     import.is_ok_and(|output| output.status.success())
 }
 
+/// Whether drgn failed because libkdumpfile does not know the machine: loongarch64, mips64.
+pub fn has_no_such_machine(error: &anyhow::Error) -> bool {
+    error.to_string().contains("KDUMP_ATTR_ARCH_NAME")
+}
+
 /// Compares pages of the dump at `path`, which `dump` has open, with `memory`; returns how many.
 pub fn check(path: &Path, dump: &Kdump, memory: &Memory) -> Result<usize> {
     let step = usize::try_from(dump.kept.count() / SAMPLE + 1)?;

@@ -251,7 +251,7 @@ pub fn complete(dir: &Path) -> bool {
 }
 
 /// The kernel with DWARF in an unpacked debug package.
-fn find_vmlinux(debug: &Path) -> Result<PathBuf> {
+pub fn find_vmlinux(debug: &Path) -> Result<PathBuf> {
     // Older packages have boot/vmlinux-VERSION, newer ones only lib/modules/VERSION/vmlinux.
     let base = debug.join("usr/lib/debug");
     let in_modules = entries(&base.join("lib/modules")).into_iter().map(|dir| dir.join("vmlinux"));

@@ -79,6 +79,7 @@ const MIPS: &[(&str, WordSize)] = &[("mips64", Bits64), ("mips", Bits32)];
 
 const EM_MIPS: u16 = 8;
 const EM_386: u16 = 3;
+const EM_S390: u16 = 22;
 const EM_ARM: u16 = 40;
 
 impl Machine {
@@ -134,6 +135,13 @@ impl Machine {
     /// physical address 0.
     pub fn counts_frames_from_ram(self) -> bool {
         self.elf_machine == Some(EM_ARM)
+    }
+
+    /// Whether the kernel's virtual address of RAM is its physical one, 0 too: on s390x (arch/s390/kernel/crash_dump.c
+    /// `loads_init`), whose kernel has an address space to itself. Everywhere else virtual address 0 is no address of the
+    /// kernel's.
+    pub fn maps_ram_at_its_address(self) -> bool {
+        self.elf_machine == Some(EM_S390) && self.word == Bits64
     }
 
     /// Whether its C compiler aligns 8-byte integers to 8. Of the 32-bit machines i386 alone does not; a machine that

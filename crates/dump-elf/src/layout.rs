@@ -118,7 +118,10 @@ impl Layout {
     pub fn new(meta: &DumpMeta, ram: &dyn PageSet, dumpable: &dyn PageSet, wish: &Wish<'_>) -> Result<Layout> {
         let size = meta.page_size;
         let segments = segments(meta, ram, wish)?;
-        let loads = cut(size, dumpable, &segments, wish)?;
+        let mut loads = cut(size, dumpable, &segments, wish)?;
+        if meta.machine.maps_ram_at_its_address() {
+            loads.iter_mut().filter(|load| load.vaddr == 0).for_each(|load| load.vaddr = load.paddr);
+        }
         let (word, notes, others) = (meta.machine.word, wish.notes, wish.others);
         let mut layout = Layout { areas: areas(&loads, size), loads, notes_at: 0, data_at: 0, end: 0, word, others };
         let held: u64 = layout.areas.iter().map(|area| dumpable.count(area.pages)).sum::<Result<u64>>()?;
@@ -198,7 +201,8 @@ impl Layout {
 /// The segments of the source, then one for each run of RAM that they leave out: all RAM, where the source has none.
 ///
 /// Such runs get the virtual address 0. Nobody here knows where the kernel mapped them, and makedumpfile takes 0 as
-/// just that, where it would compute the direct mapping's address from any other.
+/// just that, where it would compute the direct mapping's address from any other. (Where the kernel maps RAM at its own
+/// address, 0 is one, and the loads get theirs in the end.)
 fn segments(meta: &DumpMeta, ram: &dyn PageSet, wish: &Wish<'_>) -> Result<Vec<Segment>> {
     let size = meta.page_size;
     let mut segments: Vec<Segment> =

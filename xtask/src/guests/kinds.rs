@@ -76,7 +76,7 @@ pub const KINDS: &[Kind] = &[
         name: "arm64-7.2-lpa2",
         arch: "arm64",
         suite: "sid",
-        package: r"^linux-image-7\.[0-9.]+\+deb14-arm64-unsigned$",
+        package: r"^linux-image-7\.[0-9.]+\+deb14-arm64(-unsigned)?$",
         mem: 256,
         options: &["--cpu", "max,pauth-impdef=on"],
     },
@@ -117,17 +117,18 @@ pub const KINDS: &[Kind] = &[
         arch: "loong64",
         suite: "sid",
         package: r"^linux-image-7\.[0-9.]+\+deb14-loong64(-unsigned)?$",
-        mem: 256,
-        options: &[],
+        mem: 512,
+        // the keyboard's driver waits for a controller that the machine does not have
+        options: &["--append", "WORKLOAD_MB=4 FILES=1 initcall_blacklist=i8042_init"],
     },
-    // QEMU does not dump this one
+    // QEMU does not dump this one, and its second CPU would start beside the first, at the firmware
     Kind {
         name: "mips64el-6.1",
         arch: "mips64el",
         suite: "bookworm",
         package: r"^linux-image-6\.1\.0-[0-9]+-5kc-malta$",
         mem: 256,
-        options: &["--formats", "", "--pmemsave", "0:0x10000000"],
+        options: &["--smp", "1", "--formats", "", "--pmemsave", "0:0x10000000"],
     },
     Kind {
         name: "ppc64el-6.1-radix",

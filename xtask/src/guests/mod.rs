@@ -4,6 +4,7 @@
 mod choice;
 mod flags;
 mod kinds;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +36,9 @@ pub struct Args {
     /// The gdump to check [default: this repository's, built for release]
     #[arg(long, value_name = "FILE")]
     gdump: Option<PathBuf>,
+    /// Have drgn list the tasks of each dump too, by the kernel's debug symbols: packages of up to 1 GB
+    #[arg(long)]
+    symbols: bool,
     /// Seconds that a guest may take to boot; emulation is slow
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u32,
@@ -66,6 +70,11 @@ pub fn run(args: &Args) -> Result<()> {
         }
         if let Err(error) = choice::check(&taken, kind.first(), &gdump, &mut report) {
             report.left_out(format!("{}: {error:#}", kind.name));
+        }
+        if args.symbols {
+            if let Err(error) = tasks::check(&taken, kind, &keep, &gdump, &mut report) {
+                report.left_out(format!("{}: tasks: {error:#}", kind.name));
+            }
         }
     }
     report.finish()
@@ -108,12 +117,16 @@ fn take(kind: &Kind, keep: &Path, timeout: u32) -> Result<()> {
     program::run(script.args(kind.options))
 }
 
-/// Where a kernel is, with a busybox; both are downloaded unless they are there.
-fn kernel(kind: &Kind, keep: &Path, scripts: &Path) -> Result<PathBuf> {
-    // a kernel may serve several guests
+/// Where a kernel goes: one may serve several guests.
+fn folder(kind: &Kind, keep: &Path) -> PathBuf {
     let same = |other: &&Kind| (other.suite, other.arch, other.package) == (kind.suite, kind.arch, kind.package);
     let name = KINDS.iter().find(same).map_or(kind.name, |first| first.name);
-    let root = keep.join(format!("guest-{name}"));
+    keep.join(format!("guest-{name}"))
+}
+
+/// Where a kernel is, with a busybox; both are downloaded unless they are there.
+fn kernel(kind: &Kind, keep: &Path, scripts: &Path) -> Result<PathBuf> {
+    let root = folder(kind, keep);
     if !lab::complete(&root) {
         if root.exists() {
             std::fs::remove_dir_all(&root).with_context(|| root.display().to_string())?;
