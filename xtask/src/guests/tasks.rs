@@ -24,7 +24,8 @@ pub fn check(taken: &Taken, kind: &Kind, keep: &Path, gdump: &Path, report: &mut
     let out = scratch.path().join("out");
     let mut command = Command::new(gdump);
     command.args(["-l", "-d", "31"]).arg(&taken.dump).arg(&out);
-    program::checked(&command, &program::output(&mut command)?)?;
+    let output = program::output(&mut command)?;
+    program::checked(&command, &output)?;
     let mut script = Command::new("python3");
     script.arg(workspace::root()?.join("xtask/lab/drgn_tasks.py")).args([&out, &vmlinux]);
     let output = program::output(&mut script)?;

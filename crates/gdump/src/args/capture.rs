@@ -14,7 +14,7 @@ pub struct CaptureArgs {
     /// QEMU's dump comes through a pipe and is copied to a temporary file before it is filtered. It takes many times as
     /// long. With --format and one of QEMU's own (kdump-zlib, kdump-lzo, kdump-snappy, kdump-raw-zlib, kdump-raw-lzo,
     /// kdump-raw-snappy, win-dmp), QEMU writes DUMPFILE itself, and nothing is filtered.
-    #[arg(long, verbatim_doc_comment, value_name = "WAY")]
+    #[arg(long, verbatim_doc_comment, value_name = "WAY", hide_possible_values = true)]
     pub via: Option<Via>,
     /// Leave the guest as it stands at the end
     #[arg(long)]

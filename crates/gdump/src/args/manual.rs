@@ -11,7 +11,7 @@ const WIDTH: usize = 120;
 #[test]
 fn the_manual_page_has_the_options_of_the_command_line() {
     let cli = documents::gdump();
-    let verbs = cli.get_subcommands().map(|verb| verb.clone().disable_help_flag(true));
+    let verbs = cli.get_subcommands().map(|verb| own_of(verb.clone(), &cli).disable_help_flag(true));
     let commands = verbs.chain([cli.clone()]);
     documents::assert_is("man/gdump.1", |page| commands.fold(page.to_owned(), |page, one| with_options(&page, one)));
 }
@@ -19,6 +19,17 @@ fn the_manual_page_has_the_options_of_the_command_line() {
 #[test]
 fn makedumpfiles_manual_page_has_its_options() {
     documents::assert_is("man/makedumpfile.8", |page| with_options(page, documents::makedumpfile()));
+}
+
+/// A verb without the options that it shares with the program itself, which the page has once.
+fn own_of(verb: Command, cli: &Command) -> Command {
+    match verb.get_name() {
+        "capture" => {
+            let shared = |arg: &Arg| cli.get_arguments().any(|other| other.get_id() == arg.get_id());
+            verb.mut_args(|arg| if shared(&arg) { arg.hide(true) } else { arg })
+        }
+        _ => verb,
+    }
 }
 
 /// The page with the options of a command between their marks.
