@@ -1,8 +1,8 @@
 //! Another process's memory, and the files that are mapped there.
 //!
 //! `/proc/PID/mem` is read rather than `process_vm_readv` called: the descriptor stays that of one process whoever gets its
-//! number later, and it can be opened before the reader gives up its rights (landlock forbids to trace from then on). It is
-//! as fast within a tenth: `docs/guests.md` has the numbers.
+//! number later, and it can be opened before the reader gives up its rights (landlock forbids to trace from then on). It
+//! copies 2.4 GiB a second where the call copies 3.3 (one thread, 48 KiB at a time), five times what is compressed meanwhile.
 //!
 //! What is mapped from a shared file is read from the file: a page that nobody has touched would otherwise be allocated
 //! by being read.
