@@ -34,7 +34,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -s x -d 'Take what the dump\'s
 complete -c gdump -n "__fish_gdump_needs_command" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
-complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core as the QNX hypervisor writes it), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
+complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
 gcore\t''
 kdump\t''
 lime\t''
@@ -44,7 +44,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -l pfn-range -d 'Write only th
 complete -c gdump -n "__fish_gdump_needs_command" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
-complete -c gdump -n "__fish_gdump_needs_command" -l prefix -d 'Begin the name of the file in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l num-threads -d 'Use N threads; the output is the same for any N [default: the number of CPUs]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l max-memory -d 'Use at most SIZE bytes of memory (64M, 1G); the output is the same for any SIZE [default: half of the available memory]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l cyclic-buffer -d 'Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory' -r
