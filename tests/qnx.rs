@@ -280,7 +280,7 @@ fn info_shows_what_the_hypervisor_says() {
         "vcpu         0, page table 0x1000, process procnto, rip 0x10f, rsp 0x112",
         "vcpu         1, page table 0x2000, process io-pkt, rip 0x20f, rsp 0x212",
         "qnx log      Kernel: hello",
-        "qnx log      second\\x1b line",
+        "qnx log      second\\u001b line",
     ] {
         assert!(found.lines().any(|found| found == line), "{line}: {found}");
     }
