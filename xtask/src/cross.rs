@@ -93,7 +93,7 @@ impl Host {
         cargo.env(format!("CARGO_TARGET_{variable}_RUNNER"), &emulator);
         // tests start the program themselves
         cargo.env("GDUMP_EMULATOR", emulator);
-        cargo.args(["test", "--quiet", "--target", self.triple]);
+        cargo.args(["test", "--quiet", "--no-fail-fast", "--target", self.triple]);
         Ok(cargo)
     }
 }
