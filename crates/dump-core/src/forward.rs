@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Zeros are written so many at a time (bytes).
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// An output for formats whose bytes [come in the order of their offsets](crate::Abilities::FORWARD): what lies between
 /// two writes is zeros.
@@ -116,7 +116,6 @@ mod tests {
         assert!(!stream.can_rewrite());
         stream.finish(false).unwrap();
         stream.finish(true).unwrap();
-        drop(stream);
         assert_eq!(out, b"\0ab\0\0c\0\0\0\0\0\0");
     }
 

@@ -90,7 +90,8 @@ impl Parts {
         let derived = known.map_or(Vec::new(), |(head, bytes)| prstatus(&head.cpus_in(&bytes, order), meta.machine));
         let of_qnx = [OwnNote::QnxRecord, OwnNote::QnxDumpInfo, OwnNote::QnxSegments];
         let notes = notes.filtered(|note, desc| {
-            !of_qnx.iter().any(|own| own.is(note)) && !(is_prstatus(note) && derived.iter().any(|known| known == desc))
+            let again = is_prstatus(note) && derived.iter().any(|known| known == desc);
+            !again && !of_qnx.iter().any(|own| own.is(note))
         });
         let log = own(OwnNote::QnxDumpInfo).and_then(|bytes| {
             let paddr = Fields::new(bytes, order, WordSize::Bits64).u64("paddr").ok()?;
