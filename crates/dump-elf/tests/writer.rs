@@ -75,7 +75,7 @@ fn program_headers(bytes: &[u8]) -> Vec<ProgramHeader> {
 fn the_formats_writer_leaves_every_page_out() {
     let toy = Toy::usual(SHAPES[0], 4096);
     let output = FORMAT.output.unwrap();
-    assert_eq!((output.abilities, output.bitmaps), (Abilities::FLAGS_INCOMPLETE, 1));
+    assert_eq!((output.abilities, output.bitmaps), (Abilities::FLAGS_INCOMPLETE | Abilities::FORWARD, 1));
     let writer = (output.create)(&WriteOptions::default()).unwrap();
     let bytes = toy.dump().write(writer, 16, &mut toy.pages()).bytes(0);
     assert!((FORMAT.probe)(&bytes[..PROBE_BYTES], &OpenOptions::default()));

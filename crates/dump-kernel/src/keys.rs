@@ -25,10 +25,6 @@ const HWPOISON_EXPORTED: (u32, u32) = (3, 17);
 const OFFLINE_EXPORTED: (u32, u32) = (5, 1);
 pub(crate) const UNACCEPTED_EXPORTED: (u32, u32) = (6, 16);
 
-/// Between these, 5.1 and 6.6, the number of offline pages' type and HUGETLB_PAGE_DTOR stand under one CONFIG_HUGETLB_PAGE
-/// (Linux kernel/crash_core.c): a kernel that exports neither was built without, and one of the two alone was lost.
-const EXPORTED_TOGETHER: std::ops::Range<(u32, u32)> = (5, 1)..(6, 6);
-
 /// The types of free and of offline pages as long as types are bits, of which that of offline pages is the next above that
 /// of free ones: 4.18 to 6.10 (6e292b9be7f4 to ff202303c398, Linux include/linux/page-flags.h).
 const BUDDY_BIT: i64 = !0x80;
@@ -91,12 +87,6 @@ impl Keys<'_> {
     /// A page type, where it can be read.
     pub(crate) fn page_type(&self, name: &str) -> Option<TypeMark> {
         self.mapcount().and_then(|_| TypeMark::new(self.info.number(name)?))
-    }
-
-    /// Whether the kernel has no hugetlb pages, for it was built without.
-    fn lacks_hugetlb(&self) -> bool {
-        let exports = ["HUGETLB_PAGE_DTOR", "PAGE_OFFLINE_MAPCOUNT_VALUE"].iter().any(|name| self.has(name));
-        !exports && self.info.version().is_some_and(|version| EXPORTED_TOGETHER.contains(&version))
     }
 
     /// The type of offline pages, where it can be read.
@@ -252,7 +242,12 @@ impl Keys<'_> {
             (self.swap().is_none(), F::CACHE, "swap cache pages", swap_key),
             (self.slab().is_none(), F::ANON, "anonymous pages", slab_key),
             (huge, F::CACHE.union(F::ANON).union(F::HUGETLB), "tail pages of huge pages", huge_key),
-            (no_hugetlb && !huge && !self.lacks_hugetlb(), F::HUGETLB, "hugetlb pages", hugetlb_key),
+            (
+                no_hugetlb && !huge && !self.info.lacks_number("HUGETLB_PAGE_DTOR"),
+                F::HUGETLB,
+                "hugetlb pages",
+                hugetlb_key,
+            ),
             (no_hwpoison, F::HWPOISON, "hwpoison pages", "NUMBER(PG_hwpoison)"),
             (
                 no_offline,

@@ -73,8 +73,9 @@ const PAGE_TYPES: [PageType; 5] = [
 ];
 
 /// Numbers that only kernels with a function have, because one option of their configuration brings both.
-pub(crate) const BUILT_WITH: [(&str, &str); 1] = [
+pub(crate) const BUILT_WITH: [(&str, &str); 2] = [
     ("PG_hwpoison", "memory_failure"), // CONFIG_MEMORY_FAILURE; the function is 2.6.32's (6a46079cf57a), and exported
+    ("HUGETLB_PAGE_DTOR", "hugetlb_fault"), // CONFIG_HUGETLB_PAGE; the function is 2.6.6's and of no file alone
 ];
 
 /// When page types became an enumeration, at the latest.

@@ -262,7 +262,7 @@ fn what_the_formats_writers_can_do() {
     let source = open_lime(lime(&ranges())).unwrap();
     let kept = kept(&source, 5);
     let other: [Box<dyn DumpWriter>; 2] = [Box::new(LimeWriter), Box::new(RawWriter)];
-    let formats = [(LIME, Abilities::empty(), 2), (RAW, Abilities::SAYS_ZERO, 1)];
+    let formats = [(LIME, Abilities::FORWARD, 2), (RAW, Abilities::SAYS_ZERO | Abilities::FORWARD, 1)];
     for ((format, abilities, bitmaps), other) in formats.into_iter().zip(other) {
         let output = format.output.unwrap();
         assert_eq!((output.abilities, output.bitmaps), (abilities, bitmaps), "{}", format.name);
