@@ -43,6 +43,7 @@ impl Backing {
 
     /// Where the file has `range`, if it is of this memory.
     pub(crate) fn place(&self, range: &RamRange) -> Option<Place> {
-        (range.name == self.name).then(|| Place::File(Arc::clone(&self.file), self.offset + range.offset))
+        let offset = self.offset.checked_add(range.offset)?;
+        (range.name == self.name).then(|| Place::File(Arc::clone(&self.file), offset))
     }
 }

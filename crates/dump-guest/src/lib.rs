@@ -24,6 +24,7 @@ mod notes;
 mod process;
 mod qmp;
 mod ram_map;
+mod received;
 mod run_state;
 mod standstill;
 mod suspension;

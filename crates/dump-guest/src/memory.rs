@@ -103,10 +103,12 @@ impl ReadAt for Ram {
         let Some(piece) = self.piece(offset) else { return Stretch::Data(u64::MAX - offset) };
         let left = piece.guest.end - offset;
         match (&piece.file, &piece.place) {
-            (Some(file), Place::File(_, start)) => match file.stretch_at(start + (offset - piece.guest.start)) {
-                Stretch::Data(len) => Stretch::Data(len.min(left)),
-                Stretch::Hole(len) => Stretch::Hole(len.min(left)),
-            },
+            (Some(file), Place::File(_, start)) => {
+                match file.stretch_at(start.saturating_add(offset - piece.guest.start)) {
+                    Stretch::Data(len) => Stretch::Data(len.min(left)),
+                    Stretch::Hole(len) => Stretch::Hole(len.min(left)),
+                }
+            }
             _ => Stretch::Data(left),
         }
     }

@@ -4,13 +4,14 @@
 //! after its command was given up, is not taken for that of the next.
 
 use crate::address::Address;
+use crate::received::Received;
 use dump_core::{Error, ErrorKind, Result, system_text};
 use rustix::net::{self, AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -116,6 +117,8 @@ impl Qmp {
                 done => return done.map_err(|e| e.within(&self.address)),
             }
         }
+        // a server that serves one client at a time would not greet the next
+        link.stream.close();
         let again = Link::open(&self.address, &patience).and_then(|new| {
             *link = new;
             link.run(command, json!({}), None, &patience)
@@ -191,8 +194,7 @@ enum Stream {
 /// A connection and what came over it.
 struct Link {
     stream: Stream,
-    /// Bytes that are not a whole message yet.
-    received: Vec<u8>,
+    received: Received,
     events: VecDeque<Event>,
     /// The number of the last command.
     number: u64,
@@ -206,18 +208,15 @@ impl Link {
             Address::Tcp(host) => Stream::Tcp(tcp(host, patience)?),
         };
         stream.set_timeouts(patience.answer)?;
-        let mut link = Link { stream, received: Vec::new(), events: VecDeque::new(), number: 0, lost: false };
+        let mut link = Link { stream, received: Received::default(), events: VecDeque::new(), number: 0, lost: false };
         link.greet(patience)?;
         link.run("qmp_capabilities", json!({}), None, patience)?;
         Ok(link)
     }
 
     fn greet(&mut self, patience: &Patience) -> Result<()> {
-        let greeting = self.message(Instant::now() + patience.answer, patience)?.ok_or_else(|| {
-            let text = format!("no greeting in {}", seconds(patience.answer));
-            let hint = "QEMU serves one client a socket; libvirt keeps its own: add a second -qmp unix:PATH,server=on,wait=off";
-            Error::new(ErrorKind::Io, text).hint(hint)
-        })?;
+        let greeting = self.message(Instant::now() + patience.answer, patience)?;
+        let greeting = greeting.ok_or_else(|| busy("no greeting", patience))?;
         match greeting.get("QMP") {
             Some(_) => Ok(()),
             None => Err(Error::new(ErrorKind::BadMagic, format!("not a QMP server: it says {}", shortened(&greeting)))),
@@ -277,28 +276,10 @@ impl Link {
 
     /// The next message; `None` if there is no whole one by `until`.
     fn message(&mut self, until: Instant, patience: &Patience) -> Result<Option<Value>> {
-        let mut looked = 0;
         loop {
-            // one object may have several lines (-qmp-pretty), so that it is tried at the end of each
-            while let Some(end) = self.received[looked..].iter().position(|byte| *byte == b'\n').map(|i| looked + i) {
-                match serde_json::from_slice(&self.received[..end]) {
-                    Ok(message) => {
-                        self.received.drain(..=end);
-                        return Ok(Some(message));
-                    }
-                    Err(e) if e.is_eof() && self.received[..end].iter().all(u8::is_ascii_whitespace) => {
-                        self.received.drain(..=end);
-                        looked = 0;
-                    }
-                    Err(e) if e.is_eof() => looked = end + 1,
-                    Err(e) => {
-                        self.lost = true;
-                        let text = format!("what it sends is not JSON: {}", system_text(&e));
-                        return Err(Error::new(ErrorKind::BadMagic, text));
-                    }
-                }
+            if let Some(message) = self.received.next().inspect_err(|_| self.lost = true)? {
+                return Ok(Some(message));
             }
-            looked = looked.max(self.received.len());
             if self.received.len() > LONGEST {
                 self.lost = true;
                 return Err(Error::corrupt(format!("a message of more than {} MiB", LONGEST >> 20)));
@@ -307,14 +288,15 @@ impl Link {
                 return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
             }
             // it may come byte by byte
-            if !self.receive(until)? || (Instant::now() >= until && !self.received.contains(&b'\n')) {
+            if Instant::now() >= until {
                 return Ok(None);
             }
+            self.receive()?;
         }
     }
 
-    /// Takes up what comes by `until`, after a moment at most; whether there is still time.
-    fn receive(&mut self, until: Instant) -> Result<bool> {
+    /// Takes up what comes within a moment.
+    fn receive(&mut self) -> Result<()> {
         if self.lost {
             return Err(lost());
         }
@@ -325,10 +307,10 @@ impl Link {
                 Err(lost())
             }
             Ok(n) => {
-                self.received.extend_from_slice(&piece[..n]);
-                Ok(true)
+                self.received.add(&piece[..n]);
+                Ok(())
             }
-            Err(e) if is_pause(&e) => Ok(Instant::now() < until),
+            Err(e) if is_pause(&e) => Ok(()),
             Err(e) => {
                 self.lost = true;
                 Err(lost_by(&e))
@@ -352,6 +334,15 @@ impl Link {
 }
 
 impl Stream {
+    /// Nothing more is sent or received.
+    fn close(&self) {
+        // what is closed already is closed
+        let _ = match self {
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+        };
+    }
+
     fn set_timeouts(&self, answer: Duration) -> Result<()> {
         match self {
             Stream::Unix(s) => s.set_read_timeout(Some(LOOK)).and_then(|()| s.set_write_timeout(Some(answer))),
@@ -377,9 +368,9 @@ fn unix(path: &Path, patience: &Patience) -> Result<UnixStream> {
     loop {
         match net::connect(&socket, &address).map_err(io::Error::from) {
             Ok(()) => break,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && Instant::now() < until && !(patience.stopped)() => {
-                std::thread::sleep(LOOK);
-            }
+            Err(_) if (patience.stopped)() => return Err(Error::new(ErrorKind::Interrupted, "interrupted")),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && Instant::now() < until => std::thread::sleep(LOOK),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(busy("not let in", patience)),
             Err(e) => return Err(Error::from(e)),
         }
     }
@@ -418,6 +409,12 @@ fn refusal(error: &Value) -> Error {
         Some("CommandNotFound") => Error::unsupported(text),
         _ => Error::new(ErrorKind::Io, text),
     }
+}
+
+/// A server that serves somebody else.
+fn busy(what: &str, patience: &Patience) -> Error {
+    let hint = "QEMU serves one client a socket; libvirt keeps its own: add a second -qmp unix:PATH,server=on,wait=off";
+    Error::new(ErrorKind::Io, format!("{what} in {}", seconds(patience.answer))).hint(hint)
 }
 
 fn is_pause(e: &io::Error) -> bool {

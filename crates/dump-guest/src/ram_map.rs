@@ -78,8 +78,8 @@ fn joined(ranges: Vec<RamRange>) -> Vec<RamRange> {
     let mut joined: Vec<RamRange> = Vec::new();
     for range in ranges {
         let goes_on = |last: &RamRange| {
-            let end = last.offset + (last.guest.end - last.guest.start);
-            last.guest.end == range.guest.start && last.name == range.name && end == range.offset
+            let end = last.offset.checked_add(last.guest.end - last.guest.start);
+            last.guest.end == range.guest.start && last.name == range.name && end == Some(range.offset)
         };
         match joined.last_mut().filter(|last| goes_on(last)) {
             Some(last) => last.guest.end = range.guest.end,

@@ -3,9 +3,12 @@
 use crate::qmp::Qmp;
 use crate::run_state::RunState;
 use dump_core::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// How long before a command is tried again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// A guest that stands still until this ends, or is dropped. One that stood still before is left as it is.
 pub struct Standstill {
@@ -56,7 +59,7 @@ impl Standstill {
     pub fn end(&self) -> Result<Option<Duration>> {
         let mut since = self.since();
         let Some(begun) = *since else { return Ok(None) };
-        self.qmp.run_whatever_happens("cont").map_err(|e| e.within("the guest may still stand still"))?;
+        self.cont().map_err(|e| e.within("the guest may still stand still"))?;
         *since = None;
         Ok(Some(begun.elapsed()))
     }
@@ -66,7 +69,25 @@ impl Standstill {
     /// # Errors
     /// As [`Qmp::run`].
     pub fn resume(&self) -> Result<()> {
-        self.qmp.run_whatever_happens("cont").map(drop)
+        self.cont()
+    }
+
+    /// QEMU lets no guest run while it writes a dump, which it goes on with for a moment after nobody reads it any more.
+    fn cont(&self) -> Result<()> {
+        let until = Instant::now() + self.qmp.patience().answer;
+        loop {
+            match self.qmp.run_whatever_happens("cont") {
+                Ok(_) => return Ok(()),
+                Err(e) if Instant::now() >= until => return Err(e),
+                Err(_) if !self.writes_dump() => return self.qmp.run_whatever_happens("cont").map(drop),
+                Err(_) => std::thread::sleep(AGAIN),
+            }
+        }
+    }
+
+    fn writes_dump(&self) -> bool {
+        let state = self.qmp.run_whatever_happens("query-dump");
+        state.is_ok_and(|state| state.get("status").and_then(Value::as_str) == Some("active"))
     }
 
     fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {

@@ -2,13 +2,14 @@
 
 use crate::notes::completed;
 use crate::qmp::{Event, Qmp};
-use dump_core::{Error, Result};
+use dump_core::{Error, ErrorKind, Result};
 use rustix::pipe::{PipeFlags, pipe_with};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The event that says that a dump is over.
 pub(crate) const COMPLETED: &str = "DUMP_COMPLETED";
@@ -60,14 +61,24 @@ impl WholeDump {
     /// (bytes).
     ///
     /// # Errors
-    /// What QEMU says of a dump that failed; as [`Qmp::wait`].
+    /// What QEMU says of a dump that failed; as [`Qmp::wait`] and [`Qmp::run`].
     pub fn finish(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let mut over: Option<Instant> = None;
         loop {
             if let Some(event) = self.qmp.look(&[COMPLETED]).map_err(|e| e.within(self.qmp.address()))? {
                 return self.judge(&event);
             }
-            if let Some((done, total)) = self.progress() {
+            let Some(state) = self.state()? else { continue };
+            if let Some((done, total)) = progress_of(&state) {
                 progress(done, total);
+            }
+            let is_active = state.get("status").and_then(Value::as_str) == Some("active");
+            let since = *over.get_or_insert_with(Instant::now);
+            if is_active {
+                over = None;
+            } else if since.elapsed() > self.qmp.patience().answer {
+                let text = format!("query-dump says {state}, and no event {COMPLETED} came");
+                return Err(Error::new(ErrorKind::Io, text).within(self.qmp.address()));
             }
         }
     }
@@ -78,10 +89,22 @@ impl WholeDump {
 
     /// How much of the guest's memory is written, of how much (bytes), where QEMU says.
     pub fn progress(&self) -> Option<(u64, u64)> {
-        let answer = self.qmp.run("query-dump", json!({})).ok()?;
-        let number = |name| answer.get(name).and_then(Value::as_u64);
-        number("completed").zip(number("total"))
+        progress_of(&self.state().ok()??)
     }
+
+    /// What QEMU says of the dump; `None` where it is too old to (2.5).
+    fn state(&self) -> Result<Option<Value>> {
+        match self.qmp.run("query-dump", json!({})) {
+            Ok(state) => Ok(Some(state)),
+            Err(e) if matches!(e.kind(), ErrorKind::Unsupported) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn progress_of(state: &Value) -> Option<(u64, u64)> {
+    let number = |name| state.get(name).and_then(Value::as_u64);
+    number("completed").zip(number("total"))
 }
 
 /// Starts a dump into a pipe; gives the end to read.
