@@ -15,7 +15,7 @@ loong64 takes the emulator that QEMU_LOONGARCH64 names (10 or later, which dumps
 (qemu-efi-loongarch64): without one the kernel finds no PCI, no disks, and nowhere to write /proc/kpageflags to.
 --kdump is for amd64: give the guest at least 384 MB, and run it again where the emulated capture kernel dies.
 """
-import argparse, gzip, json, lzma, os, re, shutil, socket, struct, subprocess, sys, tempfile, threading, time, pathlib
+import argparse, gzip, json, lzma, os, re, shlex, shutil, socket, struct, subprocess, sys, tempfile, threading, time, pathlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 MODULES = ["virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
@@ -121,7 +121,7 @@ def main():
     a.add_argument("--smp", default="2"); a.add_argument("--kdump", action="store_true"); a.add_argument("--formats", default="elf")
     a.add_argument("--append", default=""); a.add_argument("--name"); a.add_argument("--busybox", default="/bin/busybox")
     a.add_argument("--workload"); a.add_argument("--timeout", type=float, default=240)
-    a.add_argument("--crashkernel", default="160M"); a.add_argument("--qemu", nargs="*", default=[]); a.add_argument("--balloon", type=int, default=0)
+    a.add_argument("--crashkernel", default="160M"); a.add_argument("--qemu", default="", help="more words for QEMU, in one"); a.add_argument("--balloon", type=int, default=0)
     a.add_argument("--capture-fs", action="store_true", help="an ext4 on /dev/vdb")
     a.add_argument("--cpu", help="CPU model in place of the architecture's usual one"); a.add_argument("--machine"); a.add_argument("--pmemsave", default="", help="START:SIZE,... physical memory that NAME.elf gets, where QEMU has no dump-guest-memory")
     a.add_argument("--run", help="COMMAND run for the running guest; {qmp} is a socket of its own, {pid} QEMU's process, {dir} OUT"); a.add_argument("--kept", action="store_true", help="no dumps but those of --run")
@@ -159,7 +159,7 @@ def main():
            "-drive", f"file={vmc},if=none,id=d1,format=raw", "-device", f"{blk},drive=d1"]
     if o.arch in ("amd64", "arm64", "i386", "armhf") and not o.no_vmcoreinfo: cmd += ["-device", "vmcoreinfo"]
     if o.balloon: cmd += ["-device", "virtio-balloon-pci"]
-    cmd += o.qemu
+    cmd += shlex.split(o.qemu)
     p = subprocess.Popen(cmd)
     try:
         q = QMP(f"{tmp}/qmp")

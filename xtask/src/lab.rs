@@ -125,6 +125,13 @@ pub fn capture(
     Ok(Captured { console, disk })
 }
 
+/// Where a kernel of the lab is, downloaded unless it is there.
+pub fn kernel(version: &str, keep: &Path) -> Result<PathBuf> {
+    let release = KERNELS.iter().find(|release| release.0 == version).context("no such kernel")?;
+    let guest = Guest { mem: 0, rich: None, debug: false };
+    Lab { guest, keep: keep.to_owned(), scripts: workspace::root()?.join("xtask/lab") }.kernel(release)
+}
+
 /// The folder for what is kept, made if need be.
 pub fn keep(given: Option<&Path>) -> Result<PathBuf> {
     let dir =

@@ -4,6 +4,7 @@
 //! |----------|----------------------------------------------------------------------------------|
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `guests` | does gdump keep the right pages of a running kernel of each architecture?          |
+//! | `live`   | is a capture of a running guest QEMU's own dump, soon over, and does the guest run on? |
 //! | `cross`  | do the tests pass on hosts of another byte order and another word size?          |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
@@ -37,6 +38,7 @@ mod fuzz;
 mod guests;
 mod initramfs;
 mod lab;
+mod live;
 mod man;
 mod program;
 mod report;
@@ -61,6 +63,8 @@ enum Command {
     Lab(lab::Args),
     /// Boot kernels of every architecture, dump them, and hold gdump's choice against what each said of its pages
     Guests(guests::Args),
+    /// Capture running guests: against QEMU's own dumps, the guest's pause beside QEMU's, and with interruptions
+    Live(live::Args),
     /// Run the tests on hosts of another byte order and word size, emulated
     Cross(cross::Args),
     /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
         Command::Lab(args) => lab::run(&args),
         Command::Cross(args) => cross::run(&args),
         Command::Guests(args) => guests::run(&args),
+        Command::Live(args) => live::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Differ(args) => differ::run(&args),
         Command::Digests(args) => digests::run(&args),

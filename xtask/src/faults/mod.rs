@@ -36,7 +36,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{program, workspace};
 use command::Command;
-use dice::Dice;
+pub use dice::Dice;
 use stage::Stage;
 use tally::Tally;
 use trial::Trial;

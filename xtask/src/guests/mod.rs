@@ -108,12 +108,10 @@ fn take(kind: &Kind, keep: &Path, timeout: u32) -> Result<()> {
     program::need(&[machine.1, machine.2])?;
     let scripts = workspace::root()?.join("xtask/lab");
     let root = kernel(kind, keep, &scripts)?;
-    let busybox =
-        ["bin/busybox", "usr/bin/busybox"].map(|path| root.join(path)).into_iter().find(|path| path.is_file());
     let mut script = Command::new("python3");
     script.arg(scripts.join("lab.py")).arg(&root).arg(keep).args(["--arch", kind.arch, "--name", kind.name]);
     script.args(["--mem", &kind.mem.to_string(), "--timeout", &timeout.to_string()]);
-    script.args(["--append", "WORKLOAD_MB=4 FILES=1", "--busybox"]).arg(busybox.context("no busybox")?);
+    script.args(["--append", "WORKLOAD_MB=4 FILES=1", "--busybox"]).arg(busybox(&root)?);
     program::run(script.args(kind.options))
 }
 
@@ -137,4 +135,17 @@ fn kernel(kind: &Kind, keep: &Path, scripts: &Path) -> Result<PathBuf> {
         std::fs::write(root.join(lab::COMPLETE), "")?;
     }
     Ok(root)
+}
+
+/// Where the kernel of the guest `name` is, and its busybox, downloaded unless they are there.
+pub fn kernel_of(name: &str, keep: &Path) -> Result<(PathBuf, PathBuf)> {
+    let kind = KINDS.iter().find(|kind| kind.name == name).context("no such guest")?;
+    let root = kernel(kind, keep, &workspace::root()?.join("xtask/lab"))?;
+    let busybox = busybox(&root)?;
+    Ok((root, busybox))
+}
+
+fn busybox(root: &Path) -> Result<PathBuf> {
+    let paths = ["bin/busybox", "usr/bin/busybox"].map(|path| root.join(path));
+    paths.into_iter().find(|path| path.is_file()).context("no busybox")
 }
