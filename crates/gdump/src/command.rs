@@ -54,7 +54,7 @@ impl Command {
 
     /// What it is called in messages.
     pub fn name(&self) -> String {
-        format!("|{}", self.text.display())
+        format!("|{}", self.text.to_string_lossy())
     }
 
     /// Has the shell run the command.

@@ -65,7 +65,7 @@ fn time() -> Result<String> {
     };
     let seconds = given.to_str().and_then(|text| text.parse::<u64>().ok()).and_then(|s| i64::try_from(s).ok());
     let seconds = seconds.ok_or_else(|| {
-        Error::new(ErrorKind::Io, format!("{}: expected seconds since 1970", given.display())).within(EPOCH)
+        Error::new(ErrorKind::Io, format!("{}: expected seconds since 1970", given.to_string_lossy())).within(EPOCH)
     })?;
     format(seconds, TimeZoneRef::utc())
 }

@@ -132,11 +132,11 @@ pub enum Early {
 }
 
 /// A file that goes unless something is written to it.
-pub struct Reserved(Option<OutputPath>);
+pub struct Reserved(Option<Box<OutputPath>>);
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.0.iter().for_each(OutputPath::discard_if_made);
+        self.0.iter().for_each(|file| file.discard_if_made());
     }
 }
 
@@ -151,7 +151,7 @@ impl Early {
             Output::Command { text, .. } => Command::prepare(text).map(Early::Command),
             Output::Directory(naming) => {
                 let file = naming::claim(naming, plan.format.name, options(plan))?;
-                Ok(Early::File(Reserved(Some(file))))
+                Ok(Early::File(Reserved(Some(Box::new(file)))))
             }
             Output::Files(_) | Output::Stdout => Ok(Early::Nothing),
         }
@@ -199,7 +199,7 @@ impl Targets {
         match early {
             Early::File(file) => {
                 let file = file.0.take().ok_or_else(|| Error::bug("an output is opened twice"))?;
-                return Ok(Targets::Files(vec![file]));
+                return Ok(Targets::Files(vec![*file]));
             }
             Early::Command(command) => {
                 let stream = match plan.is_flattened() {

@@ -91,8 +91,7 @@ mod tests {
     #[test]
     fn a_pause_is_from_stop_to_resume() {
         let event = |name: &str, seconds: u64, microseconds: u64| {
-            let said =
-                json!({ "event": name, "timestamp": { "seconds": seconds, "microseconds": microseconds } });
+            let said = json!({ "event": name, "timestamp": { "seconds": seconds, "microseconds": microseconds } });
             Event { name: name.to_owned(), at: time_of(&said) }
         };
         let (stop, resume) = (event("STOP", 7, 500_000), event("RESUME", 9, 250_000));
