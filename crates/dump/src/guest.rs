@@ -69,6 +69,9 @@ pub fn process_dump(process: &Process, given: &[GivenRange], live: bool) -> Resu
 /// What the note of a dump that was taken while its machine ran is called.
 const LIVE: &[u8] = b"GDUMP-LIVE";
 
+/// What is said of such a dump.
+pub(crate) const LIVE_SAID: &str = "its machine ran while its memory was read: pages may not fit each other";
+
 /// Adds a note to `meta` that says that the machine ran while its memory was read.
 ///
 /// # Errors
