@@ -33,7 +33,7 @@ fn guest() -> &'static Guest {
     static GUEST: OnceLock<Guest> = OnceLock::new();
     GUEST.get_or_init(|| {
         let recipe =
-            "ram 0..0x1000\nram 0x1800..0x1a00\nanon 0x100..0x180\ncache 0x180..0x190\nfree 0x400..0x600 order=9";
+            "ram 0..0x2000\nram 0x2800..0x2a00\nanon 0x100..0x180\ncache 0x180..0x190\nfree 0x400..0x600 order=9";
         let kernel = KernelBuilder::new(Era::V6_12).recipe(recipe).build();
         let ram: Vec<Range<u64>> = kernel.ram().iter().map(|run| run.start << 12..run.end << 12).collect();
         let mut memory = vec![0; ram.last().unwrap().end as usize];
@@ -212,7 +212,7 @@ fn a_capture_is_the_conversion_of_a_dump() {
         &["-c", "-d", "0"],
         &["-E", "-d", "31"],
         &["-E", "-d", "0"],
-        &["-l", "-d", "31", "--pfn-range", "0x80-0x1900"],
+        &["-l", "-d", "31", "--pfn-range", "0x80-0x2900"],
         &["--format", "lime", "-d", "0"],
     ] {
         gdump(&[options, &["-f", file, text(&want)]].concat());
@@ -431,8 +431,8 @@ fn a_process_without_qmp() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let at = lines.map(|line| line.unwrap()).find_map(|line| line.strip_prefix("AT ").map(str::to_owned)).unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    let at = lines.find_map(|line| line.strip_prefix("AT ").map(str::to_owned)).unwrap();
     let at = u64::from_str_radix(&at, 16).unwrap();
     let ram: Vec<String> =
         guest().ram.iter().map(|run| format!("{:x}-{:x}@{:x}", run.start, run.end, at + run.start)).collect();
@@ -496,6 +496,9 @@ fn signals_let_the_guest_run() {
     let out = dir.path().join("out");
     for (i, step) in steps.iter().enumerate() {
         for (signal, way) in [(signals[i % 5], "direct"), (signals[(i + 2) % 5], "dump")] {
+            if (*step, way) == ("human-monitor-command", "dump") {
+                continue; // QEMU knows itself where its RAM is
+            }
             let pid = Arc::new(AtomicI32::new(0));
             let sent_to = Arc::clone(&pid);
             let mut sent = false;
@@ -619,7 +622,8 @@ fn a_server_that_is_lost() {
                 now
             });
             let begun = Instant::now();
-            let run = qemu.capture(&["-f", "-l", "-d", "31", "--via", "dump", "--timeout", "5", text(&out)]);
+            let way = if at == "human-monitor-command" { "direct" } else { "dump" };
+            let run = qemu.capture(&["-f", "-l", "-d", "31", "--via", way, "--timeout", "5", text(&out)]);
             let said = String::from_utf8_lossy(&run.stderr).into_owned();
             assert!(run.status.code() == Some(1) && begun.elapsed() < SOON, "{at}: {said}");
             // that the guest may stand still is a line of its own
