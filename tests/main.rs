@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test ends by it
 
 mod arches;
+mod capture;
 mod claims;
 mod cli;
 mod corpus;
@@ -12,6 +13,8 @@ mod damage;
 mod dmesg;
 mod eras;
 mod essentials;
+#[path = "../crates/dump-guest/tests/fake/mod.rs"]
+mod fake;
 mod identity;
 mod interrupt;
 mod kernel_files;

@@ -21,6 +21,7 @@
 //! | `btf`, `kallsyms`, `vmlinux` | tables take no more work than they have bytes; what is asked twice is answered the same |
 //! | `deflate`, `zlib`, `lzo`, `snappy`, `zstd` | what comes back is the page; what was compressed before does not show |
 //! | `packed` | a file compressed in several members unpacks to all that was put in |
+//! | `monitor` | messages of QMP are the same in any pieces; a map of RAM ascends and is read again as it was |
 //! | `whole` | what was converted holds the same pages and passes a check |
 
 mod codec;
@@ -34,6 +35,7 @@ mod input;
 mod log;
 mod look;
 mod mem_map;
+mod monitor;
 mod notes;
 mod opened;
 mod packed;
@@ -91,6 +93,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "btf", run: symbols::btf, seeds: symbols::btf_seeds },
     Target { name: "kallsyms", run: symbols::kallsyms, seeds: symbols::kallsyms_seeds },
     Target { name: "vmlinux", run: symbols::vmlinux, seeds: symbols::vmlinux_seeds },
+    Target { name: "monitor", run: monitor::run, seeds: monitor::seeds },
     Target { name: "whole", run: whole::run, seeds: whole::seeds },
 ];
 

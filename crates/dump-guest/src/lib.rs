@@ -38,6 +38,7 @@ pub use notes::part;
 pub use process::Process;
 pub use qmp::{Event, Patience, Qmp};
 pub use ram_map::{GivenRange, RamMap, RamRange};
+pub use received::Received;
 pub use run_state::RunState;
 pub use standstill::Standstill;
 pub use suspension::Suspension;

@@ -277,10 +277,10 @@ impl Link {
     /// The next message; `None` if there is no whole one by `until`.
     fn message(&mut self, until: Instant, patience: &Patience) -> Result<Option<Value>> {
         loop {
-            if let Some(message) = self.received.next().inspect_err(|_| self.lost = true)? {
+            if let Some(message) = self.received.take().inspect_err(|_| self.lost = true)? {
                 return Ok(Some(message));
             }
-            if self.received.len() > LONGEST {
+            if self.received.pending() > LONGEST {
                 self.lost = true;
                 return Err(Error::corrupt(format!("a message of more than {} MiB", LONGEST >> 20)));
             }

@@ -51,7 +51,10 @@ impl RamMap {
     ///
     /// QEMU's dumps have what is RAM by `memory_region_is_ram`, ROM included, but not a device's own memory (`ramd`) nor
     /// what is not volatile (`nv-ram`): system/memory_mapping.c, `guest_phys_block_add_section`.
-    fn parse(text: &str) -> Result<RamMap> {
+    ///
+    /// # Errors
+    /// `Corrupt` if it has no RAM, or ranges overlap.
+    pub fn parse(text: &str) -> Result<RamMap> {
         let view = text.split("FlatView #").find(|view| view.lines().any(is_of_memory));
         let lines = view.unwrap_or_default().lines();
         let mut ranges: Vec<RamRange> = lines.filter_map(flat_range).collect();

@@ -22,8 +22,8 @@ impl Received {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// How many bytes there are.
-    pub fn len(&self) -> usize {
+    /// How many bytes there are that were not taken out.
+    pub fn pending(&self) -> usize {
         self.bytes.len()
     }
 
@@ -31,7 +31,7 @@ impl Received {
     ///
     /// # Errors
     /// `BadMagic` if it is not JSON.
-    pub fn next(&mut self) -> Result<Option<Value>> {
+    pub fn take(&mut self) -> Result<Option<Value>> {
         while let Some(byte) = self.bytes.get(self.looked).copied() {
             self.looked += 1;
             if byte == b'\n' && (self.depth == 0 || self.in_string) {
@@ -77,11 +77,11 @@ mod tests {
             let mut got = Vec::new();
             for bytes in stream.chunks(piece) {
                 received.add(bytes);
-                while let Some(message) = received.next().unwrap() {
+                while let Some(message) = received.take().unwrap() {
                     got.push(message);
                 }
             }
-            assert_eq!((&got[..], received.len()), (&want[..], 4), "{piece}");
+            assert_eq!((&got[..], received.pending()), (&want[..], 4), "{piece}");
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
         for text in ["hello\n", "{\"a\": \"b\n", "}\n", "{]\n", "\"\n", "\u{1}\n", "{} {}\n"] {
             let mut received = Received::default();
             received.add(text.as_bytes());
-            assert_eq!(received.next().map_err(|e| e.kind()), Err(ErrorKind::BadMagic), "{text:?}");
+            assert_eq!(received.take().map_err(|e| e.kind()), Err(ErrorKind::BadMagic), "{text:?}");
         }
     }
 }

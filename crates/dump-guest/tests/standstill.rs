@@ -127,7 +127,13 @@ fn errors_in_between() {
                 "{at} {what}"
             );
             assert!(stand.end().unwrap().is_some(), "{at} {what}");
-            assert_eq!(changes(&fake), ["stop", "cont"], "{at} {what}");
+            // again over another connection where the first is found to be lost only then
+            let changes = changes(&fake);
+            let conts = changes.iter().skip(1);
+            assert!(
+                changes[0] == "stop" && changes.len() > 1 && conts.into_iter().all(|call| call == "cont"),
+                "{at} {what}"
+            );
             assert!(begun.elapsed() < Duration::from_secs(10), "{at} {what}");
         }
     }

@@ -66,6 +66,9 @@ pub fn process_dump(process: &Process, given: &[GivenRange], live: bool) -> Resu
     Ok(Dump::from_container(Box::new(memory), format!("pid:{}", process.pid())))
 }
 
+/// What is said of such a dump.
+pub(crate) const LIVE_SAID: &str = "its machine ran while its memory was read: pages may not fit each other";
+
 /// Adds a note to `meta` that says that the machine ran while its memory was read.
 ///
 /// # Errors

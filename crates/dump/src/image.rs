@@ -1,6 +1,7 @@
 //! The memory of a dumped machine, with what is known about its kernel: from the notes, or from vmcoreinfo found in
 //! memory, which corrects what QEMU omits or gets wrong.
 
+use crate::guest::{LIVE_SAID, is_live};
 use crate::identity::Identity;
 use crate::kernel_files::KernelFiles;
 use crate::open::Dump;
@@ -36,7 +37,8 @@ impl Image {
         let labels = if dump.container().doubts_pages() { Vec::new() } else { dump.header_faults().to_vec() };
         let mut container = dump.into_container();
         let Identity { chosen, passed_over, doubt } = Identity::of(&container, files, watch)?;
-        let remarks = passed_over.into_iter().chain(labels).collect();
+        let live = is_live(container.meta()).then(|| Error::corrupt(LIVE_SAID));
+        let remarks = live.into_iter().chain(passed_over).chain(labels).collect();
         let info = chosen.as_ref().map(|chosen| Vmcoreinfo::parse(&chosen.text));
         info.as_ref().map_or(Ok(()), |info| files.check(info))?;
         set_page_size(container.as_mut(), info.as_ref());

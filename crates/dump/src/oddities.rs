@@ -1,13 +1,19 @@
 //! Inconsistencies of a dump's headers, which may be why another tool does not open it.
 
+use crate::guest::{LIVE_SAID, is_live};
 use crate::identity::windows_guest;
 use crate::open::Dump;
 use dump_core::DumpMeta;
 use dump_kernel::{KernelSymbols, Vmcoreinfo};
 
 impl Dump {
-    /// Where the container's headers contradict vmcoreinfo, a line each.
+    /// Where the container's headers contradict vmcoreinfo, and what else a reader should know first, a line each.
     pub fn oddities(&self) -> Vec<String> {
+        let live = is_live(self.meta()).then(|| LIVE_SAID.to_owned());
+        live.into_iter().chain(self.contradicted()).collect()
+    }
+
+    fn contradicted(&self) -> Vec<String> {
         if let Some(windows) = windows_guest(&self.meta().notes) {
             return vec![windows.to_owned()];
         }

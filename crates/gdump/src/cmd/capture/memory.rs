@@ -53,6 +53,8 @@ fn by_dump(plan: &Conversion, qmp: &Arc<Qmp>, why: &Error, watch: &Progress) -> 
         let said = whole.finish(&mut |_, _| {});
         match (opened, said) {
             (Ok(dump), Ok(())) => Ok(dump.renamed(format!("qmp:{}", qmp.address()))),
+            // QEMU only says that nobody reads it any more
+            (Err(e), _) if matches!(e.kind(), ErrorKind::Io | ErrorKind::Interrupted) => Err(named(e)),
             (_, Err(e)) | (Err(e), _) => Err(named(e)),
         }
     } else if qmp.address().is_local() {
