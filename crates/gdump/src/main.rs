@@ -7,6 +7,7 @@
 
 #![deny(unsafe_code)]
 
+mod all_read;
 mod args;
 mod called;
 mod checksum;

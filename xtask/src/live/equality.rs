@@ -147,8 +147,8 @@ pub fn check(case: &Case, kernel: &Kernel, timeout: u32, gdump: &Gdump, report: 
     bench.compare("-l -d 31", &captured, &expected)?;
     bench.drgn(&captured, &core)?;
     std::fs::remove_file(captured)?;
-    let whole = bench.capture("whole", &["-d", "0", "-E"], "paused")?;
-    bench.compare("-d 0 -E and QEMU's ELF", &whole, &core)?;
+    let whole = bench.capture("whole", &["-d", "0", "-E", "--keep-mmio"], "paused")?;
+    bench.compare("-d 0 -E --keep-mmio and QEMU's ELF", &whole, &core)?;
     std::fs::remove_file(whole)?;
     let dumped = bench.capture("dumped", &["--via", "dump", "-l", "-d", "31"], "paused")?;
     bench.compare("--via dump -l -d 31", &dumped, &expected)?;

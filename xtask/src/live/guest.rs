@@ -34,8 +34,6 @@ pub struct Boot<'a> {
 pub struct Guest {
     lab: Child,
     dir: tempfile::TempDir,
-    /// QEMU's process.
-    pub pid: u32,
     /// What watches the guest, on a socket of its own.
     pub monitor: Monitor,
 }
@@ -47,7 +45,7 @@ impl Guest {
         let shown = dir.path().display();
         let sockets = ["watch", "gdump"].map(|name| format!("-qmp unix:{shown}/{name},server=on,wait=off"));
         let hold = format!(
-            "echo {{pid}} > {shown}/pid; while [ ! -e {shown}/stop ] && kill -0 {}; do sleep 0.3; done",
+            "touch {shown}/booted; while [ ! -e {shown}/stop ] && kill -0 {}; do sleep 0.3; done",
             std::process::id()
         );
         let mut script = Command::new("python3");
@@ -57,11 +55,7 @@ impl Guest {
         script.args(&boot.lab).arg(format!("--qemu={} {}", sockets.join(" "), boot.qemu));
         let mut lab = script.stdin(Stdio::null()).spawn()?;
         let until = Instant::now() + Duration::from_secs(u64::from(boot.timeout) + 60);
-        let pid = loop {
-            let pid = std::fs::read_to_string(at("pid")).ok().and_then(|text| text.trim().parse().ok());
-            if let Some(pid) = pid {
-                break pid;
-            }
+        while !at("booted").exists() {
             if let Some(status) = lab.try_wait()? {
                 bail!("the guest did not boot: {status}; what it said last is above");
             }
@@ -70,9 +64,9 @@ impl Guest {
                 bail!("the guest did not boot in {} s", boot.timeout);
             }
             std::thread::sleep(Duration::from_millis(200));
-        };
+        }
         let monitor = Monitor::connect(&at("watch"))?;
-        Ok(Guest { lab, dir, pid, monitor })
+        Ok(Guest { lab, dir, monitor })
     }
 
     /// The folder with what QEMU shares.

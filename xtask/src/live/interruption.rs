@@ -13,15 +13,15 @@ use crate::faults::Dice;
 use crate::report::Report;
 
 /// Memory of the guest, and how much of it is filled (MiB).
-const MEM: u32 = 512;
-const RICH: u32 = 240;
+const MEM: u32 = 256;
+const RICH: u32 = 64;
 
 const TROUBLES: &[Trouble] =
     &[Trouble::Signal("INT"), Trouble::Signal("TERM"), Trouble::Signal("HUP"), Trouble::Full, Trouble::Kill];
 
 /// What is interrupted.
 const WAYS: &[&[&str]] =
-    &[&["-l", "-d", "31"], &["-l", "-d", "31"], &["-c", "-d", "0"], &["--via", "dump", "-l", "-d", "31"]];
+    &[&["-l", "-d", "31"], &["-l", "-d", "31"], &["-c", "-d", "23"], &["--via", "dump", "-l", "-d", "31"]];
 
 /// How long QEMU may take to notice that nobody reads its dump.
 const NOTICES: Duration = Duration::from_secs(10);

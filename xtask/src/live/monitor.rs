@@ -96,7 +96,7 @@ mod tests {
         };
         let (stop, resume) = (event("STOP", 7, 500_000), event("RESUME", 9, 250_000));
         assert!((pause(&[stop.clone(), resume.clone()]).unwrap() - 1.75).abs() < 1e-6);
-        assert!(pause(&[stop.clone()]).is_err());
+        assert!(pause(std::slice::from_ref(&stop)).is_err());
         assert!(pause(&[]).is_err());
     }
 }

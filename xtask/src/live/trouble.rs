@@ -26,7 +26,6 @@ const LONGEST: Duration = Duration::from_secs(120);
 pub struct Ended {
     pub status: ExitStatus,
     pub said: Said,
-    pub took: Duration,
 }
 
 /// Waits for the end of `child`.
@@ -42,8 +41,7 @@ pub fn end_of(mut child: Child, start: Instant) -> Result<Ended> {
         }
         std::thread::sleep(Duration::from_micros(500));
     };
-    let took = start.elapsed();
-    Ok(Ended { status, said: Said::of(&child.wait_with_output()?), took })
+    Ok(Ended { status, said: Said::of(&child.wait_with_output()?) })
 }
 
 /// Sends a signal; a process that is gone already is none the worse.

@@ -1,6 +1,7 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and compressed.
 
 use super::capture::Stages;
+use crate::all_read::AllRead;
 use crate::checksum;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -30,6 +31,14 @@ pub(super) struct Around<'a> {
 impl Around<'_> {
     /// Nothing.
     const NOTHING: Around<'static> = Around { all_read: &|| {}, stages: None };
+
+    /// Does `work`, and takes down how long it takes as a stage, if anything does.
+    fn time<T>(&self, stage: &'static str, work: impl FnOnce() -> T) -> T {
+        match self.stages {
+            Some(stages) => stages.time(stage, 0, work),
+            None => work(),
+        }
+    }
 }
 
 /// Does what `plan` says, on as many threads, with what was made `early` of its output.
@@ -122,7 +131,7 @@ pub(super) fn convert_image(
         }
         plan.messages.warning(&format!("{}: {text}", image.name()));
     }
-    let view = view(plan, image).map_err(|e| match image.damage() {
+    let view = around.time("kernel", || view(plan, image)).map_err(|e| match image.damage() {
         Some(damage) => e.within(damage).within(image.name()),
         None => e.within(image.name()),
     })?;
@@ -209,8 +218,11 @@ impl Attempt<'_> {
         let progress = self.around.stages.into_iter().fold(progress, Progress::timed);
         let unknown = |unidentified: Unidentified<'_>| self.unknown(unidentified);
         self.announce(level);
-        let conversion = Conversion::new(self.image, self.memory, self.view, &self.options(level), &unknown, &progress)
-            .map_err(|e| e.within(self.image.name()))?;
+        let options = self.options(level);
+        let planned = self
+            .around
+            .time("plan", || Conversion::new(self.image, self.memory, self.view, &options, &unknown, &progress));
+        let conversion = planned.map_err(|e| e.within(self.image.name()))?;
         if let Some(mmio) = conversion.mmio().filter(|_| targets.is_none()) {
             let (name, at) = (self.image.name(), self.image.meta().page_size.addr_of(mmio.first));
             let what = "beyond the kernel's last section of memory, left out (--keep-mmio keeps them)";
@@ -221,18 +233,25 @@ impl Attempt<'_> {
         }
         let targets = match targets {
             Some(targets) => targets,
-            None => targets.insert(Targets::open(self.plan, early)?),
+            None => targets.insert(self.around.time("open", || Targets::open(self.plan, early))?),
         };
         targets.begin()?;
         let outputs = targets.outputs();
         let limit = self.plan.limit.unwrap_or(u64::MAX);
         let limited: Vec<Limited<'_>> = outputs.iter().map(|output| Limited::new(*output, limit)).collect();
-        let outputs: Vec<&dyn WriteAt> = limited.iter().map(|output| output as &dyn WriteAt).collect();
+        // while there is another level to try, memory may be read once more when the disk turns out to be full
+        let retry = next.filter(|_| !self.plan.output.is_stream()); // a stream cannot be begun anew
+        let tell = || {
+            if retry.is_none() {
+                (self.around.all_read)();
+            }
+        };
+        let telling: Vec<AllRead<'_>> = limited.iter().map(|output| AllRead::new(output, &tell)).collect();
+        let outputs: Vec<&dyn WriteAt> = telling.iter().map(|output| output as &dyn WriteAt).collect();
         let summed: Vec<Summed<'_>> =
             if self.sums() { outputs.iter().map(|o| Summed::new(*o)).collect() } else { vec![] };
         let outputs = if self.sums() { summed.iter().map(|o| o as &dyn WriteAt).collect() } else { outputs };
-        let retry = next.filter(|_| !self.plan.output.is_stream()); // a stream cannot be begun anew
-        let run = conversion.run(&outputs);
+        let run = self.around.time("write", || conversion.run(&outputs));
         let full = |e: &Error| e.kind() == ErrorKind::NoSpace;
         let begins_anew = match &run {
             Ok(converted) => converted.outcome.stopped.as_ref().is_some_and(full),

@@ -78,11 +78,17 @@ impl Drop for Runs {
 
 /// Lets the guest run again, and says how long it stood still, or that it still does.
 fn let_go(messages: Messages, hold: &dyn Hold) {
-    match hold.end() {
-        Ok(Some(stood)) => messages.common(&stood_still(stood)),
-        Ok(None) => {}
-        Err(e) => messages.error(&e.hint("gdump capture --resume-guest lets it run").to_string()),
+    if let Err(e) = try_to_let_go(messages, hold) {
+        messages.error(&e.hint("gdump capture --resume-guest lets it run").to_string());
     }
+}
+
+/// The same; whoever calls tries again later, and says then that it fails.
+fn try_to_let_go(messages: Messages, hold: &dyn Hold) -> Result<()> {
+    if let Some(stood) = hold.end()? {
+        messages.common(&stood_still(stood));
+    }
+    Ok(())
 }
 
 fn stood_still(time: Duration) -> String {
@@ -122,7 +128,8 @@ fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> R
         let image = identified.map_err(|e| e.within(name))?;
         stages.set_memory(bytes);
         let let_run = || {
-            stages.time("cont", 0, || let_go(plan.messages, session.hold.as_ref()));
+            // what fails here is tried again, and said, at the end
+            let _ = stages.time("cont", 0, || try_to_let_go(plan.messages, session.hold.as_ref()));
         };
         let around = Around { all_read: &let_run, stages: Some(&stages) };
         convert::convert_image(plan, &image, budget, &interrupt, &mut early, &around)

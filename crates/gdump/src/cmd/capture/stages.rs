@@ -14,7 +14,7 @@ pub struct Stages {
 #[derive(Default)]
 struct Inner {
     done: Vec<Stage>,
-    /// Phases that are under way, the innermost last.
+    /// Stages that are under way, the innermost last.
     running: Vec<Running>,
     /// All of the guest's memory (bytes).
     memory: u64,
@@ -31,16 +31,24 @@ struct Running {
     name: &'static str,
     begun: Instant,
     bytes: u64,
-    /// Taken by phases within.
+    /// Taken by stages within.
     within: Duration,
 }
 
 impl Stages {
-    /// Does `work`, a stage of `bytes` of memory.
+    /// Does `work`, a stage of `bytes` of memory. Phases within are stages of their own.
     pub fn time<T>(&self, name: &'static str, bytes: u64, work: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
+        let depth = {
+            let mut inner = self.inner();
+            inner.begin(name, bytes);
+            inner.running.len()
+        };
         let done = work();
-        self.inner().add(name, begun.elapsed(), bytes);
+        let mut inner = self.inner();
+        // phases that an error left under way end with it
+        while inner.running.len() >= depth {
+            inner.end();
+        }
         done
     }
 
@@ -57,18 +65,12 @@ impl Stages {
             Phase::Zero => "zero",
             Phase::Copy => "copy",
         };
-        self.inner().running.push(Running { name, begun: Instant::now(), bytes, within: Duration::ZERO });
+        self.inner().begin(name, bytes);
     }
 
     /// The innermost phase is over.
     pub fn end(&self) {
-        let mut inner = self.inner();
-        let Some(Running { name, begun, bytes, within }) = inner.running.pop() else { return };
-        let time = begun.elapsed();
-        if let Some(outer) = inner.running.last_mut() {
-            outer.within += time;
-        }
-        inner.add(name, time.saturating_sub(within), bytes);
+        self.inner().end();
     }
 
     /// A line for each.
@@ -92,6 +94,19 @@ impl Stages {
 }
 
 impl Inner {
+    fn begin(&mut self, name: &'static str, bytes: u64) {
+        self.running.push(Running { name, begun: Instant::now(), bytes, within: Duration::ZERO });
+    }
+
+    fn end(&mut self) {
+        let Some(Running { name, begun, bytes, within }) = self.running.pop() else { return };
+        let time = begun.elapsed();
+        if let Some(outer) = self.running.last_mut() {
+            outer.within += time;
+        }
+        self.add(name, time.saturating_sub(within), bytes);
+    }
+
     fn add(&mut self, name: &'static str, time: Duration, bytes: u64) {
         match self.done.iter_mut().find(|stage| stage.name == name) {
             Some(stage) => {
@@ -124,5 +139,24 @@ mod tests {
         assert!(lines[1].contains("1.0 MiB") && !lines[0].contains("MiB"), "{table}");
         let time = |line: &str| line.split(" : ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap();
         assert!(time(lines[1]) >= 0.02 && time(lines[2]) < 0.02, "{table}");
+    }
+
+    #[test]
+    fn what_an_error_left_under_way_ends_with_its_stage() {
+        let stages = Stages::default();
+        let pause = || std::thread::sleep(Duration::from_millis(20));
+        stages.time("write", 0, || {
+            stages.begin(Phase::Copy, 0);
+            stages.begin(Phase::Zero, 0);
+            pause();
+        });
+        stages.time("cont", 0, || ());
+        let table = stages.table();
+        let time = |name: &str| {
+            let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+            line.split(" : ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap()
+        };
+        assert!(time("zero") >= 0.02, "{table}");
+        assert!(["write", "copy", "cont"].iter().all(|name| time(name) < 0.02), "{table}");
     }
 }
