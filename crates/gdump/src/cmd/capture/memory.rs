@@ -54,7 +54,7 @@ fn by_dump(plan: &Conversion, qmp: &Arc<Qmp>, why: &Error, watch: &Progress) -> 
         match (opened, said) {
             (Ok(dump), Ok(())) => Ok(dump.renamed(format!("qmp:{}", qmp.address()))),
             // QEMU only says that nobody reads it any more
-            (Err(e), _) if matches!(e.kind(), ErrorKind::Io | ErrorKind::Interrupted) => Err(named(e)),
+            (Err(e), _) if is_ours(e.kind()) => Err(named(e)),
             (_, Err(e)) | (Err(e), _) => Err(named(e)),
         }
     } else if qmp.address().is_local() {
@@ -75,6 +75,11 @@ fn by_dump(plan: &Conversion, qmp: &Arc<Qmp>, why: &Error, watch: &Progress) -> 
         let text = "QEMU runs on another machine, and can pass no file from there";
         Err(named(Error::unsupported(text).hint("run gdump there, and pipe its output: gdump capture -F ...")))
     }
+}
+
+/// Whether a dump could not be taken up for a reason that is not in it.
+fn is_ours(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::NoMemory | ErrorKind::Interrupted)
 }
 
 /// Waits until the guest's kernel panics, with QEMU told not to shut it down then.
