@@ -83,16 +83,15 @@ impl Case {
 
     /// QEMU's words for the memory, and for the machine that has it.
     fn memory(&self, dir: &Path) -> (String, Option<&'static str>) {
-        let machine = if self.arch == "amd64" { "q35,memory-backend=m0" } else { "virt,gic-version=3,memory-backend=m0" };
+        let machine =
+            if self.arch == "amd64" { "q35,memory-backend=m0" } else { "virt,gic-version=3,memory-backend=m0" };
         let half = MEM / 2;
         match self.backend {
             Backend::Anonymous => (String::new(), None),
             Backend::File => {
                 let path = dir.join("ram");
-                let object = format!(
-                    "-object memory-backend-file,id=m0,size={MEM}M,mem-path={},share=on",
-                    path.display()
-                );
+                let object =
+                    format!("-object memory-backend-file,id=m0,size={MEM}M,mem-path={},share=on", path.display());
                 (object, Some(machine))
             }
             Backend::Memfd => (format!("-object memory-backend-memfd,id=m0,size={MEM}M"), Some(machine)),

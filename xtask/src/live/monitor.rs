@@ -91,13 +91,12 @@ mod tests {
     #[test]
     fn a_pause_is_from_stop_to_resume() {
         let event = |name: &str, seconds: u64, microseconds: u64| {
-            let said =
-                json!({ "event": name, "timestamp": { "seconds": seconds, "microseconds": microseconds } });
+            let said = json!({ "event": name, "timestamp": { "seconds": seconds, "microseconds": microseconds } });
             Event { name: name.to_owned(), at: time_of(&said) }
         };
         let (stop, resume) = (event("STOP", 7, 500_000), event("RESUME", 9, 250_000));
         assert!((pause(&[stop.clone(), resume.clone()]).unwrap() - 1.75).abs() < 1e-6);
-        assert!(pause(&[stop.clone()]).is_err());
+        assert!(pause(std::slice::from_ref(&stop)).is_err());
         assert!(pause(&[]).is_err());
     }
 }

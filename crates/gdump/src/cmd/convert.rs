@@ -172,9 +172,9 @@ impl Attempt<'_> {
         let unknown = |unidentified: Unidentified<'_>| self.unknown(unidentified);
         self.announce(level);
         let options = self.options(level);
-        let planned = self.around.time("plan", || {
-            Conversion::new(self.image, self.memory, self.view, &options, &unknown, &progress)
-        });
+        let planned = self
+            .around
+            .time("plan", || Conversion::new(self.image, self.memory, self.view, &options, &unknown, &progress));
         let conversion = planned.map_err(|e| e.within(self.image.name()))?;
         if let Some(mmio) = conversion.mmio().filter(|_| targets.is_none()) {
             let (name, at) = (self.image.name(), self.image.meta().page_size.addr_of(mmio.first));
