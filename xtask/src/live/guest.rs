@@ -49,7 +49,7 @@ impl Guest {
             std::process::id()
         );
         let mut script = Command::new("python3");
-        script.arg(workspace::root()?.join("xtask/lab/lab.py")).arg(boot.root).arg(at("out"));
+        script.arg(workspace::root()?.join("xtask/lab/lab.py")).arg(boot.root).arg(at("lab"));
         script.args(["--arch", boot.arch, "--mem", &boot.mem.to_string(), "--timeout", &boot.timeout.to_string()]);
         script.args(["--append", &boot.append, "--kept", "--run", &hold]).arg("--busybox").arg(&boot.busybox);
         script.args(&boot.lab).arg(format!("--qemu={} {}", sockets.join(" "), boot.qemu));
