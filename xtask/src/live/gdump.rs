@@ -30,7 +30,9 @@ impl Gdump {
 
     /// Starts it, to be disturbed.
     pub fn start(&self, words: &[&str]) -> Result<Child> {
-        let mut command = self.command(words);
+        // one that is started in the background, or by nohup, ignores signals that it inherits as ignored
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,TERM").arg(&self.program).args(words);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().with_context(|| program::shown(&command))
     }
