@@ -220,7 +220,7 @@ fn a_capture_is_the_conversion_of_a_dump() {
         &["-c", "-d", "0"],
         &["-E", "-d", "31"],
         &["-E", "-d", "0"],
-        &["-l", "-d", "31", "--pfn-range", "0x80-0x2900"],
+        &["-l", "-d", "31", "--pfn-range", "0x80..0x2900"],
         &["--format", "lime", "-d", "0"],
     ] {
         gdump(&[options, &["-f", file, text(&want)]].concat());

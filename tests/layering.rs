@@ -51,6 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-elf",
             "dump-filter",
             "dump-flat",
+            "dump-guest",
             "dump-kdump",
             "dump-kernel",
             "dump-kit",
