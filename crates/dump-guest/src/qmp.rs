@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 pub struct Patience {
     /// For the answer to a command.
     pub answer: Duration,
+    /// For that to one that must be done, whoever asks to stop: a connection that is closed takes with it what QEMU has
+    /// not read yet.
+    pub last: Duration,
     /// Whether somebody asked to stop; what waits then gives up.
     pub stopped: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -30,7 +33,7 @@ pub struct Patience {
 impl Patience {
     /// Waits for an answer as long as `answer`, whoever asks to stop.
     pub fn of(answer: Duration) -> Patience {
-        Patience { answer, stopped: Arc::new(|| false) }
+        Patience { answer, last: answer, stopped: Arc::new(|| false) }
     }
 }
 
@@ -109,7 +112,7 @@ impl Qmp {
     /// # Errors
     /// As [`run`](Qmp::run).
     pub fn run_whatever_happens(&self, command: &str) -> Result<Value> {
-        let patience = Patience::of(self.patience.answer);
+        let patience = Patience::of(self.patience.last);
         let mut link = self.link();
         if !link.lost {
             match link.run(command, json!({}), None, &patience) {

@@ -49,8 +49,9 @@ impl RamMap {
 
     /// From the answer to `info mtree -f`, of which the view named memory counts.
     ///
-    /// QEMU's dumps have what is RAM by `memory_region_is_ram`, ROM included, but not a device's own memory (`ramd`) nor
-    /// what is not volatile (`nv-ram`): system/memory_mapping.c, `guest_phys_block_add_section`.
+    /// QEMU's dumps have what is RAM by `memory_region_is_ram`, ROM included, but not a device's own memory (`ramd`):
+    /// system/memory_mapping.c, `guest_phys_block_add_section`. That leaves out what is not volatile, too, but asks the
+    /// memory of an NVDIMM, which is as any other, and not the place where it is seen, which `nv-` is said of.
     ///
     /// # Errors
     /// `Corrupt` if it has no RAM, or ranges overlap.
@@ -109,12 +110,12 @@ fn flat_range(line: &str) -> Option<RamRange> {
         // which accelerator maps it
         None => (named.strip_suffix(" KVM").unwrap_or(named), 0),
     };
-    let is_dumped = matches!(kind, "ram" | "rom") && first < last;
+    let is_dumped = matches!(kind, "ram" | "rom" | "nv-ram" | "nv-rom") && first < last;
     is_dumped.then(|| RamRange { guest: first..last.saturating_add(1), host: None, name: name.to_owned(), offset })
 }
 
 fn hex(text: &str) -> Option<u64> {
-    u64::from_str_radix(text, 16).ok()
+    u64::from_str_radix(text, 16).ok().filter(|_| !text.starts_with('+'))
 }
 
 /// A stretch of memory that the user states: guest physical addresses and, where several places could be meant, the
@@ -192,9 +193,10 @@ FlatView #2
                 (0xa_0000, 0xb_0000, "vga.vram", 0),
                 (0xc_0000, 0xe_0000, "pc.ram", 0xc_0000),
                 (0x10_0000, 0x2000_0000, "pc.ram", 0x10_0000),
+                (0xf000_0000, 0xf000_1000, "nvdimm", 0),
             ]
         );
-        assert_eq!(map.bytes(), 0x1ff1_0000 + 0xc_0000);
+        assert_eq!(map.bytes(), 0x1ff1_0000 + 0xc_0000 + 0x1000);
     }
 
     #[test]
@@ -213,7 +215,9 @@ FlatView #2
         assert_eq!(range("0-0x80000000"), Some(GivenRange { guest: 0..0x8000_0000, host: None }));
         let high = GivenRange { guest: 0x1_0000_0000..0x1_8000_0000, host: Some(0x7f00_0000_0000) };
         assert_eq!(range("0x100000000-0x180000000@0x7f0000000000"), Some(high));
-        for text in ["", "0", "0-0", "1-0x1000", "0-0x1001", "0x2000-0x1000", "0-x", "0-0x1000@", "-0x1000"] {
+        for text in
+            ["", "0", "0-0", "1-0x1000", "0-0x1001", "0x2000-0x1000", "0-x", "0-0x1000@", "-0x1000", "+0-0x1000"]
+        {
             assert_eq!(range(text), None, "{text}");
         }
     }

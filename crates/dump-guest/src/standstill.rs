@@ -2,20 +2,32 @@
 
 use crate::qmp::Qmp;
 use crate::run_state::RunState;
-use dump_core::Result;
+use dump_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long before a command is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
 
+/// How QEMU calls a guest that was told to stop.
+const STOPPED: &str = "paused";
+
 /// A guest that stands still until this ends, or is dropped. One that stood still before is left as it is.
 pub struct Standstill {
     qmp: Arc<Qmp>,
     state: RunState,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
     /// Since when the guest stands still by us; `None` where it does not.
-    since: Mutex<Option<Instant>>,
+    since: Option<Instant>,
+    /// Whether QEMU stopped it, for a dump that it writes.
+    lent: bool,
+    /// Whether that is over: the guest is not stopped any more.
+    over: bool,
 }
 
 impl Standstill {
@@ -25,20 +37,40 @@ impl Standstill {
     /// As [`Qmp::run`].
     pub fn none(qmp: Arc<Qmp>) -> Result<Standstill> {
         let state = RunState::of(&qmp)?;
-        Ok(Standstill { qmp, state, since: Mutex::new(None) })
+        Ok(Standstill { qmp, state, held: Mutex::default() })
     }
 
     /// Stops the guest, if it runs.
     ///
     /// # Errors
-    /// As [`Qmp::run`]; the guest then runs as it did.
+    /// As [`Qmp::run`], and the guest may stand still all the same; `Interrupted` if another thread let it go already.
     pub fn stop(&self) -> Result<()> {
-        if self.state.running {
-            // from here on it may stand still, whether an answer comes or not
-            *self.since() = Some(Instant::now());
+        // held until QEMU has the command, so that who lets the guest go comes before it or after it
+        let held = self.begin()?;
+        if held.since.is_some() {
             self.qmp.run("stop", json!({}))?;
         }
         Ok(())
+    }
+
+    /// Leaves it to QEMU to stop the guest, for a dump that it writes itself. It lets the guest run again, too, whatever
+    /// becomes of us; [`end`](Standstill::end) waits for that.
+    ///
+    /// # Errors
+    /// `Interrupted` if another thread let it go already.
+    pub fn lend(&self) -> Result<()> {
+        self.begin()?.lent = true;
+        Ok(())
+    }
+
+    /// From here on it may stand still, whether an answer comes or not.
+    fn begin(&self) -> Result<MutexGuard<'_, Held>> {
+        let mut held = self.held();
+        if held.over {
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+        }
+        held.since = self.state.running.then(Instant::now);
+        Ok(held)
     }
 
     /// How the guest was before.
@@ -48,7 +80,7 @@ impl Standstill {
 
     /// Leaves the guest as it stands.
     pub fn keep(&self) {
-        *self.since() = None;
+        self.held().since = None;
     }
 
     /// Lets the guest run again, if it ran before, and says how long it stood still. Asks nobody, and connects anew
@@ -57,24 +89,36 @@ impl Standstill {
     /// # Errors
     /// As [`Qmp::run`], and the guest stands still: a further call tries again.
     pub fn end(&self) -> Result<Option<Duration>> {
-        let mut since = self.since();
-        let Some(begun) = *since else { return Ok(None) };
-        self.cont().map_err(|e| e.within("the guest may still stand still"))?;
-        *since = None;
+        let mut held = self.held();
+        held.over = true;
+        let Some(begun) = held.since else { return Ok(None) };
+        if held.lent {
+            self.await_qemu();
+        } else {
+            self.cont().map_err(|e| e.within("the guest may still stand still"))?;
+        }
+        held.since = None;
         Ok(Some(begun.elapsed()))
     }
 
-    /// Lets the guest run, whoever stopped it.
+    /// Lets a guest run that somebody stopped.
     ///
     /// # Errors
-    /// As [`Qmp::run`].
+    /// As [`Qmp::run`]; `Unsupported` if it does not stand still as one that was stopped does.
     pub fn resume(&self) -> Result<()> {
-        self.cont()
+        match &self.state {
+            RunState { running: true, .. } => Ok(()),
+            RunState { status, .. } if status == STOPPED => self.cont(),
+            RunState { status, .. } => {
+                let text = format!("the guest is {status}, not {STOPPED}: no capture left it so");
+                Err(Error::unsupported(text).within(self.qmp.address()))
+            }
+        }
     }
 
     /// QEMU lets no guest run while it writes a dump, which it goes on with for a moment after nobody reads it any more.
     fn cont(&self) -> Result<()> {
-        let until = Instant::now() + self.qmp.patience().answer;
+        let until = Instant::now() + self.qmp.patience().last;
         loop {
             match self.qmp.run_whatever_happens("cont") {
                 Ok(_) => return Ok(()),
@@ -85,13 +129,22 @@ impl Standstill {
         }
     }
 
+    /// Waits until QEMU lets the guest run, which it does when its dump is over or nobody takes it any more. If it is not
+    /// there to be asked, or hangs, there is nothing that we could do.
+    fn await_qemu(&self) {
+        let until = Instant::now() + self.qmp.patience().last;
+        while self.writes_dump() && Instant::now() < until {
+            std::thread::sleep(AGAIN);
+        }
+    }
+
     fn writes_dump(&self) -> bool {
         let state = self.qmp.run_whatever_happens("query-dump");
         state.is_ok_and(|state| state.get("status").and_then(Value::as_str) == Some("active"))
     }
 
-    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

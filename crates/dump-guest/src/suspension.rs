@@ -1,9 +1,9 @@
 //! A process that is held, for a guest whose monitor has no command for it.
 
-use dump_core::{Error, Result, system_text};
+use dump_core::{Error, ErrorKind, Result, system_text};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A process that can be stopped, and goes on when this is dropped. One that was stopped before is left as it is.
@@ -11,7 +11,14 @@ pub struct Suspension {
     pid: i32,
     process: OwnedFd,
     was_running: bool,
-    since: Mutex<Option<Instant>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    since: Option<Instant>,
+    /// Whether that is over: it is not stopped any more.
+    over: bool,
 }
 
 /// How long a stop takes to be seen.
@@ -21,15 +28,21 @@ impl Suspension {
     /// Of the process `pid`, which goes on until [`stop`](Suspension::stop).
     ///
     /// # Errors
-    /// `Io` if there is no such process.
+    /// `Io` if there is no such process; `Unsupported` if this one is it, or was started by it: both would wait for each
+    /// other.
     pub fn of(pid: i32) -> Result<Suspension> {
+        if ancestors().any(|ancestor| ancestor == pid) {
+            let text =
+                format!("process {pid}: this process or one that it was started by, which cannot be stopped for it");
+            return Err(Error::unsupported(text));
+        }
         let number = Some(pid)
             .filter(|pid| *pid > 0)
             .and_then(Pid::from_raw)
             .ok_or_else(|| Error::unsupported(format!("process {pid}: no such number")))?;
         let process = pidfd_open(number, PidfdFlags::empty()).map_err(|e| failed(pid, e))?;
         let was_running = !states(pid)?.iter().all(|state| is_stopped(*state));
-        Ok(Suspension { pid, process, was_running, since: Mutex::new(None) })
+        Ok(Suspension { pid, process, was_running, held: Mutex::default() })
     }
 
     /// Stops it, and waits until all of its threads stand.
@@ -40,7 +53,11 @@ impl Suspension {
         if !self.was_running {
             return Ok(());
         }
-        *self.since() = Some(Instant::now());
+        let mut held = self.held();
+        if held.over {
+            return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+        }
+        held.since = Some(Instant::now());
         pidfd_send_signal(&self.process, Signal::STOP).map_err(|e| failed(self.pid, e))?;
         let begun = Instant::now();
         while !states(self.pid)?.iter().all(|state| is_stopped(*state)) {
@@ -59,7 +76,7 @@ impl Suspension {
 
     /// Leaves it stopped.
     pub fn keep(&self) {
-        *self.since() = None;
+        self.held().since = None;
     }
 
     /// Lets it go on, if it was stopped here, and says how long it stood.
@@ -67,19 +84,29 @@ impl Suspension {
     /// # Errors
     /// `Io` if it cannot be told to.
     pub fn end(&self) -> Result<Option<Duration>> {
-        let mut since = self.since();
-        let Some(begun) = *since else { return Ok(None) };
+        let mut held = self.held();
+        held.over = true;
+        let Some(begun) = held.since else { return Ok(None) };
         match pidfd_send_signal(&self.process, Signal::CONT) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
             Err(e) => return Err(failed(self.pid, e)),
         }
-        *since = None;
+        held.since = None;
         Ok(Some(begun.elapsed()))
     }
 
-    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// This process, and those that it was started by, the nearest first.
+fn ancestors() -> impl Iterator<Item = i32> {
+    let parent = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok().filter(|pid| *pid > 0)
+    };
+    std::iter::successors(i32::try_from(std::process::id()).ok(), parent)
 }
 
 /// What the threads of `pid` are doing: the letter of `/proc/PID/task/TID/stat` (Linux, fs/proc/array.c).
@@ -116,7 +143,9 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let held = Suspension::of(child.id().cast_signed()).unwrap();
         let stopped = |held: &Suspension| states(held.pid).unwrap().iter().all(|state| is_stopped(*state));
-        assert!(!stopped(&held) && held.end().unwrap().is_none() && held.was_running());
+        let other = Suspension::of(child.id().cast_signed()).unwrap();
+        assert!(!stopped(&held) && other.end().unwrap().is_none() && held.was_running());
+        assert_eq!(other.stop().unwrap_err().kind(), ErrorKind::Interrupted, "it was let go");
         held.stop().unwrap();
         assert!(stopped(&held));
         let again = Suspension::of(child.id().cast_signed()).unwrap();
@@ -131,5 +160,8 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(Suspension::of(-1).is_err());
+        for waits in ancestors().take(2) {
+            assert!(Suspension::of(waits).err().unwrap().to_string().contains("started by"), "{waits}");
+        }
     }
 }

@@ -179,7 +179,11 @@ const QUESTIONS: [Question; 12] = [
         WholeDump::to_path(Arc::clone(qmp), std::path::Path::new("/dev/null"), "kdump-zlib").map(drop)
     }),
     ("stop", |qmp| Standstill::none(Arc::clone(qmp))?.stop()),
-    ("cont", |qmp| Standstill::none(Arc::clone(qmp))?.resume()),
+    ("cont", |qmp| {
+        let guest = Standstill::none(Arc::clone(qmp))?;
+        guest.stop()?;
+        guest.end().map(drop)
+    }),
     ("query-dump", |qmp| WholeDump::to_pipe(Arc::clone(qmp))?.0.finish(&mut |_, _| {})),
 ];
 
@@ -357,7 +361,7 @@ fn a_wait_ends_when_it_is_to() {
     let looks = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&looks);
     let stopped = Arc::new(move || counted.fetch_add(1, Ordering::SeqCst) > 8);
-    let patience = Patience { answer: SOON * 4, stopped };
+    let patience = Patience { answer: SOON * 4, last: SOON * 4, stopped };
     let qmp = Qmp::connect(&Address::Unix(fake.path().to_owned()), patience).unwrap();
     let begun = Instant::now();
     assert_eq!(RunState::of(&qmp).unwrap_err().kind(), dump_core::ErrorKind::Interrupted);

@@ -4,6 +4,7 @@
 
 mod fake;
 
+use dump_core::ErrorKind;
 use dump_guest::{Address, Patience, Qmp, RunState, Standstill};
 use fake::{Call, Client, Fake};
 use serde_json::json;
@@ -48,7 +49,7 @@ fn changes(fake: &Fake) -> Vec<String> {
 fn a_guest_that_ran_runs_again() {
     let fake = guest(true, |_, _| false);
     let (qmp, stand) = held(&fake);
-    assert!(stand.before().running && stand.end().unwrap().is_none(), "nothing to end");
+    assert!(stand.before().running);
     stand.stop().unwrap();
     assert!(!RunState::of(&qmp).unwrap().running);
     assert!(stand.end().unwrap().is_some() && stand.end().unwrap().is_none());
@@ -59,6 +60,50 @@ fn a_guest_that_ran_runs_again() {
     let fake = guest(true, |_, _| false);
     held(&fake).1.stop().unwrap();
     assert_eq!(changes(&fake), ["stop", "cont"], "when it is dropped");
+}
+
+/// Who lets the guest go because a signal came may do so before the guest was stopped.
+#[test]
+fn a_guest_that_was_let_go_is_not_stopped_any_more() {
+    let fake = guest(true, |_, _| false);
+    let (qmp, stand) = held(&fake);
+    assert!(stand.end().unwrap().is_none(), "nothing to end");
+    assert_eq!(stand.stop().unwrap_err().kind(), ErrorKind::Interrupted);
+    assert_eq!(stand.lend().unwrap_err().kind(), ErrorKind::Interrupted);
+    assert!(RunState::of(&qmp).unwrap().running && changes(&fake).is_empty());
+}
+
+/// For a dump of its own QEMU stops the guest, and lets it run: that is waited for, and nothing is done.
+#[test]
+fn a_guest_that_qemu_stops_is_waited_for() {
+    let mut asked = 0;
+    let fake = guest(true, move |client, call| {
+        if call.name == "query-dump" {
+            asked += 1;
+            let status = if asked < 4 { "active" } else { "failed" };
+            client.answer(call, json!({ "status": status, "completed": 0, "total": 1 }));
+        }
+        call.name == "query-dump"
+    });
+    let (_, stand) = held(&fake);
+    stand.lend().unwrap();
+    assert!(stand.end().unwrap().is_some() && stand.end().unwrap().is_none());
+    assert!(changes(&fake).is_empty());
+    assert_eq!(fake.calls().iter().filter(|call| *call == "query-dump").count(), 4);
+}
+
+#[test]
+fn only_a_guest_that_was_told_to_stop_is_resumed() {
+    for status in ["prelaunch", "inmigrate", "guest-panicked", "shutdown"] {
+        let fake = guest(false, move |client, call| {
+            if call.name == "query-status" {
+                client.answer(call, json!({ "running": false, "status": status }));
+            }
+            call.name == "query-status"
+        });
+        let e = held(&fake).1.resume().unwrap_err().to_string();
+        assert!(e.contains(&format!("the guest is {status}, not paused")) && changes(&fake).is_empty(), "{e}");
+    }
 }
 
 #[test]

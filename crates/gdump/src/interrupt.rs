@@ -7,7 +7,8 @@ use crate::makedumpfile;
 use crate::messages::{Messages, Voice};
 use dump::Result;
 use signal_hook::consts::{
-    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
+    SIGABRT, SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGXCPU, SIGXFSZ,
 };
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -24,7 +25,8 @@ const GRACE: Duration = Duration::from_secs(1);
 const HEEDED: [c_int; 4] = [SIGINT, SIGTERM, SIGHUP, SIGXCPU];
 
 /// Further ones that would end the process.
-const OTHERS: [c_int; 7] = [SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGABRT];
+const OTHERS: [c_int; 10] =
+    [SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGABRT, SIGIO, SIGSYS, libc::SIGPWR];
 
 /// Exit status of a run that was stopped.
 const FAILED: c_int = 1;
@@ -52,9 +54,11 @@ impl Interrupt {
     /// # Errors
     /// If that cannot be set up.
     pub fn listen_and(&self, messages: Messages, last: impl FnOnce() + Send + 'static) -> Result<()> {
-        self.listens(&HEEDED, false);
-        self.listens(&OTHERS, false);
-        let signals = Signals::new(heeded(&HEEDED).chain(heeded(&OTHERS)))?;
+        let all: Vec<c_int> = HEEDED.into_iter().chain(OTHERS).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).collect();
+        self.listens(&all, false);
+        // nor does the terminal stop it (Ctrl-Z) while something is held
+        let _ = flag::register(SIGTSTP, Arc::new(AtomicBool::new(false)));
+        let signals = Signals::new(heeded(&all))?;
         small().spawn(move || end_after(signals, messages, last))?;
         Ok(())
     }

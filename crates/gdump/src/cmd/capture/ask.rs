@@ -1,6 +1,7 @@
 //! `gdump capture --ask`: what QEMU says of its guest and of dumps.
 
 use super::session::Session;
+use crate::escape::escaped_line;
 use crate::exit::Exit;
 use crate::messages::print;
 use dump::{Asked, Error, Result};
@@ -58,7 +59,7 @@ fn as_json(asked: &Asked) -> Result<String> {
 fn as_text(asked: &Asked) -> String {
     let mut text = format!("QEMU         {}\n", asked.version);
     if let Some(name) = &asked.name {
-        let _ = writeln!(text, "guest        {name}");
+        let _ = writeln!(text, "guest        {}", escaped_line(name));
     }
     let _ = writeln!(text, "status       {}", asked.state.status);
     if let Some(pid) = asked.pid {

@@ -11,6 +11,12 @@ pub trait Hold: Send + Sync {
     /// If that fails; the guest may stand still all the same.
     fn stop(&self) -> Result<()>;
 
+    /// Leaves it to QEMU to stop the guest, for a dump that it writes itself, and to let it run again.
+    ///
+    /// # Errors
+    /// If it was let go already.
+    fn lend(&self) -> Result<()>;
+
     /// Lets the guest run again, if it stands still by us, and says for how long it did.
     ///
     /// # Errors
@@ -38,6 +44,10 @@ impl Hold for Standstill {
         Standstill::stop(self)
     }
 
+    fn lend(&self) -> Result<()> {
+        Standstill::lend(self)
+    }
+
     fn end(&self) -> Result<Option<Duration>> {
         Standstill::end(self)
     }
@@ -62,6 +72,10 @@ impl Hold for Standstill {
 impl Hold for Suspension {
     fn stop(&self) -> Result<()> {
         Suspension::stop(self)
+    }
+
+    fn lend(&self) -> Result<()> {
+        Err(Error::bug("no QEMU"))
     }
 
     fn end(&self) -> Result<Option<Duration>> {

@@ -27,7 +27,12 @@ pub fn open(plan: &Conversion, stop: Stop, session: &Session, watch: &Progress, 
             plan.messages.debug(&format!("guest memory     : {}\n", access.describe()));
             direct(qmp, access, stop, stages)
         }
-        Guest::Qemu { qmp, access: Err(why) } => by_dump(plan, qmp, why, watch),
+        Guest::Qemu { qmp, access: Err(why) } => {
+            let dump = by_dump(plan, qmp, why, watch)?;
+            // where that fails, it is tried again, and said, at the end
+            let _ = super::try_to_let_go(plan.messages, session.hold.as_ref());
+            Ok(dump)
+        }
     }
 }
 

@@ -102,13 +102,18 @@ fn stand_still(messages: Messages, stop: Stop, session: &Session, stages: &Stage
             memory::await_panic(messages, qmp)?;
         }
     }
-    if stop.stops {
-        stages.time("stop", 0, || session.hold.stop())?;
-        if stop.stays {
-            session.hold.keep();
+    match stop {
+        Stop { stops: false, .. } => Ok(()),
+        // a guest that we stopped would stay so if we were killed
+        Stop { stays: false, .. } if session.guest.is_dumped_by_qemu() => session.hold.lend(),
+        Stop { stays, .. } => {
+            stages.time("stop", 0, || session.hold.stop())?;
+            if stays {
+                session.hold.keep();
+            }
+            Ok(())
         }
     }
-    Ok(())
 }
 
 fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> Result<Exit> {

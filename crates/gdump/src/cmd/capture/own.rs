@@ -28,8 +28,7 @@ pub fn run(
     target::check_path(output, &[], force)?;
     let (interrupt, runs) = super::heed(&session, messages)?;
     let stages = Stages::default();
-    // QEMU stops the guest for as long as it writes; it stays so where it is stopped before
-    super::stand_still(messages, Stop { stops: stop.stays, ..stop }, &session, &stages)?;
+    super::stand_still(messages, stop, &session, &stages)?;
     let qmp = session.qmp()?;
     let mut file = target::open_one(output, &[], OutputOptions { force, ..OutputOptions::default() })?;
     file.begin()?;

@@ -6,6 +6,10 @@ use crate::interrupt::Interrupt;
 use crate::plan::{CapturePlan, CaptureTask, GuestSource};
 use dump::{Access, Error, GivenRange, Patience, Process, Qmp, Result, Standstill, Suspension};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long at least it is waited for that a guest runs again, however short answers are to be.
+const LAST_WORD: Duration = Duration::from_secs(30);
 
 /// A guest that was reached, and runs or not as it did before.
 pub struct Session {
@@ -35,6 +39,13 @@ pub enum Guest {
     },
 }
 
+impl Guest {
+    /// Whether QEMU writes its memory, rather than that we read it.
+    pub fn is_dumped_by_qemu(&self) -> bool {
+        matches!(self, Guest::Qemu { access: Err(_), .. })
+    }
+}
+
 impl Session {
     /// Reaches the guest of `plan`.
     ///
@@ -45,7 +56,8 @@ impl Session {
         match &plan.guest {
             GuestSource::Qmp { address, pid } => {
                 let asked = interrupt.clone();
-                let patience = Patience { answer: plan.timeout, stopped: Arc::new(move || asked.asked()) };
+                let (answer, last) = (plan.timeout, plan.timeout.max(LAST_WORD));
+                let patience = Patience { answer, last, stopped: Arc::new(move || asked.asked()) };
                 let qmp = Arc::new(Qmp::connect(address, patience)?);
                 let access = access(plan, &qmp, *pid)?;
                 let hold = Arc::new(Standstill::none(Arc::clone(&qmp))?);
