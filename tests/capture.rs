@@ -481,7 +481,7 @@ fn a_process_without_qmp() {
         assert_eq!(said(&run).contains("stood still"), args.is_empty() && !stays, "{}", said(&run));
         assert_eq!(state(), stays, "{args:?}");
     }
-    let number = Pid::from_raw(process.id().cast_signed()).unwrap();
+    let number = Pid::from_raw(process.id() as i32).unwrap();
     kill_process(number, Signal::CONT).unwrap();
     let run = capture(&["--ram", "0-1000@10"]);
     assert!(run.status.code() == Some(1) && said(&run).contains("has no memory at 0x10"), "{}", said(&run));
@@ -581,7 +581,7 @@ fn signals_let_the_guest_run() {
             ];
             let begun = Instant::now();
             let run = Command::new("env").args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-            pid.store(run.id().cast_signed(), Ordering::SeqCst);
+            pid.store(run.id() as i32, Ordering::SeqCst);
             let run = run.wait_with_output().unwrap();
             let said = said(&run);
             assert!(qemu.runs(), "{step} {signal:?} {way}: {said}");
@@ -625,7 +625,7 @@ fn signals_at_any_moment_let_the_guest_run() {
         }
         std::thread::sleep(Duration::from_millis(i * 17));
         let signal = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT][i as usize % 4];
-        let _ = kill_process(Pid::from_raw(run.id().cast_signed()).unwrap(), signal);
+        let _ = kill_process(Pid::from_raw(run.id() as i32).unwrap(), signal);
         let run = run.wait_with_output().unwrap();
         assert!(qemu.runs() && qemu.changes() == ["stop", "cont"], "{i}: {}", said(&run));
     }

@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn this_process_reads_itself() {
-        let process = Process::open(std::process::id().cast_signed()).unwrap();
+        let process = Process::open(std::process::id() as i32).unwrap();
         let bytes: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
         let at = bytes.as_ptr() as u64;
         let mut read = vec![0; bytes.len()];

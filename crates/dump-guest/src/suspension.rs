@@ -141,14 +141,14 @@ mod tests {
     #[test]
     fn a_process_stops_and_goes_on() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let held = Suspension::of(child.id().cast_signed()).unwrap();
+        let held = Suspension::of(child.id() as i32).unwrap();
         let stopped = |held: &Suspension| states(held.pid).unwrap().iter().all(|state| is_stopped(*state));
-        let other = Suspension::of(child.id().cast_signed()).unwrap();
+        let other = Suspension::of(child.id() as i32).unwrap();
         assert!(!stopped(&held) && other.end().unwrap().is_none() && held.was_running());
         assert_eq!(other.stop().unwrap_err().kind(), ErrorKind::Interrupted, "it was let go");
         held.stop().unwrap();
         assert!(stopped(&held));
-        let again = Suspension::of(child.id().cast_signed()).unwrap();
+        let again = Suspension::of(child.id() as i32).unwrap();
         again.stop().unwrap();
         assert!(!again.was_running());
         drop(again);

@@ -456,7 +456,7 @@ fn what_it_says_of_itself() {
     assert_eq!((asked.version.as_str(), asked.name.as_deref()), ("10.2.0 (v10.2-rc1)", Some("lab")));
     assert_eq!(asked.formats, ["elf", "kdump-zlib"]);
     assert_eq!(asked.dump.map(|dump| (dump.status, dump.completed, dump.total)), Some(("active".into(), 5, 9)));
-    assert_eq!(asked.pid, Some(std::process::id().cast_signed()));
+    assert_eq!(asked.pid, Some(std::process::id() as i32));
     // an old one
     let fake = Fake::start(|client: &Client, call: Call| match call.name.as_str() {
         "query-status" | "qmp_capabilities" => healthy(client, &call),

@@ -55,6 +55,7 @@ impl NodeArrays<'_> {
             let text = format!("two nodes have the page frame {}", pair[1].pages.start);
             return Err(Error::corrupt(text));
         }
+        let end = runs.iter().map(|run| run.pages.end).max().unwrap_or(Pfn(0));
         let model = if nodes.len() > 1 { MemoryModel::Discontiguous } else { MemoryModel::Flat };
         runs.retain_mut(|run| {
             run.pages.end = run.pages.end.min(self.end);
@@ -63,7 +64,20 @@ impl NodeArrays<'_> {
         if runs.is_empty() {
             return Err(Error::missing("no node has memory that the dump has"));
         }
+        self.check_end(end)?;
         Ok((model, runs))
+    }
+
+    /// That nodes end where the dump's memory does, or before: page frames of another size would lie elsewhere, and a wrong
+    /// PAGESIZE has nothing else against it where no page tables are walked (mips64). What firmware or a device has behind
+    /// RAM makes a dump longer than nodes; shorter, by a third, is none that filtering can be trusted with.
+    fn check_end(&self, end: Pfn) -> Result<()> {
+        if end.0 <= self.end.0.saturating_add(self.end.0 / 2) {
+            return Ok(());
+        }
+        let text = format!("nodes have page frames up to {end}, and the dump's memory ends at {}", self.end);
+        let text = format!("{text}: it is cut short, or PAGESIZE is wrong");
+        Err(Error::corrupt(text))
     }
 
     fn layout(&self, symbols: &dyn KernelSymbols, memory: &mut KernelMemory<'_>) -> Result<NodeLayout> {
@@ -209,6 +223,11 @@ mod tests {
             (format!("{contig}{OFFSETS}"), node(0x1234, 0, 1), "cannot be"),
             (format!("{contig}{OFFSETS}"), node(0xd000_0000, 0x20_0000, 1), "no node has memory"),
             (format!("{contig}{OFFSETS}"), node(0xd000_0000, 0, 0), "no node has memory"),
+            (
+                format!("{contig}{OFFSETS}"),
+                node(0xd000_0000, 0, 0x18_0001),
+                "up to 0x180001, and the dump's memory ends at 0x100000",
+            ),
         ] {
             let e = read(&keys, &words).unwrap_err();
             assert!(e.contains(what), "{what}: {e}");

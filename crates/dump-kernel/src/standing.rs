@@ -76,8 +76,9 @@ impl Kernel {
         if in_image() != Some(true) {
             return Standing::Fails(e);
         }
-        let text = "the kernel is where phys_base has it, but its page tables lead elsewhere: those of a Xen PV guest hold \
-                    page frames of the machine, and the table that turns them into the guest's (p2m) is not read";
+        let text = "the kernel is where phys_base has it, but its page tables lead elsewhere: they are damaged, or what \
+                    vmcoreinfo says of their levels is wrong, or they are those of a Xen PV guest and hold page frames of \
+                    the machine, for which its table of frames (p2m) is not read";
         Standing::Fails(Error::unsupported(text))
     }
 

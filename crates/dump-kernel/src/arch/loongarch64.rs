@@ -169,7 +169,9 @@ impl Translate for PageTables {
         if let Some(phys) = in_window(at.0) {
             return Ok(Mapping { virt: at, phys: PhysAddr(phys), bytes: (1 << PHYS_BITS) - phys });
         }
-        if ![0, 0xff].contains(&(at.0 >> 56)) {
+        // bits above those that are translated are the highest of them once more (manual, 5.1)
+        let above = u64::BITS - PHYS_BITS;
+        if ((at.0 << above) as i64 >> above) as u64 != at.0 {
             return Err(Error::corrupt(format!("{at} is no virtual address of loongarch64")));
         }
         let mut table = self.root;
@@ -249,7 +251,9 @@ mod tests {
             let found = walk(16384, 3, &[], window << 60 | 0x1234).unwrap();
             assert_eq!(found, (0x1234, (1 << 48) - 0x1234));
         }
-        assert_eq!(walk(16384, 3, &[], 0x9001_0000_0000_0000).unwrap_err().kind(), ErrorKind::Corrupt);
+        for none in [0x9001_0000_0000_0000, 0xff00_0000_0000_8000, 0xffff_0000_0000_8000, 0x0000_8000_0000_0000] {
+            assert_eq!(walk(16384, 3, &[], none).unwrap_err().kind(), ErrorKind::Corrupt, "{none:#x}");
+        }
         assert!(Loongarch64.is_kernel(VirtAddr(CACHED)) && Loongarch64.is_kernel(VirtAddr(0xffff_8000_0000_0000)));
         assert!(!Loongarch64.is_kernel(VirtAddr(0x7fff_0000_0000)) && !Loongarch64.is_kernel(VirtAddr(0xb000 << 48)));
     }

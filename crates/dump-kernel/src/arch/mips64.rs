@@ -34,6 +34,10 @@ const XKPHYS_ADDRESS: u64 = (1 << 59) - 1;
 /// Bytes of ckseg0, and of ckseg1.
 const CKSEG: u64 = 1 << 29;
 
+/// Where xkseg begins, and ckseg2.
+const XKSEG: u64 = 0xc000_0000_0000_0000;
+const CKSEG2: u64 = 0xffff_ffff_c000_0000;
+
 /// _PAGE_PRESENT.
 const PRESENT: u64 = 1;
 
@@ -170,8 +174,13 @@ impl Translate for PageTables {
         let mut table = self.root.ok_or_else(|| Error::missing("vmcoreinfo lacks SYMBOL(swapper_pg_dir)"))?;
         let bits = self.page_shift - 3;
         let levels = *self.levels.get_or_init(|| self.count_levels(memory, table));
+        let top_has_two_pages = levels == 3 && self.page_shift == 12;
+        let reach = self.page_shift + bits * levels + u32::from(top_has_two_pages);
+        if at.0 < CKSEG2 && at.0 - XKSEG >= 1 << reach {
+            return Err(Error::corrupt(format!("{at} is no virtual address of the kernel: xkseg has {reach} bits")));
+        }
         for level in (0..levels).rev() {
-            let has_two_pages = level == 2 && levels == 3 && self.page_shift == 12;
+            let has_two_pages = level == 2 && top_has_two_pages;
             let index_bits = if has_two_pages { bits + 1 } else { bits };
             let entries = 1usize << index_bits;
             let shape = TableShape { entries, entry_bytes: 8, order: self.order };
@@ -277,6 +286,10 @@ mod tests {
         let mut tables = Tables::new(8, ByteOrder::Little, &entries);
         let xlat = page_tables(&Mips64, TEXT, Le64::WORDS, 4096, &[]).unwrap();
         assert_eq!(walk(xlat.as_ref(), &mut tables, 0xc000_0080_0000_0000), Ok((0x7_7000, 0x1000)));
+        for none in [0xc000_0180_0000_0000, 0xc0ff_ff80_0000_0000, 0xffff_fe80_0000_0000] {
+            let e = walk(xlat.as_ref(), &mut tables, none).unwrap_err();
+            assert!(e.contains("xkseg has 40 bits"), "{none:#x}: {e}");
+        }
     }
 
     /// Addresses of tables in a window, down to the last, and invalid tables for what is not mapped.
