@@ -170,6 +170,8 @@ fn judged(trouble: Trouble, ended: &Ended) -> Result<Outcome> {
     ensure!(!said.contains("panicked"), "{said}");
     match ended.status.code() {
         Some(0) if trouble != Trouble::Full => Ok(Outcome::Whole),
+        // before it listened, when it had done nothing yet
+        None if matches!(trouble, Trouble::Signal(_)) && said.is_empty() => Ok(Outcome::Interrupted),
         Some(1) if trouble == Trouble::Full || said.contains("interrupted") => Ok(Outcome::Interrupted),
         _ => anyhow::bail!("{}: {said}", ended.status),
     }
