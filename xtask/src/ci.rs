@@ -1,5 +1,7 @@
 //! `cargo xtask ci`: what a change must pass. Runs every step, also after one failed, and names the failed ones.
 
+use std::process::Command;
+
 use anyhow::{Result, anyhow, bail};
 
 use crate::{contract, man, program, workspace};
@@ -26,6 +28,10 @@ pub fn run() -> Result<()> {
     for (name, words) in STEPS {
         note(&mut failed, name, workspace::cargo().and_then(|mut cargo| program::run(cargo.args(*words))));
     }
+    match oldest_compiler() {
+        Some(mut cargo) => note(&mut failed, OLDEST, program::run(&mut cargo)),
+        None => println!("{OLDEST}: skipped: rustup has no toolchain {OLDEST}.0"),
+    }
     // what the tests ran
     match workspace::target().ok().and_then(|target| contract::of(&target.join("debug/gdump"))) {
         Some(outcome) => note(&mut failed, "contract", outcome),
@@ -43,6 +49,27 @@ pub fn run() -> Result<()> {
         return Ok(());
     }
     bail!("failed: {}", failed.join(", "))
+}
+
+/// The oldest compiler that the manifests allow.
+const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// What checks the workspace with it, where rustup has it. clippy knows what the standard library had then, and not what the
+/// language had.
+fn oldest_compiler() -> Option<Command> {
+    let cargo = |words: &[&str]| {
+        let mut command = Command::new("rustup");
+        command.args(["run", &format!("{OLDEST}.0"), "cargo"]).args(words);
+        // those of the compiler that runs this
+        ["CARGO", "RUSTC", "RUSTUP_TOOLCHAIN"].iter().fold(command, |mut command, name| {
+            command.env_remove(name);
+            command
+        })
+    };
+    program::output(&mut cargo(&["--version"])).ok().filter(|output| output.status.success())?;
+    let mut check = cargo(&["check", "--workspace", "--all-targets", "--target-dir"]);
+    check.arg(workspace::target().ok()?.join("oldest"));
+    Some(check)
 }
 
 /// Says how a step ended.

@@ -81,7 +81,7 @@ fn the_formats_writer_leaves_every_page_out() {
     assert!((FORMAT.probe)(&bytes[..PROBE_BYTES], &OpenOptions::default()));
     let source = (FORMAT.open)(Box::new(bytes), &OpenOptions::default()).unwrap();
     assert_eq!(source.describe().format, FORMAT.name);
-    let found = check_source(source.as_ref(), toy.meta.end_pfn, &[5]);
+    let found = check_source(&source, toy.meta.end_pfn, &[5]);
     for (pfn, page) in (0..).map(Pfn).zip(found) {
         assert!(page.ok() == toy.dumpable.get(pfn).then(|| toy.page(pfn)), "{pfn}");
     }

@@ -35,10 +35,10 @@ fn look_at(container: &dyn Container, window: PfnRange, checks: bool) {
     let Some(mut ram) = PageBitmap::windowed(window) else { return };
     let Some(mut held) = PageBitmap::windowed(window) else { return };
     let marked = container.mark_ram(&mut ram).is_ok() & container.mark_held(&mut held).is_ok();
-    let Some(pages) = pages(container, container.reader().as_mut(), [window]) else { return };
+    let Some(pages) = pages(&container, container.reader().as_mut(), [window]) else { return };
     if window.start == Pfn(0) {
         let pieces = (0..64).map(|i| PfnRange::at(Pfn(i * PIECE), PIECE));
-        let again = self::pages(container, container.reader().as_mut(), pieces);
+        let again = self::pages(&container, container.reader().as_mut(), pieces);
         assert!(again.is_none_or(|again| again == pages[..again.len()]), "pages depend on how they are read");
     }
     if marked && checks {

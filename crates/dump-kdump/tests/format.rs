@@ -45,7 +45,7 @@ fn what_its_writer_writes_it_opens() {
     assert_eq!((container.meta().page_size, container.meta().end_pfn), (PageSize::K4, Pfn(1000)));
     let description = container.describe();
     assert_eq!((description.format, description.version, description.part), (FORMAT.name, Some(6), None));
-    assert!(contents(container.as_ref(), Pfn(1000), 100)[7 + 3] == Ok(toy.page(Pfn(10))));
+    assert!(contents(&container, Pfn(1000), 100)[7 + 3] == Ok(toy.page(Pfn(10))));
 }
 
 #[test]

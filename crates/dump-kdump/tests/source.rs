@@ -583,7 +583,7 @@ fn frames_of_arm_are_counted_from_the_start_of_ram() {
     for synth in [makedumpfile, qemu] {
         let file = (dump_kdump::FORMAT.open)(Box::new(synth.to_bytes()), &OpenOptions::default()).unwrap();
         assert_eq!(file.meta().end_pfn, Pfn(base + 0x100));
-        let pages = [0, 3, base, base + 2, base + 3, base + 0x20].map(|pfn| page_at(file.as_ref(), Pfn(pfn)));
+        let pages = [0, 3, base, base + 2, base + 3, base + 0x20].map(|pfn| page_at(&file, Pfn(pfn)));
         let [zero, three, excluded, hole, low, high] = pages;
         assert_eq!(
             [zero, three, excluded, hole],

@@ -417,7 +417,7 @@ fn frames_of_arm_are_counted_from_the_start_of_ram() {
             };
             assert_eq!((back.meta().end_pfn, back.meta().phys_base), (Pfn(base + 100), Some(first << 12)));
             for pfn in [base + 9, base + 11] {
-                assert_eq!(page_at(back.as_ref(), Pfn(pfn)), Ok(toy.page(Pfn(pfn))));
+                assert_eq!(page_at(&back, Pfn(pfn)), Ok(toy.page(Pfn(pfn))));
             }
             let mut ram = PageBitmap::new(Pfn(base + 100)).unwrap();
             back.mark_ram(&mut ram).unwrap();

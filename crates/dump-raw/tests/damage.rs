@@ -30,7 +30,7 @@ fn read(kind: &str, image: &[u8]) -> Result<(Vec<Page>, Option<String>)> {
         "lime" => Box::new(open_lime(image.to_vec())?),
         _ => Box::new(open_avml(image.to_vec())?),
     };
-    Ok((contents(image.as_ref(), Pfn(END), 9), text(image.damage())))
+    Ok((contents(&image, Pfn(END), 9), text(image.damage())))
 }
 
 fn images() -> [(&'static str, Vec<u8>); 2] {

@@ -140,7 +140,7 @@ impl Dump {
 pub(crate) fn index_troubles(container: &dyn Container) -> Vec<String> {
     let damage = container.damage().into_iter().chain(container.header_faults());
     let mut lines: Vec<String> = damage.map(|damage| damage.to_string()).collect();
-    if let Err(e) = claims::check(container) {
+    if let Err(e) = claims::check(&container) {
         lines.push(e.to_string());
         return lines;
     }

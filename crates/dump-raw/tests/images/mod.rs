@@ -79,5 +79,5 @@ pub fn check_image(image: &dyn Container, ranges: &[Range<u64>], steps: &[u64]) 
     assert_eq!((meta.machine, meta.cpus(), meta.notes.as_bytes().len()), (Machine::UNKNOWN, 0, 0));
     assert!(image.damage().is_none() && !image.states_page_size());
     let end = meta.end_pfn + 3;
-    assert!(check_source(image, end, steps) == expected(ranges, meta.page_size, end.0));
+    assert!(check_source(&image, end, steps) == expected(ranges, meta.page_size, end.0));
 }
