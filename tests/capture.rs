@@ -97,10 +97,14 @@ struct Qemu {
 impl Qemu {
     /// Its guest `runs`; `odd` does something else than it should with a command, and says so.
     fn start(runs: bool, odd: impl FnMut(&Client, &mut Call) -> bool + Send + 'static) -> Qemu {
-        let runs = Arc::new(AtomicBool::new(runs));
-        let machine =
-            Machine { odd, runs: Arc::clone(&runs), dumps: Arc::default(), passed: None, names: ["pc.ram"; 2] };
+        let (machine, runs) = Machine::new(runs, odd);
         Qemu { fake: Fake::start(machine), runs }
+    }
+
+    /// A healthy one that listens on a port.
+    fn over_tcp() -> Qemu {
+        let (machine, runs) = Machine::new(true, |_: &Client, _: &mut Call| false);
+        Qemu { fake: Fake::start_tcp(machine), runs }
     }
 
     fn healthy() -> Qemu {
@@ -113,7 +117,7 @@ impl Qemu {
 
     /// The guest as an argument.
     fn name(&self) -> String {
-        format!("qmp:{}", text(self.fake.path()))
+        format!("qmp:{}", self.fake.address())
     }
 
     fn capture(&self, args: &[&str]) -> Output {
@@ -183,6 +187,13 @@ impl<F: FnMut(&Client, &mut Call) -> bool + Send + 'static> Server for Machine<F
 }
 
 impl<F> Machine<F> {
+    /// One whose guest `runs`, and whether it does.
+    fn new(runs: bool, odd: F) -> (Machine<F>, Arc<AtomicBool>) {
+        let runs = Arc::new(AtomicBool::new(runs));
+        let seen = Arc::clone(&runs);
+        (Machine { odd, runs, dumps: Arc::default(), passed: None, names: ["pc.ram"; 2] }, seen)
+    }
+
     /// Writes a dump, as a thread of QEMU's does: the guest stands still meanwhile, and runs again if it did.
     fn dump(&mut self, client: &Client, call: &Call) {
         let passed = self.passed.take();
@@ -200,7 +211,7 @@ fn write_dump(client: &Client, call: &Call, passed: Option<File>, over: impl FnO
     let begin = call.arguments.get("begin").and_then(Value::as_u64);
     let part = begin.map(|begin| begin..begin + call.arguments["length"].as_u64().unwrap());
     let bytes = match call.text("format") {
-        "" => guest().elf(part),
+        "" | "elf" => guest().elf(part),
         format => format!("KDUMP by {format}").into_bytes(),
     };
     let mut file = match call.text("protocol").split_once(':') {
@@ -321,15 +332,33 @@ fn shared_files_are_read_where_the_process_may_not_be() {
             client.answer(call, value);
             true
         };
-        let runs = Arc::new(AtomicBool::new(true));
-        let machine =
-            Machine { odd, runs: Arc::clone(&runs), dumps: Arc::default(), passed: None, names: ["mem", second] };
-        let qemu = Qemu { fake: Fake::start(machine), runs };
+        let (machine, runs) = Machine::new(true, odd);
+        let qemu = Qemu { fake: Fake::start(Machine { names: ["mem", second], ..machine }), runs };
         let said = qemu.captures(&["-f", "-l", "-d", "31", "--qemu-pid", NOBODY, text(&got)]);
         assert!(bytes(&got) == bytes(&want) && !said.contains("QEMU writes"), "{second}: {said}");
         let dumps = qemu.fake.calls().iter().filter(|call| *call == "dump-guest-memory").count();
         assert_eq!(dumps, if second == "mem" { 1 } else { guest().ram.len() });
         assert!(qemu.runs());
+    }
+}
+
+/// A port passes no files and tells of no process: QEMU writes a file of ours, or somebody says which process it is.
+#[test]
+fn over_a_port() {
+    let dir = scratch();
+    let [got, want] = ["got", "want"].map(|name| dir.path().join(name));
+    gdump(&["-l", "-d", "31", text(Guest::file()), text(&want)]);
+    let own = std::process::id().to_string();
+    for (more, by_qemu) in [(&[][..], true), (&["--via", "dump"], true), (&["--qemu-pid", &own], false)] {
+        let qemu = Qemu::over_tcp();
+        let said = qemu.captures(&[more, &["-f", "-l", "-d", "31", text(&got)]].concat());
+        assert!(bytes(&got) == bytes(&want), "{more:?}: {said}");
+        let wrote_all = qemu
+            .fake
+            .arguments()
+            .iter()
+            .any(|(name, arguments)| name == "dump-guest-memory" && arguments.get("begin").is_none());
+        assert!(wrote_all == by_qemu && qemu.runs() && !qemu.fake.saw("getfd"), "{more:?}: {said}");
     }
 }
 

@@ -34,7 +34,7 @@ pub use access::Access;
 pub use address::Address;
 pub use capabilities::{Asked, DumpState, GuestFormat, ask};
 pub use memory::GuestMemory;
-pub use notes::part;
+pub use notes::{part, part_at};
 pub use process::Process;
 pub use qmp::{Event, Patience, Qmp};
 pub use ram_map::{GivenRange, RamMap, RamRange};

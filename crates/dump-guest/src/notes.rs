@@ -1,7 +1,7 @@
 //! What QEMU knows of a guest besides its memory: a dump of a part of it, which has all notes.
 
 use crate::qmp::{Event, Qmp};
-use crate::whole_dump::{COMPLETED, passed};
+use crate::whole_dump::{COMPLETED, passed, start_at};
 use dump_core::{Error, ErrorKind, Result, system_text};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Bytes of notes at most: some 1.5 KiB a CPU, and the kernel's vmcoreinfo.
@@ -23,13 +24,43 @@ const NOTES: usize = 64 << 20;
 /// As [`Qmp::run`]; what QEMU says of a dump that failed.
 pub fn part(qmp: &Qmp, range: &Range<u64>) -> Result<Vec<u8>> {
     qmp.forget_events();
-    let length = range.end - range.start;
-    let arguments = json!({ "paging": false, "detach": true, "begin": range.start, "length": length });
-    let reader = passed(qmp, arguments)?;
-    let most = NOTES.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-    let core = read_all(qmp, reader, most).map_err(|e| e.within("dump-guest-memory").within(qmp.address()))?;
-    completed(&qmp.wait(&[COMPLETED], Some(qmp.patience().answer))?).map_err(|e| e.within(qmp.address()))?;
+    let reader = passed(qmp, arguments(range))?;
+    let core = read_all(qmp, reader, most(range)).map_err(|e| e.within("dump-guest-memory").within(qmp.address()))?;
+    over(qmp)?;
     Ok(core)
+}
+
+/// The same, where files cannot be passed: QEMU opens `path` itself, and makes it anew.
+///
+/// # Errors
+/// As [`part`]; if the file cannot be read afterwards.
+pub fn part_at(qmp: &Qmp, range: &Range<u64>, path: &Path) -> Result<Vec<u8>> {
+    qmp.forget_events();
+    start_at(qmp, path, arguments(range))?;
+    over(qmp)?;
+    let mut core = Vec::new();
+    let file = File::open(path).map_err(Error::from).map_err(|e| e.within(path.display()))?;
+    let most = most(range);
+    file.take(most as u64 + 1).read_to_end(&mut core)?;
+    if core.len() > most { Err(too_long(most).within(qmp.address())) } else { Ok(core) }
+}
+
+fn arguments(range: &Range<u64>) -> Value {
+    json!({ "paging": false, "detach": true, "begin": range.start, "length": range.end - range.start })
+}
+
+/// How long a dump of `range` may be (bytes).
+fn most(range: &Range<u64>) -> usize {
+    NOTES.saturating_add(usize::try_from(range.end - range.start).unwrap_or(usize::MAX))
+}
+
+fn too_long(most: usize) -> Error {
+    Error::corrupt(format!("more than {} MiB of it", most >> 20))
+}
+
+/// Waits until QEMU says that a dump is whole.
+fn over(qmp: &Qmp) -> Result<()> {
+    completed(&qmp.wait(&[COMPLETED], Some(qmp.patience().answer))?).map_err(|e| e.within(qmp.address()))
 }
 
 /// Whether a dump is whole, by the event that says that it is over.
@@ -61,7 +92,7 @@ fn read_all(qmp: &Qmp, mut reader: File, most: usize) -> Result<Vec<u8>> {
         match reader.read(&mut piece) {
             Ok(0) => return Ok(bytes),
             Ok(n) if bytes.len() + n > most => {
-                return Err(Error::corrupt(format!("more than {} MiB of it", most >> 20)));
+                return Err(too_long(most));
             }
             Ok(n) => {
                 bytes.extend_from_slice(&piece[..n]);

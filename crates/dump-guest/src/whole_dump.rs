@@ -50,10 +50,7 @@ impl WholeDump {
     /// As [`Qmp::run`].
     pub fn to_path(qmp: Arc<Qmp>, path: &Path, format: &str) -> Result<WholeDump> {
         qmp.forget_events();
-        let path = path.to_str().ok_or_else(|| Error::unsupported("a name that is not UTF-8 for QEMU to open"))?;
-        let protocol = format!("file:{path}");
-        let arguments = json!({ "paging": false, "detach": true, "protocol": protocol, "format": format });
-        qmp.run("dump-guest-memory", arguments)?;
+        start_at(&qmp, path, json!({ "paging": false, "detach": true, "format": format }))?;
         Ok(WholeDump { qmp })
     }
 
@@ -114,11 +111,21 @@ pub(crate) fn passed(qmp: &Qmp, arguments: Value) -> Result<File> {
     Ok(File::from(reader))
 }
 
-/// Starts a dump into `file`. QEMU closes what it was passed if that works, and else keeps it until it is told not to.
-fn pass(qmp: &Qmp, file: BorrowedFd<'_>, mut arguments: Value) -> Result<()> {
-    qmp.pass(NAME, file)?;
+/// Starts a dump into what QEMU opens as `path`.
+pub(crate) fn start_at(qmp: &Qmp, path: &Path, arguments: Value) -> Result<()> {
+    let path = path.to_str().ok_or_else(|| Error::unsupported("a name that is not UTF-8 for QEMU to open"))?;
+    start(qmp, &format!("file:{path}"), arguments)
+}
+
+fn start(qmp: &Qmp, protocol: &str, mut arguments: Value) -> Result<()> {
     if let Some(arguments) = arguments.as_object_mut() {
-        arguments.insert("protocol".to_owned(), format!("fd:{NAME}").into());
+        arguments.insert("protocol".to_owned(), protocol.into());
     }
-    qmp.run("dump-guest-memory", arguments).map(drop).inspect_err(|_| qmp.take_back(NAME))
+    qmp.run("dump-guest-memory", arguments).map(drop)
+}
+
+/// Starts a dump into `file`. QEMU closes what it was passed if that works, and else keeps it until it is told not to.
+fn pass(qmp: &Qmp, file: BorrowedFd<'_>, arguments: Value) -> Result<()> {
+    qmp.pass(NAME, file)?;
+    start(qmp, &format!("fd:{NAME}"), arguments).inspect_err(|_| qmp.take_back(NAME))
 }

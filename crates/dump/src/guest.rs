@@ -6,7 +6,7 @@ use crate::spool;
 use dump_core::{
     Container, DumpMeta, Error, ErrorKind, Machine, OpenOptions, OwnNote, PageSize, PhysAddr, Result, Segment, VirtAddr,
 };
-use dump_guest::{Access, GivenRange, GuestMemory, Process, Qmp, RamMap, RamRange, part};
+use dump_guest::{Access, GivenRange, GuestMemory, Process, Qmp, RamMap, RamRange, part, part_at};
 use dump_kernel::{PhysMemory, SourceMemory};
 use std::ops::Range;
 use std::path::Path;
@@ -17,13 +17,21 @@ const PAGE: u64 = 4096;
 /// What QEMU knows of the guest besides its memory: the machine, and notes with the registers of its CPUs and the
 /// vmcoreinfo that it published. Takes milliseconds; a guest that runs is stopped meanwhile.
 ///
+/// Where QEMU can be passed no pipe it writes a file in `directory`, or where temporary files are.
+///
 /// # Errors
 /// As [`Qmp::run`]; if what QEMU writes is no dump.
-pub fn guest_meta(qmp: &Qmp, map: &RamMap) -> Result<DumpMeta> {
+pub fn guest_meta(qmp: &Qmp, map: &RamMap, directory: Option<&Path>) -> Result<DumpMeta> {
     let first = map.ranges.iter().find(|range| range.guest.end - range.guest.start >= PAGE);
     let start = first.map_or(0, |range| range.guest.start);
-    let container = opened(part(qmp, &(start..start + PAGE))?)?;
-    Ok(container.meta().clone())
+    let page = start..start + PAGE;
+    let core = if qmp.passes_files() {
+        part(qmp, &page)?
+    } else {
+        let file = GuestFile::new(directory)?;
+        part_at(qmp, &page, file.path())?
+    };
+    Ok(opened(core)?.meta().clone())
 }
 
 /// The guest's memory as a dump. It is read when the dump is: the guest must stand still for as long.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +59,7 @@ impl Call {
 
 /// The other end. What cannot be sent to it is lost.
 pub struct Client {
+    /// Of whatever family.
     stream: UnixStream,
     dead: Arc<AtomicBool>,
 }
@@ -102,6 +104,7 @@ impl Client {
 
 /// A server that listens.
 pub struct Fake {
+    address: String,
     path: PathBuf,
     calls: Arc<Mutex<Vec<(String, Value)>>>,
     _dir: tempfile::TempDir,
@@ -109,20 +112,46 @@ pub struct Fake {
 
 impl Fake {
     /// Serves clients from now on.
-    pub fn start(mut server: impl Server) -> Fake {
+    pub fn start(server: impl Server) -> Fake {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("qmp");
         let listener = UnixListener::bind(&path).unwrap();
+        let accept = move || listener.accept().ok().map(|(stream, _)| stream);
+        Fake::serving(server, path.to_str().unwrap().to_owned(), path, dir, accept)
+    }
+
+    /// The same over TCP, on this machine.
+    pub fn start_tcp(server: impl Server) -> Fake {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("tcp:{}", listener.local_addr().unwrap());
+        // a descriptor is read and written by the same calls, of whatever family its socket is
+        let accept = move || listener.accept().ok().map(|(stream, _)| UnixStream::from(OwnedFd::from(stream)));
+        Fake::serving(server, address, dir.path().join("none"), dir, accept)
+    }
+
+    fn serving(
+        mut server: impl Server,
+        address: String,
+        path: PathBuf,
+        dir: tempfile::TempDir,
+        accept: impl Fn() -> Option<UnixStream> + Send + 'static,
+    ) -> Fake {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let (seen, dead) = (Arc::clone(&calls), Arc::new(AtomicBool::new(false)));
         std::thread::spawn(move || {
             while !dead.load(Ordering::SeqCst) {
-                let Ok((stream, _)) = listener.accept() else { return };
+                let Some(stream) = accept() else { return };
                 serve(&Client { stream, dead: Arc::clone(&dead) }, &mut server, &seen);
                 server.gone();
             }
         });
-        Fake { path, calls, _dir: dir }
+        Fake { address, path, calls, _dir: dir }
+    }
+
+    /// Where it listens, as a user names it.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     pub fn path(&self) -> &Path {

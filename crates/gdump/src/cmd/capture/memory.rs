@@ -25,7 +25,7 @@ pub fn open(plan: &Conversion, stop: Stop, session: &Session, watch: &Progress, 
         Guest::Process { process, ram } => stages.time("map", 0, || process_dump(process, ram, !stop.stops)),
         Guest::Qemu { qmp, access: Ok(access) } => {
             plan.messages.debug(&format!("guest memory     : {}\n", access.describe()));
-            direct(qmp, access, stop, stages)
+            direct(plan, qmp, access, stop, stages)
         }
         Guest::Qemu { qmp, access: Err(why) } => {
             let dump = by_dump(plan, qmp, why, watch)?;
@@ -36,9 +36,9 @@ pub fn open(plan: &Conversion, stop: Stop, session: &Session, watch: &Progress, 
     }
 }
 
-fn direct(qmp: &Qmp, access: &Access, stop: Stop, stages: &Stages) -> Result<Dump> {
+fn direct(plan: &Conversion, qmp: &Qmp, access: &Access, stop: Stop, stages: &Stages) -> Result<Dump> {
     let map = stages.time("map", 0, || RamMap::of(qmp))?;
-    let mut meta = stages.time("notes", 0, || guest_meta(qmp, &map))?;
+    let mut meta = stages.time("notes", 0, || guest_meta(qmp, &map, plan.inputs.work_dir.as_deref()))?;
     if !stop.stops {
         mark_live(&mut meta)?;
     }
