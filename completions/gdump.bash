@@ -28,6 +28,9 @@ _gdump() {
             gdump,dmesg)
                 cmd="gdump__subcmd__dmesg"
                 ;;
+            gdump,estimate)
+                cmd="gdump__subcmd__estimate"
+                ;;
             gdump,info)
                 cmd="gdump__subcmd__info"
                 ;;
@@ -41,7 +44,7 @@ _gdump() {
 
     case "${cmd}" in
         gdump)
-            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --codec --keep-mmio --qvm-env --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help info check diff dmesg repair capture"
+            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --codec --keep-mmio --qvm-env --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help info check diff dmesg estimate repair capture"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -372,6 +375,56 @@ _gdump() {
                     return 0
                     ;;
                 --max-unpacked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gdump__subcmd__estimate)
+            opts="-d -x -i -h --json --free --path --raw-base --max-unpacked --max-memory --num-threads --no-sandbox --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --free)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -x)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --raw-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-unpacked)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --num-threads)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

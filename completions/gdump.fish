@@ -99,6 +99,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -a "info" -d 'Show what the he
 complete -c gdump -n "__fish_gdump_needs_command" -a "check" -d 'Read a whole dump and report damage'
 complete -c gdump -n "__fish_gdump_needs_command" -a "diff" -d 'Compare the memory in two dumps'
 complete -c gdump -n "__fish_gdump_needs_command" -a "dmesg" -d 'Print the log of the dumped kernel'
+complete -c gdump -n "__fish_gdump_needs_command" -a "estimate" -d 'Say how large a dump would be at each dump level with each codec, and how long making it would take'
 complete -c gdump -n "__fish_gdump_needs_command" -a "repair" -d 'Save what is certain of a damaged dump'
 complete -c gdump -n "__fish_gdump_needs_command" -a "capture" -d 'Write a dump of a running guest, whose memory is read while it stands still'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
@@ -125,6 +126,18 @@ complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l partial -d 'Print 
 complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l callers -d 'Print which thread (T) or CPU (C) logged a line, where the kernel keeps that'
 complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -s d -d 'Show these dump levels [default: 0, 1, 2, 4, 8, 16, 17, 23, 27, 30, 31]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l free -d 'Say what fits into SIZE (bytes, or with K, M, G or T after it units of 1024)' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l path -d 'Say what fits into what is free on the file system of DIR' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l max-memory -d 'Use at most SIZE bytes of memory (512M, 2G) for page bitmaps and buffers' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l json -d 'Print JSON, with all levels unless -d is given'
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -s h -l help -d 'Print help'
 complete -c gdump -n "__fish_gdump_using_subcommand repair" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand repair" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand repair" -s f -l force -d 'Overwrite OUT'

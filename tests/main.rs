@@ -13,6 +13,7 @@ mod damage;
 mod dmesg;
 mod eras;
 mod essentials;
+mod estimate;
 #[path = "../crates/dump-guest/tests/fake/mod.rs"]
 mod fake;
 mod identity;

@@ -212,7 +212,7 @@ impl<'a> Conversion<'a> {
 }
 
 /// RAM, if the headers are plausible.
-fn plausible_ram(image: &Image, end: Pfn) -> Result<Ram<'_>> {
+pub(crate) fn plausible_ram(image: &Image, end: Pfn) -> Result<Ram<'_>> {
     let ram = Ram::new(image.source(), end)?;
     let claimed = ram.count(ram.span())?;
     if claimed > PLAUSIBLE_RAM {

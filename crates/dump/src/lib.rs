@@ -105,6 +105,7 @@
 
 mod bitmaps;
 mod budget;
+mod census;
 mod check;
 mod claims;
 mod compare;
@@ -112,6 +113,8 @@ mod compression;
 mod conversion;
 mod decoder;
 mod dumpable;
+mod estimate;
+mod even_sample;
 mod formats;
 mod guest;
 mod identity;
@@ -140,6 +143,7 @@ pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown, Unidentified};
+pub use estimate::{Estimate, FileEstimate, LevelEstimate};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use guest::{GuestFile, guest_dump, guest_meta, is_live, mark_live, process_dump};
 pub use image::Image;

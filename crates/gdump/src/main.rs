@@ -141,6 +141,7 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Plan::Generate(plan) => cmd::generate::run(plan),
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
+        Plan::Estimate(plan) => cmd::estimate::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),
         Plan::Repair(plan) => cmd::repair::run(plan),
     };

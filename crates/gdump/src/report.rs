@@ -184,7 +184,7 @@ fn page_text(size: PageSize) -> String {
 }
 
 /// Bytes in the unit that suits them.
-fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = n as f64;
     let mut unit = 0;

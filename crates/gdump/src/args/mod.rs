@@ -17,6 +17,7 @@ mod diff;
 mod dmesg;
 #[cfg(test)]
 mod documents;
+mod estimate;
 mod file_name;
 mod format;
 mod info;
@@ -39,6 +40,7 @@ pub use codec::Codec;
 pub use convert::ConvertArgs;
 pub use diff::DiffArgs;
 pub use dmesg::DmesgArgs;
+pub use estimate::EstimateArgs;
 pub use format::FormatName;
 pub use info::InfoArgs;
 pub use repair::RepairArgs;

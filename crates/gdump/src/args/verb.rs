@@ -4,6 +4,7 @@ use super::capture::CaptureArgs;
 use super::check::CheckArgs;
 use super::diff::DiffArgs;
 use super::dmesg::DmesgArgs;
+use super::estimate::EstimateArgs;
 use super::info::InfoArgs;
 use super::repair::RepairArgs;
 use clap::Subcommand;
@@ -20,6 +21,8 @@ pub enum Verb {
     Diff(DiffArgs),
     /// Print the log of the dumped kernel
     Dmesg(DmesgArgs),
+    /// Say how large a dump would be at each dump level with each codec, and how long making it would take
+    Estimate(EstimateArgs),
     /// Save what is certain of a damaged dump
     Repair(RepairArgs),
     /// Write a dump of a running guest, whose memory is read while it stands still
@@ -32,6 +35,7 @@ impl Verb {
         match self {
             Verb::Info(InfoArgs { files, .. })
             | Verb::Check(CheckArgs { files, .. })
+            | Verb::Estimate(EstimateArgs { files, .. })
             | Verb::Dmesg(DmesgArgs { files, .. }) => files.iter().map(PathBuf::as_path).collect(),
             Verb::Capture(args) => args.convert.files.iter().map(PathBuf::as_path).collect(),
             Verb::Diff(args) => vec![&args.left, &args.right],

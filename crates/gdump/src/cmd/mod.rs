@@ -5,6 +5,7 @@ pub mod check;
 pub mod convert;
 pub mod diff;
 pub mod dmesg;
+pub mod estimate;
 pub mod generate;
 pub mod info;
 pub mod rearrange;

@@ -19,7 +19,7 @@ pub use inputs::Inputs;
 pub use log::{DmesgPlan, LogTarget};
 pub use output::{Naming, Output};
 pub use rearrangement::Rearrangement;
-pub use verbs::{CheckPlan, DiffPlan, InfoPlan, RepairPlan};
+pub use verbs::{CheckPlan, DiffPlan, EstimatePlan, InfoPlan, RepairPlan, Room};
 
 use crate::args::{ConvertArgs, Verb};
 use crate::messages::{Messages, Voice};
@@ -46,6 +46,8 @@ pub enum Plan {
     Info(InfoPlan),
     /// Look for damage.
     Check(CheckPlan),
+    /// Say how large dumps would be.
+    Estimate(EstimatePlan),
     /// Compare two dumps.
     Diff(DiffPlan),
     /// Save what is certain of a damaged dump.
@@ -94,6 +96,7 @@ impl Plan {
             Plan::Generate(plan) => plan.files(),
             Plan::Info(plan) => plan.inputs.paths.clone(),
             Plan::Check(plan) => plan.inputs.paths.clone(),
+            Plan::Estimate(plan) => plan.inputs.files(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
             Plan::Capture(plan) => plan.conversion().map_or(Vec::new(), |plan| plan.inputs.kernel.files()),
@@ -105,6 +108,7 @@ impl Plan {
         match self {
             Plan::Dmesg(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::Generate(plan) => Some(&plan.vmlinux),
+            Plan::Estimate(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             _ => self.conversion()?.inputs.kernel.vmlinux.as_deref(),
         }
     }
@@ -137,7 +141,9 @@ impl Plan {
             Plan::Repair(plan) => vec![plan.output.clone()],
             Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
             Plan::Generate(plan) => vec![plan.output.clone()],
-            Plan::Capture(_) | Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) => Vec::new(),
+            Plan::Capture(_) | Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -181,7 +187,7 @@ impl Plan {
             Plan::Dmesg(plan) => plan.messages,
             Plan::Generate(plan) => plan.messages,
             Plan::Capture(plan) => plan.messages,
-            Plan::Info(_) | Plan::Check(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
+            Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
         }
     }
 }
@@ -195,6 +201,7 @@ impl TryFrom<Verb> for Plan {
         Ok(match verb {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
+            Verb::Estimate(args) => Plan::Estimate(EstimatePlan::from(args)),
             Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
             Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),

@@ -1,8 +1,9 @@
 //! What verbs do: they look at dumps, or save what is left of one.
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, KernelPaths};
 use super::threads::threads_of_verb;
-use crate::args::{CheckArgs, DiffArgs, InfoArgs, RepairArgs};
+use crate::args::{CheckArgs, DiffArgs, EstimateArgs, InfoArgs, RepairArgs};
+use dump::DumpLevel;
 use std::path::PathBuf;
 
 /// What to show of a dump.
@@ -24,6 +25,35 @@ pub struct CheckPlan {
     /// Worker threads.
     pub threads: usize,
 }
+
+/// What to estimate.
+#[derive(Debug)]
+pub struct EstimatePlan {
+    /// The dump.
+    pub inputs: Inputs,
+    /// The dump levels to show.
+    pub levels: Vec<DumpLevel>,
+    /// What a dump is to fit into.
+    pub room: Option<Room>,
+    /// Whether it is shown as JSON.
+    pub json: bool,
+    /// Memory that the work may take (bytes).
+    pub max_memory: Option<u64>,
+    /// Worker threads.
+    pub threads: usize,
+}
+
+/// What a dump is to fit into.
+#[derive(Debug)]
+pub enum Room {
+    /// So many bytes.
+    Bytes(u64),
+    /// What is free where this is.
+    At(PathBuf),
+}
+
+/// The dump levels that are shown: each class alone, and what is most often chosen.
+const USUAL_LEVELS: [u32; 11] = [0, 1, 2, 4, 8, 16, 17, 23, 27, 30, 31];
 
 /// What to compare.
 #[derive(Debug)]
@@ -63,6 +93,23 @@ impl From<CheckArgs> for CheckPlan {
         let threads = threads_of_verb(args.num_threads);
         let inputs = Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked);
         CheckPlan { inputs, json: args.json, threads }
+    }
+}
+
+impl From<EstimateArgs> for EstimatePlan {
+    fn from(args: EstimateArgs) -> EstimatePlan {
+        let kernel = KernelPaths { vmlinux: args.vmlinux, vmcoreinfo: args.vmcoreinfo };
+        let usual = || USUAL_LEVELS.into_iter().filter_map(DumpLevel::new).collect();
+        let all = || (0..32).filter_map(DumpLevel::new).collect();
+        let unasked = || if args.json { all() } else { usual() };
+        EstimatePlan {
+            levels: args.levels.map_or_else(unasked, |levels| levels.0),
+            room: args.free.map(Room::Bytes).or(args.path.map(Room::At)),
+            inputs: Inputs { kernel, ..Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked) },
+            json: args.json,
+            max_memory: args.max_memory,
+            threads: threads_of_verb(args.num_threads),
+        }
     }
 }
 
