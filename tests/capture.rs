@@ -179,7 +179,7 @@ impl<F: FnMut(&Client, &mut Call) -> bool + Send + 'static> Server for Machine<F
             "query-memdev" | "query-memory-devices" => json!([]),
             "qmp_capabilities" | "closefd" | "set-action" => json!({}),
             "query-version" => json!({ "qemu": { "major": 7, "minor": 2, "micro": 9 }, "package": "" }),
-            "query-dump-guest-memory-capability" => json!({ "formats": ["elf", "kdump-zlib"] }),
+            "query-dump-guest-memory-capability" => json!({ "formats": ["elf", "kdump-zlib", "kdump-snappy"] }),
             name => return client.refuse(&call, "CommandNotFound", &format!("The command {name} has not been found")),
         };
         client.answer(&call, value);
@@ -212,6 +212,7 @@ fn write_dump(client: &Client, call: &Call, passed: Option<File>, over: impl FnO
     let part = begin.map(|begin| begin..begin + call.arguments["length"].as_u64().unwrap());
     let bytes = match call.text("format") {
         "" | "elf" => guest().elf(part),
+        "nothing" => Vec::new(),
         format => format!("KDUMP by {format}").into_bytes(),
     };
     let mut file = match call.text("protocol").split_once(':') {
@@ -319,8 +320,9 @@ fn shared_files_are_read_where_the_process_may_not_be() {
     fs::write(&ram, &guest().memory).unwrap();
     gdump(&["-l", "-d", "31", text(Guest::file()), text(&want)]);
     // of the second range no file is known: QEMU writes it
-    for second in ["mem", "vga.vram"] {
-        let path = ram.clone();
+    for second in ["mem", "vga.vram", "in a directory"] {
+        // where mem-path is a directory, QEMU's file has no name
+        let path = if second == "in a directory" { dir.path().to_owned() } else { ram.clone() };
         let odd = move |client: &Client, call: &mut Call| {
             let value = match (call.name.as_str(), call.text("property")) {
                 ("query-memdev", _) => {
@@ -335,7 +337,11 @@ fn shared_files_are_read_where_the_process_may_not_be() {
         let (machine, runs) = Machine::new(true, odd);
         let qemu = Qemu { fake: Fake::start(Machine { names: ["mem", second], ..machine }), runs };
         let said = qemu.captures(&["-f", "-l", "-d", "31", "--qemu-pid", NOBODY, text(&got)]);
-        assert!(bytes(&got) == bytes(&want) && !said.contains("QEMU writes"), "{second}: {said}");
+        assert_eq!(said.contains("QEMU writes"), second == "in a directory", "{second}: {said}");
+        assert!(bytes(&got) == bytes(&want), "{second}: {said}");
+        if second == "in a directory" {
+            continue;
+        }
         let dumps = qemu.fake.calls().iter().filter(|call| *call == "dump-guest-memory").count();
         assert_eq!(dumps, if second == "mem" { 1 } else { guest().ram.len() });
         assert!(qemu.runs());
@@ -360,6 +366,73 @@ fn over_a_port() {
             .any(|(name, arguments)| name == "dump-guest-memory" && arguments.get("begin").is_none());
         assert!(wrote_all == by_qemu && qemu.runs() && !qemu.fake.saw("getfd"), "{more:?}: {said}");
     }
+}
+
+/// What is captured must not have moved.
+#[test]
+fn somebody_else_lets_the_guest_run() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    for more in [&[][..], &["--keep-stopped"]] {
+        let qemu = Qemu::start(true, |client, call| {
+            if call.name == "dump-guest-memory" {
+                client.event("RESUME", json!({}));
+            }
+            false
+        });
+        let run = qemu.capture(&[more, &["-f", "-l", "-d", "31", text(&out)]].concat());
+        let said = said(&run);
+        assert!(run.status.code() == Some(1) && said.contains("somebody else let the guest run"), "{said}");
+    }
+}
+
+/// A guest that migrated while it stood still runs elsewhere: nobody may let it run here.
+#[test]
+fn a_guest_that_is_gone_is_left_so() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let mut stopped = false;
+    let qemu = Qemu::start(true, move |client, call| {
+        stopped |= call.name == "stop";
+        let gone = stopped && call.name == "query-status";
+        if gone {
+            client.answer(call, json!({ "running": false, "status": "postmigrate" }));
+        }
+        gone
+    });
+    let said = qemu.captures(&["-l", "-d", "31", text(&out)]);
+    assert!(said.contains("postmigrate") && qemu.changes() == ["stop"], "{said}");
+}
+
+/// The files that a guest is made of are no outputs.
+#[test]
+fn the_files_of_the_guest() {
+    let dir = scratch();
+    let [ram, disk] = ["ram", "disk"].map(|name| dir.path().join(name));
+    fs::write(&ram, b"memory").unwrap();
+    fs::write(&disk, b"disk").unwrap();
+    let files = [ram.clone(), disk.clone()];
+    let qemu = Qemu::start(true, move |client, call| {
+        let value = match (call.name.as_str(), call.text("property")) {
+            ("query-memdev", _) => json!([{ "id": "mem", "share": false, "size": 6 }]),
+            ("qom-get", "mem-path") => json!(text(&files[0])),
+            ("query-block", _) => {
+                json!([{ "device": "cd" }, { "device": "hd", "inserted": { "file": text(&files[1]) } }])
+            }
+            _ => return false,
+        };
+        client.answer(call, value);
+        true
+    });
+    for (path, want) in [(&ram, &b"memory"[..]), (&disk, b"disk")] {
+        for way in [&["-d", "0"][..], &["--via", "dump"], &["--via", "dump", "--format", "kdump-zlib"]] {
+            let run = qemu.capture(&[way, &["-f", text(path)]].concat());
+            let said = said(&run);
+            assert!(run.status.code() == Some(1) && said.contains("same file"), "{way:?}: {said}");
+            assert_eq!(bytes(path), want);
+        }
+    }
+    assert!(qemu.runs() && qemu.changes().is_empty());
 }
 
 #[test]
@@ -440,14 +513,17 @@ fn qemu_is_asked() {
     for line in [
         "QEMU         7.2.9",
         "status       running",
-        "QEMU writes  elf, kdump-zlib",
+        "QEMU writes  elf, kdump-zlib, kdump-snappy",
         "last dump    completed, 0 of 0 MiB",
     ] {
         assert!(said.lines().any(|said| said == line), "{line}: {said}");
     }
     let answer: Value = serde_json::from_str(&qemu.captures(&["--ask", "--json"])).unwrap();
     assert_eq!((&answer["qemu"], &answer["running"], &answer["name"]), (&json!("7.2.9"), &json!(true), &Value::Null));
-    assert_eq!((&answer["formats"], &answer["pid"]), (&json!(["elf", "kdump-zlib"]), &json!(std::process::id())));
+    assert_eq!(
+        (&answer["formats"], &answer["pid"]),
+        (&json!(["elf", "kdump-zlib", "kdump-snappy"]), &json!(std::process::id()))
+    );
     assert_eq!(answer["dump"], json!({ "status": "completed", "completed": 8192, "total": 8192 }));
     assert!(qemu.changes().is_empty());
 }
@@ -473,6 +549,31 @@ fn qemu_writes_a_format_of_its_own() {
     let run = qemu.capture(&["--format", "kdump-snappy", "--via", "dump", text(&other)]);
     assert!(run.status.code() == Some(1) && said(&run).contains("is not available now"), "{}", said(&run));
     assert!(!other.exists() && qemu.fake.saw("closefd") && qemu.runs());
+}
+
+/// QEMU is asked before a file is emptied for it, and writes where gdump was started.
+#[test]
+fn qemu_writes_where_it_is_told_to() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    fs::write(&out, "an older dump").unwrap();
+    let run = Qemu::healthy().capture(&["--via", "dump", "-f", "--format", "kdump-lzo", text(&out)]);
+    assert!(run.status.code() == Some(1) && said(&run).contains("not kdump-lzo"), "{}", said(&run));
+    assert_eq!(bytes(&out), b"an older dump");
+    let qemu = Qemu::over_tcp();
+    let args = ["capture", "--via", "dump", "--format", "kdump-zlib", &qemu.name(), "here"];
+    let run = crate::support::program().current_dir(dir.path()).args(args).output().unwrap();
+    assert!(run.status.success(), "{}", said(&run));
+    assert_eq!(bytes(&dir.path().join("here")), b"KDUMP by kdump-zlib");
+    // a QEMU that sees other files
+    let qemu = Qemu::start(true, |_, call| {
+        if call.name == "dump-guest-memory" {
+            call.arguments["format"] = json!("nothing");
+        }
+        false
+    });
+    let run = qemu.capture(&["--via", "dump", "-f", "--format", "kdump-zlib", text(&out)]);
+    assert!(run.status.code() == Some(1) && said(&run).contains("nothing is in it"), "{}", said(&run));
 }
 
 /// Not a test but the process whose memory another test reads: it says where that is, and waits to be told to end.

@@ -32,6 +32,7 @@ mod whole_dump;
 
 pub use access::Access;
 pub use address::Address;
+pub use backing::guest_files;
 pub use capabilities::{Asked, DumpState, GuestFormat, ask};
 pub use memory::GuestMemory;
 pub use notes::{part, part_at};
@@ -40,6 +41,6 @@ pub use qmp::{Event, Patience, Qmp};
 pub use ram_map::{GivenRange, RamMap, RamRange};
 pub use received::Received;
 pub use run_state::RunState;
-pub use standstill::Standstill;
+pub use standstill::{Others, Standstill};
 pub use suspension::Suspension;
 pub use whole_dump::WholeDump;

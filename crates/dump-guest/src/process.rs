@@ -90,6 +90,15 @@ impl Process {
         Ok(process)
     }
 
+    /// The files that it maps, by their names.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn mapped_files(&self) -> Result<Vec<PathBuf>> {
+        let names = self.mappings()?.into_iter().map(|mapping| mapping.name);
+        Ok(names.filter(|name| name.starts_with('/')).map(PathBuf::from).collect())
+    }
+
     /// Its number.
     pub fn pid(&self) -> i32 {
         self.pid

@@ -43,6 +43,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Bytes of one message at most. The longest, the memory map of a machine with many devices, has some 100 KiB.
 const LONGEST: usize = 16 << 20;
 
+/// The event of a guest that runs again.
+const RESUMED: &str = "RESUME";
+
 /// Events that are kept for whoever waits for them later; older ones are forgotten.
 const EVENTS: usize = 256;
 
@@ -112,7 +115,15 @@ impl Qmp {
     /// # Errors
     /// As [`run`](Qmp::run).
     pub fn run_whatever_happens(&self, command: &str) -> Result<Value> {
-        let patience = Patience::of(self.patience.last);
+        self.run_whatever_happens_within(self.patience.last, command)
+    }
+
+    /// The same, with less patience.
+    ///
+    /// # Errors
+    /// As [`run`](Qmp::run).
+    pub(crate) fn run_whatever_happens_within(&self, patience: Duration, command: &str) -> Result<Value> {
+        let patience = Patience::of(patience);
         let mut link = self.link();
         if !link.lost {
             match link.run(command, json!({}), None, &patience) {
@@ -123,10 +134,19 @@ impl Qmp {
         // a server that serves one client at a time would not greet the next
         link.stream.close();
         let again = Link::open(&self.address, &patience).and_then(|new| {
-            *link = new;
+            *link = Link { resumptions: link.resumptions, ..new };
             link.run(command, json!({}), None, &patience)
         });
         again.map_err(|e| e.within(&self.address))
+    }
+
+    /// The same, and waits for the answer although somebody asked to stop.
+    ///
+    /// # Errors
+    /// As [`run`](Qmp::run).
+    pub(crate) fn run_to_its_end(&self, command: &str, arguments: Value) -> Result<Value> {
+        let done = self.link().run(command, arguments, None, &Patience::of(self.patience.answer));
+        done.map_err(|e| e.within(&self.address))
     }
 
     /// Hands a file to QEMU, which knows it as `name` from then on, in the message of the command itself.
@@ -179,6 +199,11 @@ impl Qmp {
         Ok(link.take(names))
     }
 
+    /// How often the guest was let run, by the events that came so far.
+    pub(crate) fn resumptions(&self) -> u64 {
+        self.link().resumptions
+    }
+
     /// Forgets what events came.
     pub fn forget_events(&self) {
         self.link().events.clear();
@@ -199,6 +224,8 @@ struct Link {
     stream: Stream,
     received: Received,
     events: VecDeque<Event>,
+    /// Events [`RESUMED`] that came.
+    resumptions: u64,
     /// The number of the last command.
     number: u64,
     lost: bool,
@@ -211,7 +238,14 @@ impl Link {
             Address::Tcp(host) => Stream::Tcp(tcp(host, patience)?),
         };
         stream.set_timeouts(patience.answer)?;
-        let mut link = Link { stream, received: Received::default(), events: VecDeque::new(), number: 0, lost: false };
+        let mut link = Link {
+            stream,
+            received: Received::default(),
+            events: VecDeque::new(),
+            resumptions: 0,
+            number: 0,
+            lost: false,
+        };
         link.greet(patience)?;
         link.run("qmp_capabilities", json!({}), None, patience)?;
         Ok(link)
@@ -323,6 +357,7 @@ impl Link {
 
     fn keep(&mut self, message: &Value) {
         let Some(name) = message.get("event").and_then(Value::as_str) else { return };
+        self.resumptions += u64::from(name == RESUMED);
         if self.events.len() == EVENTS {
             self.events.pop_front();
         }

@@ -13,6 +13,12 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// How QEMU calls a guest that was told to stop.
 const STOPPED: &str = "paused";
 
+/// How QEMU calls one that runs.
+const RUNS: &str = "running";
+
+/// How QEMU calls one that it stopped for a dump that it writes.
+const DUMPED: &str = "save-vm";
+
 /// A guest that stands still until this ends, or is dropped. One that stood still before is left as it is.
 pub struct Standstill {
     qmp: Arc<Qmp>,
@@ -28,6 +34,19 @@ struct Held {
     lent: bool,
     /// Whether that is over: the guest is not stopped any more.
     over: bool,
+    /// How often the guest had been let run when it stood still; `None` where that does not count.
+    resumptions: Option<u64>,
+    /// What others did meanwhile.
+    others: Others,
+}
+
+/// What others did to a guest that was to stand still.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// They let it run.
+    pub ran: bool,
+    /// They brought it into a state, by QEMU's name for it, that is not for us to end: it migrated, it was shut down.
+    pub left_as: Option<String>,
 }
 
 impl Standstill {
@@ -46,10 +65,11 @@ impl Standstill {
     /// As [`Qmp::run`], and the guest may stand still all the same; `Interrupted` if another thread let it go already.
     pub fn stop(&self) -> Result<()> {
         // held until QEMU has the command, so that who lets the guest go comes before it or after it
-        let held = self.begin()?;
+        let mut held = self.begin()?;
         if held.since.is_some() {
             self.qmp.run("stop", json!({}))?;
         }
+        held.resumptions = Some(self.qmp.resumptions());
         Ok(())
     }
 
@@ -83,19 +103,31 @@ impl Standstill {
         self.held().since = None;
     }
 
+    /// What others did to the guest until this ended.
+    pub fn others(&self) -> Others {
+        self.held().others.clone()
+    }
+
     /// Lets the guest run again, if it ran before, and says how long it stood still. Asks nobody, and connects anew
-    /// where the connection was lost.
+    /// where the connection was lost. A guest that others brought into another state is left in it.
     ///
     /// # Errors
     /// As [`Qmp::run`], and the guest stands still: a further call tries again.
     pub fn end(&self) -> Result<Option<Duration>> {
         let mut held = self.held();
         held.over = true;
+        let now = held.resumptions.take().and_then(|before| {
+            let now = self.now();
+            // events come before the answer
+            held.others.ran = now.as_deref() == Some(RUNS) || self.qmp.resumptions() != before;
+            now
+        });
         let Some(begun) = held.since else { return Ok(None) };
-        if held.lent {
-            self.await_qemu();
-        } else {
-            self.cont().map_err(|e| e.within("the guest may still stand still"))?;
+        match now {
+            _ if held.lent => self.await_qemu(),
+            Some(status) if status == RUNS => {}
+            Some(status) if status != STOPPED => held.others.left_as = Some(status),
+            _ => self.cont().map_err(|e| e.within("the guest may still stand still"))?,
         }
         held.since = None;
         Ok(Some(begun.elapsed()))
@@ -129,13 +161,20 @@ impl Standstill {
         }
     }
 
-    /// Waits until QEMU lets the guest run, which it does when its dump is over or nobody takes it any more. If it is not
-    /// there to be asked, or hangs, there is nothing that we could do.
+    /// Waits until QEMU lets the guest run, which it does when its dump is over or nobody takes it any more, and a moment
+    /// after that. If it is not there to be asked, or hangs, there is nothing that we could do.
     fn await_qemu(&self) {
         let until = Instant::now() + self.qmp.patience().last;
-        while self.writes_dump() && Instant::now() < until {
+        while (self.writes_dump() || self.now().as_deref() == Some(DUMPED)) && Instant::now() < until {
             std::thread::sleep(AGAIN);
         }
+    }
+
+    /// How QEMU calls the guest's state now, where it says.
+    fn now(&self) -> Option<String> {
+        // what matters more comes after this
+        let answer = self.qmp.run_whatever_happens_within(self.qmp.patience().answer, "query-status").ok()?;
+        Some(answer.get("status")?.as_str()?.to_owned())
     }
 
     fn writes_dump(&self) -> bool {

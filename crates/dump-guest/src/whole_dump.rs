@@ -14,6 +14,9 @@ use std::time::Instant;
 /// The event that says that a dump is over.
 pub(crate) const COMPLETED: &str = "DUMP_COMPLETED";
 
+/// What has QEMU write one.
+const COMMAND: &str = "dump-guest-memory";
+
 /// What files that are passed are called.
 const NAME: &str = "gdump";
 
@@ -114,18 +117,20 @@ pub(crate) fn passed(qmp: &Qmp, arguments: Value) -> Result<File> {
 /// Starts a dump into what QEMU opens as `path`.
 pub(crate) fn start_at(qmp: &Qmp, path: &Path, arguments: Value) -> Result<()> {
     let path = path.to_str().ok_or_else(|| Error::unsupported("a name that is not UTF-8 for QEMU to open"))?;
-    start(qmp, &format!("file:{path}"), arguments)
+    // a QEMU that makes its file when nobody waits for it any more would leave it there
+    qmp.run_to_its_end(COMMAND, with_protocol(arguments, &format!("file:{path}"))).map(drop)
 }
 
-fn start(qmp: &Qmp, protocol: &str, mut arguments: Value) -> Result<()> {
+fn with_protocol(mut arguments: Value, protocol: &str) -> Value {
     if let Some(arguments) = arguments.as_object_mut() {
         arguments.insert("protocol".to_owned(), protocol.into());
     }
-    qmp.run("dump-guest-memory", arguments).map(drop)
+    arguments
 }
 
 /// Starts a dump into `file`. QEMU closes what it was passed if that works, and else keeps it until it is told not to.
 fn pass(qmp: &Qmp, file: BorrowedFd<'_>, arguments: Value) -> Result<()> {
     qmp.pass(NAME, file)?;
-    start(qmp, &format!("fd:{NAME}"), arguments).inspect_err(|_| qmp.take_back(NAME))
+    let arguments = with_protocol(arguments, &format!("fd:{NAME}"));
+    qmp.run(COMMAND, arguments).map(drop).inspect_err(|_| qmp.take_back(NAME))
 }

@@ -37,8 +37,13 @@ fn line<T>(result: dump_core::Result<T>) -> String {
 
 /// What a healthy server says to everything but what a test is about.
 fn healthy(client: &Client, call: &Call) {
+    with_guest(client, call, true);
+}
+
+/// The same, of a guest that `runs` or is stopped.
+fn with_guest(client: &Client, call: &Call, runs: bool) {
     let value = match call.name.as_str() {
-        "query-status" => json!({ "running": true, "status": "running" }),
+        "query-status" => json!({ "running": runs, "status": if runs { "running" } else { "paused" } }),
         "human-monitor-command" if call.text("command-line").starts_with("gpa2hva") => {
             json!("Host virtual address for 0x0 (pc.ram) is 0x7f0000000000\r\n")
         }
@@ -51,9 +56,13 @@ fn healthy(client: &Client, call: &Call) {
 
 /// Healthy but for the command `name`, where `other` says what happens.
 fn but(name: &'static str, mut other: impl FnMut(&Client, &Call) + Send + 'static) -> Fake {
-    Fake::start(move |client: &Client, call: Call| match call.name == name {
-        true => other(client, &call),
-        false => healthy(client, &call),
+    let mut runs = true;
+    Fake::start(move |client: &Client, call: Call| {
+        runs &= call.name != "stop";
+        match call.name == name {
+            true => other(client, &call),
+            false => with_guest(client, &call, runs),
+        }
     })
 }
 

@@ -64,6 +64,15 @@ pub struct LevelEstimate {
     pub files: Vec<FileEstimate>,
 }
 
+/// The dump that leaves out the fewest pages and fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Fitting {
+    /// How its pages are compressed.
+    pub codec: Option<CodecId>,
+    /// Its level, of those that keep as many pages the lowest, and the file; `None` where none fits.
+    pub file: Option<(DumpLevel, FileEstimate)>,
+}
+
 /// A kdump file.
 #[derive(Clone, Copy, Debug)]
 pub struct FileEstimate {
@@ -105,9 +114,8 @@ impl Estimate {
         Ok(Estimate { page_size: meta.page_size.bytes(), pages, sampled: compressed, levels })
     }
 
-    /// The file of each codec that leaves out the least and fits into `bytes`: of levels that keep as many pages the
-    /// lowest. `None` where none fits.
-    pub fn fitting(&self, bytes: u64) -> Vec<(Option<CodecId>, Option<(DumpLevel, FileEstimate)>)> {
+    /// What leaves out the least and fits into `bytes`, for each codec.
+    pub fn fitting(&self, bytes: u64) -> Vec<Fitting> {
         let codecs = self.levels.first().map_or(&[][..], |level| &level.files);
         let of = |i: usize| {
             let files = self.levels.iter().filter_map(|level| Some((level, *level.files.get(i)?)));
@@ -116,7 +124,7 @@ impl Estimate {
                 .max_by_key(|(level, _)| (level.pages, std::cmp::Reverse(level.level)))
                 .map(|(level, file)| (level.level, file))
         };
-        codecs.iter().enumerate().map(|(i, file)| (file.codec, of(i))).collect()
+        codecs.iter().enumerate().map(|(i, file)| Fitting { codec: file.codec, file: of(i) }).collect()
     }
 }
 

@@ -143,7 +143,7 @@ pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown, Unidentified};
-pub use estimate::{Estimate, FileEstimate, LevelEstimate};
+pub use estimate::{Estimate, FileEstimate, Fitting, LevelEstimate};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use guest::{GuestFile, guest_dump, guest_meta, is_live, mark_live, process_dump};
 pub use image::Image;
@@ -171,8 +171,8 @@ pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};
 pub use dump_filter::{DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_guest::{
-    Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Patience, Process, Qmp, RamMap, RamRange,
-    RunState, Standstill, Suspension, WholeDump, ask,
+    Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Others, Patience, Process, Qmp, RamMap,
+    RamRange, RunState, Standstill, Suspension, WholeDump, ask, guest_files,
 };
 pub use dump_kernel::{
     Answer, Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, Source, SourceMemory,

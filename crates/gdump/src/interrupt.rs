@@ -56,8 +56,10 @@ impl Interrupt {
     pub fn listen_and(&self, messages: Messages, last: impl FnOnce() + Send + 'static) -> Result<()> {
         let all: Vec<c_int> = HEEDED.into_iter().chain(OTHERS).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).collect();
         self.listens(&all, false);
-        // nor does the terminal stop it (Ctrl-Z) while something is held
-        let _ = flag::register(SIGTSTP, Arc::new(AtomicBool::new(false)));
+        // nor does the terminal stop it (Ctrl-Z, stty tostop) while something is held
+        for signal in [SIGTSTP, libc::SIGTTOU, libc::SIGTTIN] {
+            let _ = flag::register(signal, Arc::new(AtomicBool::new(false)));
+        }
         let signals = Signals::new(heeded(&all))?;
         small().spawn(move || end_after(signals, messages, last))?;
         Ok(())

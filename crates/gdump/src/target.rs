@@ -19,7 +19,15 @@ use std::path::{Path, PathBuf};
 /// If one exists and `-f` is not given, is an input or another output, or has no directory to be in; if there is to be
 /// a file of checksums beside a device.
 pub fn check(plan: &Conversion) -> Result<()> {
-    let inputs = identities(&plan.inputs.files());
+    check_beside(plan, &[])
+}
+
+/// The same, where `others` are inputs too.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_beside(plan: &Conversion, others: &[PathBuf]) -> Result<()> {
+    let inputs = [identities(&plan.inputs.files()), identities(others)].concat();
     for path in plan.outputs().iter().filter(|_| plan.checksum) {
         if fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
             let beside = checksum::path_of(path);

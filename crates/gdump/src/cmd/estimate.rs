@@ -7,7 +7,7 @@ use crate::plan::{EstimatePlan, Room};
 use crate::progress::Progress;
 use crate::report::bytes;
 use dump::{
-    Budget, CodecId, Dump, DumpLevel, Error, Estimate, FileEstimate, Image, KernelView, PageSize, Result, Unidentified,
+    Budget, CodecId, Dump, Error, Estimate, FileEstimate, Fitting, Image, KernelView, PageSize, Result, Unidentified,
 };
 use rustix::fs::{CWD, Mode, OFlags, fstatvfs, openat};
 use serde::Serialize;
@@ -114,7 +114,7 @@ fn free(room: &Room) -> Result<u64> {
 }
 
 /// What fits for certain, as far as a sample tells.
-fn fitting(estimate: &Estimate, room: u64) -> Vec<(Option<CodecId>, Option<(DumpLevel, FileEstimate)>)> {
+fn fitting(estimate: &Estimate, room: u64) -> Vec<Fitting> {
     estimate.fitting(room - room / (DOUBT + 1))
 }
 
@@ -146,8 +146,8 @@ fn text(plan: &EstimatePlan, estimate: &Estimate, room: Option<u64>) -> String {
     }
     if let Some(room) = room {
         let _ = writeln!(out, "\n{} are free, into which fit:", bytes(room));
-        for (codec, fits) in fitting(estimate, room) {
-            let what = fits.map_or_else(
+        for Fitting { codec, file } in fitting(estimate, room) {
+            let what = file.map_or_else(
                 || "no dump".to_owned(),
                 |(level, file)| format!("dump level {}, {}", level.bits(), bytes(file.bytes)),
             );
@@ -173,10 +173,10 @@ fn json(plan: &EstimatePlan, estimate: &Estimate, room: Option<u64>) -> String {
         bytes: room,
         fitting: fitting(estimate, room)
             .into_iter()
-            .map(|(codec, fits)| FittingReport {
+            .map(|Fitting { codec, file }| FittingReport {
                 codec: codec.map(CodecId::name),
-                dump_level: fits.map(|(level, _)| level.bits()),
-                bytes: fits.map(|(_, file)| file.bytes),
+                dump_level: file.map(|(level, _)| level.bits()),
+                bytes: file.map(|(_, file)| file.bytes),
             })
             .collect(),
     });

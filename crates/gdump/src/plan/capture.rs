@@ -180,6 +180,9 @@ fn own(args: &CaptureArgs, format: GuestFormat, stop: Stop) -> Result<CaptureTas
         return Err(format!("--format {name} is one of QEMU's own, which goes with --via dump"));
     }
     let convert = &args.convert;
+    if convert.output_dir.is_some() || convert.prefix.is_some() {
+        return Err(format!("--format {name} and --output-dir or --prefix cannot be combined"));
+    }
     let filters = convert.codec().is_some() || convert.levels.0.iter().any(|level| level.bits() != 0);
     if filters || convert.split || convert.flattened || convert.elf || convert.pfn_range.is_some() || args.live {
         return Err(format!(

@@ -1,6 +1,6 @@
 //! What holds a guest while its memory is read.
 
-use dump::{Error, ErrorKind, Result, Standstill, Suspension};
+use dump::{Error, ErrorKind, Others, Result, Standstill, Suspension};
 use std::time::Duration;
 
 /// Holds a guest, and lets it go.
@@ -37,6 +37,9 @@ pub trait Hold: Send + Sync {
 
     /// How the guest was before, in its monitor's words.
     fn status(&self) -> Option<String>;
+
+    /// What others did to the guest while it was held, as far as that is known.
+    fn others(&self) -> Others;
 }
 
 impl Hold for Standstill {
@@ -67,6 +70,10 @@ impl Hold for Standstill {
     fn status(&self) -> Option<String> {
         Some(self.before().status.clone())
     }
+
+    fn others(&self) -> Others {
+        Standstill::others(self)
+    }
 }
 
 impl Hold for Suspension {
@@ -96,5 +103,9 @@ impl Hold for Suspension {
 
     fn status(&self) -> Option<String> {
         (!Suspension::was_running(self)).then(|| "stopped".to_owned())
+    }
+
+    fn others(&self) -> Others {
+        Others::default()
     }
 }

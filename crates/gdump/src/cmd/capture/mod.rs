@@ -25,10 +25,11 @@ use crate::messages::Messages;
 use crate::plan::{CapturePlan, CaptureTask, Conversion, Stop};
 use crate::progress::Progress;
 use crate::target::{self, Early};
-use dump::{Budget, PageSize, Result};
+use dump::{Budget, Others, PageSize, Result};
 use hold::Hold;
 use session::Guest;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Does what `plan` says with the guest of `session`.
@@ -117,13 +118,15 @@ fn stand_still(messages: Messages, stop: Stop, session: &Session, stages: &Stage
 }
 
 fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> Result<Exit> {
-    target::check(plan)?;
+    target::check_beside(plan, &session.files())?;
     plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
     let (interrupt, runs) = heed(session, plan.messages)?;
     let budget = Budget::new(plan.max_memory);
     let stages = Arc::new(Stages::default());
+    let stood = AtomicBool::new(false);
     let exit = super::on_threads(budget.threads(plan.threads), || {
         stand_still(plan.messages, stop, session, &stages)?;
+        stood.store(true, Ordering::Relaxed);
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone()).timed(&stages);
         let dump = memory::open(plan, stop, session, &progress, &stages)?;
         let name = dump.name().to_owned();
@@ -140,12 +143,30 @@ fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> R
         convert::convert_image(plan, &image, budget, &interrupt, &mut early, &around)
     });
     drop(runs);
-    if stop.stops && !session.hold.was_running() {
-        let status = session.hold.status().unwrap_or_default();
-        plan.messages.common(&format!("The guest is as it was before: {status}.\n"));
-    } else if stop.stays {
-        plan.messages.common("The guest stays stopped.\n");
-    }
+    let exit = match say_how_it_is(plan.messages, stop, session, stood.into_inner()) {
+        Exit::Completed => exit,
+        failed => exit.map(|exit| if exit == Exit::Completed { failed } else { exit }),
+    };
     plan.messages.debug(&stages.table());
     exit
+}
+
+/// Says how the guest is left that `stood` still, and what others did to it: a dump of a guest that ran is none of any
+/// one moment.
+fn say_how_it_is(messages: Messages, stop: Stop, session: &Session, stood: bool) -> Exit {
+    let Others { ran, left_as } = session.hold.others();
+    if let Some(status) = left_as {
+        messages.warning(&format!("somebody else made the guest {status} meanwhile, and so it is left"));
+    } else if ran {
+        messages.error(
+            "somebody else let the guest run while its memory was read: the dump's pages may not fit each other",
+        );
+        return Exit::Failed;
+    } else if stop.stays && stood {
+        messages.common("The guest stays stopped.\n");
+    } else if stop.stops && stood && !session.hold.was_running() {
+        let status = session.hold.status().unwrap_or_default();
+        messages.common(&format!("The guest is as it was before: {status}.\n"));
+    }
+    Exit::Completed
 }

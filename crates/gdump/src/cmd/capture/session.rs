@@ -4,7 +4,8 @@ use super::hold::Hold;
 use crate::args::Via;
 use crate::interrupt::Interrupt;
 use crate::plan::{CapturePlan, CaptureTask, GuestSource};
-use dump::{Access, Error, GivenRange, Patience, Process, Qmp, Result, Standstill, Suspension};
+use dump::{Access, Error, GivenRange, Patience, Process, Qmp, Result, Standstill, Suspension, guest_files};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,15 @@ impl Session {
                 let hold = Arc::new(Suspension::of(*pid)?);
                 Ok(Session { guest: Guest::Process { process, ram: ram.clone() }, hold, interrupt })
             }
+        }
+    }
+
+    /// Files that the guest is made of, which no output may be.
+    pub fn files(&self) -> Vec<PathBuf> {
+        // whoever does not know them cannot protect them
+        match &self.guest {
+            Guest::Qemu { qmp, .. } => guest_files(qmp).unwrap_or_default(),
+            Guest::Process { process, .. } => process.mapped_files().unwrap_or_default(),
         }
     }
 
