@@ -22,7 +22,7 @@ pub enum Verb {
     /// Print the log of the dumped kernel
     Dmesg(DmesgArgs),
     /// Say how large a dump would be at each dump level with each codec, and how long making it would take
-    Estimate(EstimateArgs),
+    Estimate(Box<EstimateArgs>),
     /// Save what is certain of a damaged dump
     Repair(RepairArgs),
     /// Write a dump of a running guest, whose memory is read while it stands still
@@ -35,8 +35,8 @@ impl Verb {
         match self {
             Verb::Info(InfoArgs { files, .. })
             | Verb::Check(CheckArgs { files, .. })
-            | Verb::Estimate(EstimateArgs { files, .. })
             | Verb::Dmesg(DmesgArgs { files, .. }) => files.iter().map(PathBuf::as_path).collect(),
+            Verb::Estimate(args) => args.files.iter().map(PathBuf::as_path).collect(),
             Verb::Capture(args) => args.convert.files.iter().map(PathBuf::as_path).collect(),
             Verb::Diff(args) => vec![&args.left, &args.right],
             Verb::Repair(args) => args.inputs.iter().chain([&args.output]).map(PathBuf::as_path).collect(),

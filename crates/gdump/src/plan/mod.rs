@@ -201,7 +201,7 @@ impl TryFrom<Verb> for Plan {
         Ok(match verb {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
-            Verb::Estimate(args) => Plan::Estimate(EstimatePlan::from(args)),
+            Verb::Estimate(args) => Plan::Estimate(EstimatePlan::from(*args)),
             Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
             Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
