@@ -8,6 +8,7 @@ use crate::claims::{Claims, Look, are_virtual_only};
 use crate::flavor::{Evidence, Flavor};
 use crate::format;
 use crate::header::{FileHeader, INCOMPLETE};
+use crate::judgement::Judgement;
 use crate::qnx::{self, QnxNote};
 use crate::section;
 use crate::table::ProgramTable;
@@ -102,7 +103,11 @@ impl<R: ReadAt + 'static> ElfCore<R> {
         if conflicting && virtual_only {
             return Err(without_physical_addresses(table.segments.len()));
         }
-        let faults = [fault, conflict, oversized(&table)].into_iter().flatten().collect();
+        let odd = match table.file_end <= len && table.oversized.is_none() && flavor.has_plain_headers() {
+            true => contradiction(&table, &header, &input, len),
+            false => None,
+        };
+        let faults = [fault, conflict, oversized(&table), odd].into_iter().flatten().collect();
         let damage = (table.file_end > len).then(|| Error::truncated("its memory", table.file_end, len));
         let ram = ram(&table.segments);
         let meta = meta(&header, notes, qnx.as_ref(), table.segments);
@@ -190,6 +195,13 @@ impl<R: ReadAt> Container for ElfCore<R> {
     fn set_page_size(&mut self, size: PageSize) {
         self.pages.set_page_size(size);
     }
+}
+
+/// The first program header that contradicts the others.
+fn contradiction(table: &ProgramTable, header: &FileHeader, input: &dyn ReadAt, len: u64) -> Option<Error> {
+    let table_end = header.phoff.saturating_add(table.count.saturating_mul(u64::from(header.phentsize)));
+    let next = header.program_header_at(input, table_end);
+    Judgement::contradiction(&table.headers, table_end, next.as_ref(), len)
 }
 
 /// What the headers and the notes say about the machine; where its memory ends is computed from its extents.

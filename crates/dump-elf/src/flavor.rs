@@ -62,6 +62,11 @@ pub enum Flavor {
 }
 
 impl Flavor {
+    /// Whether its program headers say where memory lies in the file and nothing else.
+    pub(crate) fn has_plain_headers(self) -> bool {
+        matches!(self, Flavor::Vmcore | Flavor::Filtered | Flavor::Qemu | Flavor::QemuSections)
+    }
+
     /// For people.
     pub fn name(self) -> &'static str {
         match self {

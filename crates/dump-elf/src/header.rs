@@ -139,6 +139,13 @@ impl FileHeader {
         Ok(())
     }
 
+    /// The program header that stands at an offset of the file, if any can.
+    pub(crate) fn program_header_at(&self, input: &dyn ReadAt, offset: u64) -> Option<ProgramHeader> {
+        let mut bytes = vec![0; usize::from(Sizes::of(self.machine.word).program)];
+        input.read_exact_at(offset, &mut bytes).ok()?;
+        ProgramHeader::decode(&bytes, self.machine).ok()
+    }
+
     /// What flags the file as incomplete: bit 0 of `e_flags`, as makedumpfile has it.
     pub fn incomplete_flag(&self) -> Patch {
         let offset = if self.machine.word == WordSize::Bits64 { 48 } else { 36 };

@@ -11,7 +11,7 @@
 
 use crate::claims::{Look, differs};
 use crate::header::ProgramHeader;
-use dump_core::{Overlap, ReadAt, Result};
+use dump_core::{Error, Overlap, ReadAt, Result};
 use goblin::elf::program_header::{PT_LOAD, PT_NOTE, PT_NULL};
 use std::collections::BTreeMap;
 
@@ -60,6 +60,39 @@ impl<'a> Judgement<'a> {
         judgement.doubt_the_misplaced();
         judgement.doubt_shared_memory(file, len);
         Ok(judgement)
+    }
+
+    /// The first of the headers that says what cannot be so beside the others, without a look at memory; `next` is what
+    /// stands behind the table in a file of `len` bytes.
+    pub fn contradiction(
+        headers: &[ProgramHeader],
+        table_end: u64,
+        next: Option<&ProgramHeader>,
+        len: u64,
+    ) -> Option<Error> {
+        let verdict = |sense| if sense { Verdict::Believed } else { Verdict::Doubted };
+        let verdicts = headers.iter().map(|header| verdict(fits_a_core(header))).collect();
+        let mut judgement = Judgement { headers, verdicts };
+        judgement.doubt_shared_bytes(table_end, len);
+        judgement.doubt_the_misplaced();
+        let says = |i: usize, what: &str| Some(Error::corrupt(format!("program header {i} {what}")));
+        if let Some(i) = (0..headers.len()).find(|i| !judgement.believes(*i)) {
+            return says(i, "is not one of a core's, or contradicts others about what lies where");
+        }
+        let loads = judgement.in_file();
+        let end = loads.iter().map(|(_, load)| load.end()).max()?;
+        let follows = loads.iter().skip(1).map(|(_, load)| load.offset).chain([len]);
+        let cut = |((_, load), next): &(&(usize, &ProgramHeader), u64)| {
+            load.filesz < load.memsz && load.offset.checked_add(load.memsz) == Some(*next)
+        };
+        if let Some(((i, _), _)) = loads.iter().zip(follows).find(cut) {
+            return says(*i, "has p_filesz below p_memsz, but the file has room for the rest and nothing else there");
+        }
+        let goes_on = |h: &&ProgramHeader| h.kind == PT_LOAD && h.filesz != 0 && makes_sense(h);
+        let next = next.filter(goes_on).filter(|next| next.offset == end && next.end() <= len);
+        next.and_then(|_| {
+            says(headers.len(), "would be a PT_LOAD of what follows in the file, but e_phnum ends before it")
+        })
     }
 
     /// Whether every one is believed.
@@ -249,6 +282,15 @@ pub(crate) fn makes_sense(header: &ProgramHeader) -> bool {
         PT_NOTE => in_file,
         PT_LOAD => in_file && header.filesz <= header.memsz && (!has_place(header) || header.memory().1 <= MAX_ADDR),
         kind => kind < PT_NUM || kind.checked_sub(PT_GNU.0).is_some_and(|n| n < PT_GNU.1),
+    }
+}
+
+/// Whether a header by itself can be one of a core's that a kernel or a hypervisor wrote: nothing but notes and memory
+/// has content there.
+fn fits_a_core(header: &ProgramHeader) -> bool {
+    match header.kind {
+        PT_NOTE | PT_LOAD => makes_sense(header),
+        _ => header.filesz == 0,
     }
 }
 

@@ -25,7 +25,12 @@ pub(crate) struct ProgramTable {
     pub fault: Option<Error>,
     /// PT_LOADs with more bytes in the file than in memory, and the number of the first such header.
     pub oversized: Option<(u64, u64)>,
+    /// The headers, where they are not too many to be compared.
+    pub headers: Vec<ProgramHeader>,
 }
+
+/// Program headers that are compared with each other, at most: those of all writers but of filtered cores in pieces.
+const MOST_COMPARED: usize = 1 << 12;
 
 /// What can be said of PT_LOADs all together, whether or not they lie in physical memory.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,12 +57,18 @@ impl ProgramTable {
     pub fn read(input: &dyn ReadAt, header: &FileHeader) -> Result<ProgramTable> {
         let mut table = ProgramTable::default();
         header.each_program_header(input, &mut |h| table.add(h, header.all_ones()))?;
+        if table.count > MOST_COMPARED as u64 {
+            table.headers = Vec::new();
+        }
         Ok(table)
     }
 
     fn add(&mut self, h: &ProgramHeader, all_ones: u64) {
         let number = self.count;
         self.count += 1;
+        if self.headers.len() < MOST_COMPARED {
+            self.headers.push(*h);
+        }
         self.ends_with_note = h.kind == PT_NOTE;
         match h.kind {
             PT_NOTE => self.notes.push((h.offset, h.filesz)),

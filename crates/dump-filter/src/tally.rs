@@ -7,7 +7,7 @@ use dump_kernel::Mark;
 /// Why pages are kept that would be left out if their struct pages could be believed, or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Doubt {
-    /// Their struct pages cannot be read, or not be located, or were never written.
+    /// Their struct pages cannot be read, or not be located, lie where those of others do, or were never written.
     Unread,
     /// Their struct pages say what cannot all be so.
     Contradiction,
@@ -62,7 +62,7 @@ impl Doubt {
     /// Why they are kept, for messages.
     pub fn why(self) -> &'static str {
         match self {
-            Doubt::Unread => "their struct pages cannot be read, or are all ones",
+            Doubt::Unread => "their struct pages cannot be read, are all ones, or lie where those of others do",
             Doubt::Contradiction => "their struct pages contradict themselves",
             Doubt::Walked => "struct pages were found with them, and their own say that they are not the kernel's",
             Doubt::MaybeUnaccepted => "vmcoreinfo lacks NUMBER(PAGE_UNACCEPTED_MAPCOUNT_VALUE)",

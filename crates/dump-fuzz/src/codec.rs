@@ -66,6 +66,8 @@ fn back(name: &str, old: &mut dyn PageCodec, bytes: &[u8], size: usize) {
     let mut pages = [vec![0; size], vec![0xff; size]];
     let read = [old.decompress(bytes, &mut pages[0]).is_ok(), new(name).decompress(bytes, &mut pages[1]).is_ok()];
     assert_eq!(read[0], read[1], "what was decompressed before shows");
+    let told_by_lengths = ["lzo", "snappy"].contains(&name);
+    assert_eq!(old.shows_page(bytes, size), read[0] && told_by_lengths, "whether it is a page");
     assert!(!read[0] || pages[0] == pages[1], "a part of the page was not set");
     if read[0] {
         there_and_back(name, old, &pages[0]);

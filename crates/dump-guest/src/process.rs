@@ -60,6 +60,20 @@ struct Mapping {
     name: String,
 }
 
+/// That `pid`, if there is such, is a process rather than one of a process's threads, which have numbers of the same kind
+/// and can be neither stopped nor waited for alone.
+pub(crate) fn check_is_process(pid: i32) -> Result<()> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse::<i32>().ok());
+    match process.filter(|process| *process != pid) {
+        Some(process) => {
+            let text = format!("{pid} is a thread, not a process");
+            Err(Error::unsupported(text).hint(format!("its process is {process}")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Shared files of which less is mapped hold no RAM worth it (bytes).
 const WORTH_IT: u64 = 1 << 20;
 
@@ -67,8 +81,9 @@ impl Process {
     /// Opens the memory of process `pid`.
     ///
     /// # Errors
-    /// `Io` if there is none, or this process may not trace it.
+    /// `Io` if there is none, or this process may not trace it; `Unsupported` if it is a thread of another.
     pub fn open(pid: i32) -> Result<Process> {
+        check_is_process(pid)?;
         let of = |name: &str| {
             let path = format!("/proc/{pid}/{name}");
             File::open(&path).map_err(|e| {
@@ -347,5 +362,18 @@ mod tests {
         assert_eq!(read, bytes);
         assert!(process.places(0..4096).is_err());
         assert!(Process::open(i32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_thread_is_no_process() {
+        let own = std::process::id() as i32;
+        let asked = std::thread::spawn(|| {
+            let itself = fs::read_link("/proc/thread-self").unwrap();
+            let number: i32 = itself.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap();
+            (number, [Process::open(number).err(), crate::Suspension::of(number).err()].map(|e| e.unwrap().to_string()))
+        });
+        let (number, said) = asked.join().unwrap();
+        let want = format!("{number} is a thread, not a process (its process is {own})");
+        assert_eq!(said, [want.clone(), want]);
     }
 }

@@ -1,5 +1,6 @@
 //! A process that is held, for a guest whose monitor has no command for it.
 
+use crate::process::check_is_process;
 use dump_core::{Error, ErrorKind, Result, system_text};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::os::fd::OwnedFd;
@@ -40,6 +41,7 @@ impl Suspension {
             .filter(|pid| *pid > 0)
             .and_then(Pid::from_raw)
             .ok_or_else(|| Error::unsupported(format!("process {pid}: no such number")))?;
+        check_is_process(pid)?;
         let process = pidfd_open(number, PidfdFlags::empty()).map_err(|e| failed(pid, e))?;
         let was_running = !states(pid)?.iter().all(|state| is_stopped(*state));
         Ok(Suspension { pid, process, was_running, held: Mutex::default() })

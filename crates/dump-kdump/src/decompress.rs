@@ -24,6 +24,17 @@ impl Decompressor {
         Ok(&self.page)
     }
 
+    /// Whether `bytes` are a page of `len` bytes, which nobody needs.
+    ///
+    /// # Errors
+    /// As [`page`](Decompressor::page).
+    pub(crate) fn verify(&mut self, codec: &Codec, bytes: &[u8], len: usize) -> Result<()> {
+        match made(&mut self.codecs[codec.id.index()], codec)?.shows_page(bytes, len) {
+            true => Ok(()),
+            false => self.page(codec, bytes, len).map(drop),
+        }
+    }
+
     /// How many bytes the page of `len` bytes takes that `bytes` begin with, compressed with `codec`; `None` where that
     /// is none or cannot be told.
     pub(crate) fn page_len(&mut self, codec: &Codec, bytes: &[u8], len: usize) -> Option<usize> {

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use dump_core::{
-    Absence, ByteReader, Claim, DumpMeta, Error, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result, UtsName,
-    is_zero,
+    Absence, ByteReader, Claim, DumpMeta, Error, ErrorKind, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result,
+    UtsName, is_zero,
 };
 
 use crate::codec::Codec;
@@ -88,6 +88,7 @@ impl Head {
         let table = table.ok_or_else(|| Error::corrupt(format!("{all} pages, too many for any file")))?;
         let labels = faults.len();
         faults.extend(header_faults::places(&header, &layout, file));
+        faults.extend(table.unread.clone());
         if part.is_empty() && table.end + (header.page_size.bytes() as u64) < file_len {
             let text = format!("a part of no pages (start_pfn and end_pfn are {}), but there are data", part.start);
             faults.push(Error::corrupt(text).within("sub header"));
@@ -246,6 +247,9 @@ fn meta(
     let elf_machine = Machine::elf_machine_by_name(&main.utsname.machine());
     let machine = Machine { elf_machine, order: abi.order, word: abi.word }.of_kernel();
     let (notes, large) = notes(file, file_len, header, faults)?;
+    // makedumpfile puts it at the end of the file, which is what a file that was cut off lacks first
+    let erase_info = read_range(file, file_len, sub.erase_info, MAX_TEXT, "eraseinfo");
+    faults.extend(erase_info.as_ref().err().filter(|e| e.kind() == ErrorKind::Io).cloned());
     let meta = DumpMeta {
         end_pfn: Pfn(sub.max_mapnr),
         notes,
@@ -255,8 +259,7 @@ fn meta(
         phys_base: Some(sub.phys_base),
         // what is none says nothing of what was left out, and is not passed on
         dump_level: sub.level().unwrap_or(0),
-        // makedumpfile puts it at the end of the file, which is what a file that was cut off lacks first
-        erase_info: read_range(file, file_len, sub.erase_info, MAX_TEXT, "eraseinfo").unwrap_or_default(),
+        erase_info: erase_info.unwrap_or_default(),
         incomplete: main.status & STATUS_INCOMPLETE != 0,
         excluded_vmemmap: main.status & STATUS_EXCLUDED_VMEMMAP != 0,
         ..DumpMeta::new(machine, header.page_size)

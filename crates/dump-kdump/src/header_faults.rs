@@ -2,7 +2,7 @@
 //!
 //! Every writer has computed them from one another, so that a value that was damaged contradicts the others.
 
-use dump_core::{Error, Machine, ReadAt, is_zero};
+use dump_core::{Error, ErrorKind, Machine, ReadAt, Result, is_zero};
 
 use crate::head::MAX_TEXT;
 use crate::header::{FileRange, Header, known_status};
@@ -21,8 +21,15 @@ pub(crate) fn labels(header: &Header, file: &dyn ReadAt) -> Vec<Error> {
 
 /// What is wrong with where they have it: which pages there are is in doubt then.
 pub(crate) fn places(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Vec<Error> {
-    let main = main_places(header).into_iter().chain(padding(header, layout, file));
-    within("main header", main).chain(within("sub header", part_place(header))).collect()
+    let (padding, unread) = match padding(header, layout, file) {
+        Ok(wrong) => (wrong, None),
+        Err(e) => (None, Some(e).filter(|e| e.kind() == ErrorKind::Io)),
+    };
+    let main = main_places(header).into_iter().chain(padding);
+    within("main header", main)
+        .chain(within("sub header", part_place(header)))
+        .chain(unread.map(|e| e.within("between notes and bitmaps")))
+        .collect()
 }
 
 fn within(which: &str, wrong: impl IntoIterator<Item = String>) -> impl Iterator<Item = Error> {
@@ -111,20 +118,20 @@ pub(crate) fn outside(at: FileRange, file_len: u64) -> Option<String> {
 
 /// Whether the bitmaps begin where notes and padding end: with another sub_hdr_size, a bitmap would stand in between,
 /// or notes in the bitmap.
-fn padding(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Option<String> {
+fn padding(header: &Header, layout: &Layout, file: &dyn ReadAt) -> Result<Option<String>> {
     let (blocks, bitmaps) = (header.main.sub_hdr_size, layout.bitmap1());
     let notes = header.sub.notes.end().filter(|_| !header.sub.notes.is_empty());
     if let Some(end) = notes.filter(|end| *end > bitmaps && header.sub.notes.offset < bitmaps) {
-        return Some(format!("sub_hdr_size {blocks} has bitmaps at {bitmaps:#x}, but notes end at {end:#x}"));
+        return Ok(Some(format!("sub_hdr_size {blocks} has bitmaps at {bitmaps:#x}, but notes end at {end:#x}")));
     }
     let texts = [header.sub.vmcoreinfo, header.sub.notes, header.sub.erase_info];
     let ends = texts.iter().filter(|at| !at.is_empty()).filter_map(|at| at.end()).filter(|end| *end <= bitmaps);
     let from = ends.fold(layout.sub_header() + header.abi.sub_len() as u64, u64::max);
     let mut bytes = vec![0; bitmaps.saturating_sub(from).min(MOST_PADDING) as usize];
-    file.read_exact_at(from, &mut bytes).ok()?;
-    (!is_zero(&bytes)).then(|| {
+    file.read_exact_at(from, &mut bytes)?;
+    Ok((!is_zero(&bytes)).then(|| {
         format!(
             "sub_hdr_size {blocks} has bitmaps at {bitmaps:#x}, but there is something else between them and {from:#x}"
         )
-    })
+    }))
 }

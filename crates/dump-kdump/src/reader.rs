@@ -113,20 +113,42 @@ impl<'a> KdumpReader<'a> {
         let at = head.layout.descriptor(rank).unwrap_or(u64::MAX);
         let there = batch.len().min(head.file_len.saturating_sub(at) / size);
         self.fates.clear();
-        if let Ok(bytes) = self.input.view(at, (there * size) as usize) {
-            let mut f = PageDesc::fields(bytes, head.header.abi.order);
-            let pfns = (batch.start.0..batch.end.0).map(Pfn);
-            let descs = pfns.map_while(|pfn| Some((pfn, PageDesc::decode(&mut f).ok()?)));
-            let ranked = descs.zip(rank..);
-            self.fates.extend(ranked.map(|((pfn, desc), rank)| match head.disbelieved(rank) {
-                Some(instead) => instead,
-                None => fate(pfn, desc, head, to),
-            }));
+        if self.input.view(at, (there * size) as usize).is_ok() {
+            self.add_fates(PfnRange::at(batch.start, there), rank, at, to);
+        } else {
+            // One bad sector must not take the descriptors around it along: one by one then.
+            (0..there).for_each(|i| {
+                self.add_fates(PfnRange::at(batch.start + i, 1), rank.saturating_add(i), at + i * size, to);
+            });
         }
         for pfn in batch.start.0 + self.fates.len() as u64..batch.end.0 {
             let at = at.saturating_add((pfn - batch.start.0) * size);
             to.fault(Pfn(pfn), Damage::Table, past_the_end(Pfn(pfn), at.saturating_add(size), head.file_len));
             self.fates.push(Fate::Absent(Absence::Unreadable));
+        }
+    }
+
+    /// Adds to `fates` those of `pages`, whose descriptors, from number `rank` on, are at `at`.
+    fn add_fates(&mut self, pages: PfnRange, rank: u64, at: u64, to: &mut Sinks<'_>) {
+        let head = self.head;
+        let pfns = (pages.start.0..pages.end.0).map(Pfn);
+        match self.input.view(at, pages.len() as usize * PageDesc::SIZE) {
+            Ok(bytes) => {
+                let mut f = PageDesc::fields(bytes, head.header.abi.order);
+                let descs = pfns.map_while(|pfn| Some((pfn, PageDesc::decode(&mut f).ok()?)));
+                let ranked = descs.zip(rank..);
+                self.fates.extend(ranked.map(|((pfn, desc), rank)| match head.disbelieved(rank) {
+                    Some(instead) => instead,
+                    None => fate(pfn, desc, head, to),
+                }));
+            }
+            Err(e) => {
+                for pfn in pfns {
+                    let e = e.clone().within(format_args!("page descriptor of pfn {pfn} at offset {at:#x}"));
+                    to.fault(pfn, Damage::Table, e);
+                    self.fates.push(Fate::Absent(Absence::Unreadable));
+                }
+            }
         }
     }
 

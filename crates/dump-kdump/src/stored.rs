@@ -88,12 +88,16 @@ impl<'a> StoredPages<'a> {
         let (run, page) = (PfnRange::at(pfn, 1), self.head.header.page_size.bytes());
         let Fate::Stored { codec, offset, .. } = fate else { return Ok(()) };
         let Some(codec) = codec else { return to.push(run, Content::Bytes(data)) };
-        // decompressed also where it is passed on as it is: what is no page must not become a page of another dump
-        match self.decompressor.page(codec, data, page) {
-            Ok(_) if to.accept.contains(codec.id) && data.len() < page => {
-                to.push(run, Content::Compressed { codec: codec.id, bytes: data })
+        // looked at also where it is passed on as it is: what is no page must not become a page of another dump
+        let content = match to.accept.contains(codec.id) && data.len() < page {
+            true => {
+                let passed_on = Content::Compressed { codec: codec.id, bytes: data };
+                self.decompressor.verify(codec, data, page).map(|()| passed_on)
             }
-            Ok(bytes) => to.push(run, Content::Bytes(bytes)),
+            false => self.decompressor.page(codec, data, page).map(Content::Bytes),
+        };
+        match content {
+            Ok(content) => to.push(run, content),
             Err(e) if concerns_all(&e, codec, self.head) => Err(e),
             Err(e) => to.unreadable(pfn, Damage::Compressed, within_page(e, pfn, *offset)),
         }

@@ -5,7 +5,7 @@
 //! one bit more or less in the bitmap gives all pages behind it the bytes of their neighbours. The pages themselves
 //! look sound then, whatever checksums they have.
 
-use dump_core::{ByteReader, Error, is_zero};
+use dump_core::{ByteReader, Error, ErrorKind, Result, is_zero};
 
 use crate::desc::PageDesc;
 use crate::header::Header;
@@ -31,6 +31,8 @@ pub(crate) struct Table {
     /// Whether that is certain: data begin within the table, or descriptors of pages stand behind it. What stands there
     /// may be a gap else, although no writer is known that leaves one.
     pub(crate) mixes_pages_up: bool,
+    /// What of it could not be read, so that bitmap and table were not compared.
+    pub(crate) unread: Option<Error>,
 }
 
 /// The page of zeros that makedumpfile, QEMU and this crate put before all others.
@@ -55,12 +57,15 @@ impl Table {
         here: u64,
     ) -> Option<Table> {
         let (end, page) = (layout.descriptor(all)?, header.page_size.bytes());
-        let first = first_descriptors(input, header, layout, here);
-        let zero = shared_zero(input, page, end, &first);
+        let mut unread = None;
+        let first = noted(first_descriptors(input, header, layout, here), &mut unread).unwrap_or_default();
+        let zero = noted(shared_zero(input, page, end, &first), &mut unread).unwrap_or(SharedZero::None);
         let lowest = first.iter().map(|desc| desc.offset).min();
         let agrees = |desc: &PageDesc| desc.offset == end || desc.offset == end.saturating_add(page as u64);
         let trouble = match lowest {
-            Some(lowest) if !first.iter().any(agrees) => trouble(input, header, layout, end, lowest),
+            Some(lowest) if !first.iter().any(agrees) => {
+                noted(trouble(input, header, layout, end, lowest), &mut unread).flatten()
+            }
             _ => None,
         };
         let mixes_pages_up = trouble.as_ref().is_some_and(|(_, certain)| *certain);
@@ -68,23 +73,38 @@ impl Table {
         let data_from = if trouble.is_some() { lowest.unwrap_or(end).min(end) } else { end };
         let skips_a_page = lowest == Some(end.saturating_add(page as u64));
         let begins_data = first.iter().any(agrees);
-        Some(Table { end, data_from, zero, skips_a_page, begins_data, trouble, mixes_pages_up })
+        Some(Table { end, data_from, zero, skips_a_page, begins_data, trouble, mixes_pages_up, unread })
+    }
+}
+
+/// What was read; where it could not be, `unread` says why, if it does not yet.
+fn noted<T>(read: Result<T>, unread: &mut Option<Error>) -> Option<T> {
+    read.map_err(|e| unread.get_or_insert(e.within("page descriptors"))).ok()
+}
+
+/// `len` bytes at `at`; `None` where the file ends before.
+fn view(input: &mut dyn ByteReader, at: u64, len: usize) -> Result<Option<&[u8]>> {
+    match input.view(at, len) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == ErrorKind::Truncated => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
 /// How many descriptors a table can have, by where the first data begin: the page of zeros, or the page behind it.
 pub(crate) fn counts(input: &mut dyn ByteReader, header: &Header, layout: &Layout) -> Vec<u64> {
     let (from, page, size) = (layout.descriptors(), header.page_size.bytes() as u64, PageDesc::SIZE as u64);
-    let lowest = first_descriptors(input, header, layout, LOOKED_AT).iter().map(|desc| desc.offset).min();
+    let first = first_descriptors(input, header, layout, LOOKED_AT).unwrap_or_default();
+    let lowest = first.iter().map(|desc| desc.offset).min();
     let starts = lowest.into_iter().flat_map(|lowest| [lowest, lowest.saturating_sub(page)]);
     starts.filter(|start| *start > from && (start - from) % size == 0).map(|start| (start - from) / size).collect()
 }
 
 /// Those of the first descriptors that make sense on their own.
-fn first_descriptors(input: &mut dyn ByteReader, header: &Header, layout: &Layout, here: u64) -> Vec<PageDesc> {
+fn first_descriptors(input: &mut dyn ByteReader, header: &Header, layout: &Layout, here: u64) -> Result<Vec<PageDesc>> {
     let len = here.min(LOOKED_AT) as usize * PageDesc::SIZE;
-    let Ok(bytes) = input.view(layout.descriptors(), len) else { return Vec::new() };
-    descriptors(bytes, header).filter(|desc| makes_sense(desc, header, layout)).collect()
+    let bytes = view(input, layout.descriptors(), len)?.unwrap_or_default();
+    Ok(descriptors(bytes, header).filter(|desc| makes_sense(desc, header, layout)).collect())
 }
 
 /// The descriptors that `bytes` are.
@@ -98,13 +118,13 @@ fn makes_sense(desc: &PageDesc, header: &Header, layout: &Layout) -> bool {
 }
 
 /// The first page of data, if it is one of zeros or was.
-fn shared_zero(input: &mut dyn ByteReader, page: usize, at: u64, first: &[PageDesc]) -> SharedZero {
-    let Ok(bytes) = input.view(at, page) else { return SharedZero::None };
-    if is_zero(bytes) {
-        return SharedZero::At(at);
-    }
+fn shared_zero(input: &mut dyn ByteReader, page: usize, at: u64, first: &[PageDesc]) -> Result<SharedZero> {
     let shares = |desc: &&PageDesc| desc.offset == at && desc.flags == 0;
-    if first.iter().filter(shares).count() > 1 { SharedZero::Damaged(at) } else { SharedZero::None }
+    Ok(match view(input, at, page)? {
+        Some(bytes) if is_zero(bytes) => SharedZero::At(at),
+        Some(_) if first.iter().filter(shares).count() > 1 => SharedZero::Damaged(at),
+        _ => SharedZero::None,
+    })
 }
 
 /// What it means that data begin at `lowest` rather than at `end`, behind the table that the bitmap announces, and
@@ -115,7 +135,7 @@ fn trouble(
     layout: &Layout,
     end: u64,
     lowest: u64,
-) -> Option<(Error, bool)> {
+) -> Result<Option<(Error, bool)>> {
     let (size, page) = (PageDesc::SIZE as u64, header.page_size.bytes() as u64);
     let text = |more: u64, who: &str, other: &str| {
         Error::corrupt(format!(
@@ -124,20 +144,17 @@ fn trouble(
         ))
     };
     if lowest < end {
-        return Some((text((end - lowest).div_ceil(size), "the bitmap", "the table"), true));
+        return Ok(Some((text((end - lowest).div_ceil(size), "the bitmap", "the table"), true)));
     }
     // behind a page of zeros, where the first descriptors have none of it
     let starts = [lowest, lowest.saturating_sub(page)];
     let more =
         starts.into_iter().filter(|start| *start > end && (start - end) % size == 0).map(|start| (start - end) / size);
-    let mut certain = false;
-    let there = |more: &u64| {
-        let bytes = input.view(end, (*more).min(LOOKED_AT) as usize * PageDesc::SIZE).unwrap_or_default();
-        // a part of a split dump has room there for the descriptors of others
-        let is_one = |desc: PageDesc| desc == PageDesc::default() || makes_sense(&desc, header, layout);
-        certain = descriptors(bytes, header).any(|desc| desc != PageDesc::default());
-        !bytes.is_empty() && descriptors(bytes, header).all(is_one)
-    };
-    let more = more.min().filter(there);
-    more.map(|more| (text(more, "the table", "the bitmap"), certain))
+    let Some(more) = more.min() else { return Ok(None) };
+    let bytes = view(input, end, more.min(LOOKED_AT) as usize * PageDesc::SIZE)?.unwrap_or_default();
+    // a part of a split dump has room there for the descriptors of others
+    let is_one = |desc: PageDesc| desc == PageDesc::default() || makes_sense(&desc, header, layout);
+    let certain = descriptors(bytes, header).any(|desc| desc != PageDesc::default());
+    let there = !bytes.is_empty() && descriptors(bytes, header).all(is_one);
+    Ok(there.then(|| (text(more, "the table", "the bitmap"), certain)))
 }

@@ -11,7 +11,7 @@ use dump_core::{
 };
 use dump_kdump::codec::{CODECS, Codec, ZLIB};
 use dump_kdump::{FORMAT, KdumpFile};
-use dump_kit::{Page, check_source, contents, page_at};
+use dump_kit::{Page, check_source, page_at};
 use dump_synth::{Endian, KdumpFile as Synth, Notes, Packing, Slot, Width};
 use proptest::prelude::*;
 
@@ -381,11 +381,33 @@ fn a_bad_spot_costs_the_pages_on_it() {
     }
     let (damage, error) = fault_at(&in_page, 0x15);
     assert_eq!((damage, error.kind()), (Damage::Read, ErrorKind::Io));
+    assert!(in_page.header_faults().is_empty());
     let in_table = KdumpFile::open(BadSpot(synth.to_bytes(), layout.descriptors + 24)).unwrap();
-    // descriptors are read a batch at a time: how many pages are lost depends on what is asked for
-    assert!(contents(&in_table, Pfn(0x100), 0x100)[0x10..0x30].iter().all(|page| *page == Err(Absence::Unreadable)));
+    for (pfn, page) in pages(&in_table, 0x100).iter().enumerate().take(0x30).skip(0x10) {
+        let expected = if pfn == 0x11 { Err(Absence::Unreadable) } else { Ok(vec![pfn as u8; 4096]) };
+        assert!(*page == expected, "{pfn:#x}");
+    }
+    let (damage, error) = fault_at(&in_table, 0x11);
+    assert_eq!((damage, error.kind()), (Damage::Table, ErrorKind::Io), "{error}");
     for spot in [100, 4096 + 50, layout.bitmaps + 4096] {
         assert_eq!(KdumpFile::open(BadSpot(synth.to_bytes(), spot)).err().unwrap().kind(), ErrorKind::Io, "{spot:#x}");
+    }
+}
+
+/// What the system cannot read when a file is opened is no fault of the file, and is said: nothing compared it.
+#[test]
+fn what_cannot_be_read_at_opening_is_said_as_that() {
+    let mut synth = Synth::new(0x100);
+    for pfn in 0x10..0x30 {
+        synth = synth.page(pfn, Slot::Stored(0, vec![pfn as u8; 4096]));
+    }
+    let (layout, bytes) = (synth.layout(), synth.to_bytes());
+    assert!(KdumpFile::open(bytes.clone()).unwrap().header_faults().is_empty());
+    for spot in [layout.bitmaps - 1, layout.descriptors + 24, layout.data] {
+        let file = KdumpFile::open(BadSpot(bytes.clone(), spot)).unwrap();
+        let faults = file.header_faults();
+        assert!(faults.len() == 1 && faults[0].kind() == ErrorKind::Io, "{spot:#x}: {faults:?}");
+        assert!(file.damage().is_none());
     }
 }
 

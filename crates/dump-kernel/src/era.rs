@@ -155,8 +155,8 @@ pub struct PageRules {
     pub(crate) size: usize,
     pub(crate) flags: usize,
     pub(crate) mapping: usize,
-    /// A bit that all pointers of the kernel have; 0 where none is known.
-    pub(crate) pointer_bit: u64,
+    /// Upper bits that all pointers of the kernel have; 0 where none is known.
+    pub(crate) pointer_bits: u64,
     pub(crate) mapcount: usize,
     pub(crate) private: usize,
     pub(crate) refcount: Option<usize>,
@@ -197,6 +197,18 @@ const MAX_STRUCT_PAGE: u64 = 1024;
 
 /// Orders of free blocks that no kernel exceeds, for those that do not say how many they have.
 pub(crate) const MAX_ORDERS: u64 = 32;
+
+/// The upper bits that all pointers of the kernel have: the highest of all, and those below it without which the last
+/// address would be none of the kernel's, as far as its text has them too.
+fn pointer_bits(info: &dyn KernelSymbols, words: Words, arch: &dyn Arch) -> u64 {
+    let (last, top) = (words.wrap(u64::MAX), 8 * words.bytes() - 1);
+    let text = info.symbol("_stext").map_or(0, |at| at.0);
+    let is_needed = |bit: &u64| !arch.is_kernel(VirtAddr(last ^ bit));
+    let told = arch.is_kernel(VirtAddr(last)) && !arch.is_kernel(VirtAddr(last >> 1));
+    let bits = (0..=top).rev().map(|bit| 1u64 << bit);
+    let below = bits.clone().skip(1).take_while(|bit| is_needed(bit) && text & bit != 0);
+    if told { bits.take(1).chain(below).fold(0, |all, bit| all | bit) } else { 0 }
+}
 
 impl PageRules {
     /// Chooses each rule by the keys that `info` has, for a kernel whose words are `words`.
@@ -244,7 +256,7 @@ impl PageRules {
             size,
             flags,
             mapping,
-            pointer_bit: 0,
+            pointer_bits: 0,
             mapcount: mapcount.unwrap_or(0),
             private: private.unwrap_or(0),
             refcount: keys.member("page._refcount", 4).or_else(|| keys.member("page._count", 4)),
@@ -281,13 +293,10 @@ impl PageRules {
     /// # Errors
     /// As [`new`](PageRules::new).
     pub fn for_arch(info: &dyn KernelSymbols, words: Words, arch: &dyn Arch, page_size: PageSize) -> Result<PageRules> {
-        let top = 1u64 << (8 * words.bytes() - 1);
-        let below = VirtAddr(top - 1);
-        let told = !arch.is_kernel(below) && arch.is_kernel(VirtAddr(words.wrap(u64::MAX)));
-        let pointer_bit = if told { top } else { 0 };
         let hugetlb_orders = arch.hugetlb_orders(page_size).iter().fold(0, |all, order| all | 1 << order);
         let hugetlb_orders = if hugetlb_orders == 0 { u64::MAX } else { hugetlb_orders };
-        Ok(PageRules { pointer_bit, hugetlb_orders, ..PageRules::new(info, words)? })
+        let pointer_bits = pointer_bits(info, words, arch);
+        Ok(PageRules { pointer_bits, hugetlb_orders, ..PageRules::new(info, words)? })
     }
 
     /// The kernel's words.

@@ -3,9 +3,10 @@
 //! a process's, and a dump without it is one that nobody can read.
 
 use crate::kernel::Kernel;
+use crate::mapped::each_mapped;
 use crate::mem_map::MemMap;
 use crate::memory::{PhysMemory, PhysReader};
-use dump_core::{PageSize, Pfn, PfnRange, PhysAddr, Result, VirtAddr};
+use dump_core::{PageSize, Pfn, PfnRange, PhysAddr, Result};
 use std::sync::{Mutex, PoisonError};
 
 /// Page frames that a kernel's struct pages are found with.
@@ -23,18 +24,16 @@ const MAX_RUNS: usize = 1 << 16;
 /// Fewer runs than twice these are not worth putting in order.
 const LEAST_RUNS: usize = 1 << 10;
 
-/// A run of struct pages of which so many pages are not mapped is passed over.
-const MAX_UNMAPPED: u32 = 512;
-
 impl Footprint {
     /// The footprint of `map` in `phys`, whose page frames are below `end`: what is read for it, read again.
     pub fn find(kernel: &Kernel, phys: &dyn PhysMemory, map: &MemMap, end: Pfn) -> Footprint {
-        let noted = Noted { inner: phys, page_size: kernel.page_size(), read: Mutex::default() };
+        let noted = Noted::new(kernel, phys);
         // what cannot be read leaves nothing to keep, and was said when it was first read
         let _ = (kernel.mem_map(&noted, end), kernel.utsname(&noted));
         let mut runs = Runs::default();
         for run in map.struct_pages() {
-            note_mapped(kernel, &noted, run, &mut runs);
+            let mut note = |_, at, bytes| runs.push(pages_of(kernel.page_size(), at, bytes));
+            each_mapped(kernel, &noted, run, &mut note);
         }
         let mut walked = noted.into_runs();
         walked.merge();
@@ -65,26 +64,6 @@ impl Footprint {
     /// Those in `run` that hold what struct pages are found with, rather than struct pages.
     pub fn walked_parts_of(&self, run: PfnRange) -> impl Iterator<Item = PfnRange> + use<'_> {
         self.walked.parts_of(run)
-    }
-}
-
-/// Adds to `runs` the page frames that `(first, bytes)` of virtual memory are mapped to.
-fn note_mapped(kernel: &Kernel, noted: &Noted<'_>, (first, bytes): (VirtAddr, u64), runs: &mut Runs) {
-    let (mut memory, page) = (kernel.memory(noted), kernel.page_size().bytes() as u64);
-    let (mut into, mut unmapped) = (0, 0);
-    while into < bytes && unmapped < MAX_UNMAPPED {
-        let Some(at) = first.checked_add(into) else { return };
-        match memory.translate(at) {
-            Ok(mapping) => {
-                let here = mapping.bytes.min(bytes - into);
-                runs.push(pages_of(kernel.page_size(), mapping.phys, here));
-                into += here.max(1);
-            }
-            Err(_) => {
-                unmapped += 1;
-                into += page - at.0 % page;
-            }
-        }
     }
 }
 
@@ -134,13 +113,23 @@ fn pages_of(size: PageSize, at: PhysAddr, bytes: u64) -> PfnRange {
 }
 
 /// Memory that notes what is read of it.
-struct Noted<'a> {
+pub(crate) struct Noted<'a> {
     inner: &'a dyn PhysMemory,
     page_size: PageSize,
     read: Mutex<Runs>,
 }
 
-impl Noted<'_> {
+impl<'a> Noted<'a> {
+    /// Of `phys`, in page frames of `kernel`.
+    pub(crate) fn new(kernel: &Kernel, phys: &'a dyn PhysMemory) -> Noted<'a> {
+        Noted { inner: phys, page_size: kernel.page_size(), read: Mutex::default() }
+    }
+
+    /// The page frames that were read.
+    pub(crate) fn frames(self) -> Vec<PfnRange> {
+        self.into_runs().all
+    }
+
     fn into_runs(self) -> Runs {
         self.read.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

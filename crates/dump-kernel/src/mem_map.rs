@@ -49,6 +49,8 @@ pub struct MemMapRun {
 pub struct MemMap {
     model: MemoryModel,
     page_struct: u64,
+    /// The page frame after the last that was looked for.
+    end: Pfn,
     runs: Vec<MemMapRun>,
     /// Page frames whose struct pages the kernel has, and where cannot be found out; ascending.
     unlocated: Vec<PfnRange>,
@@ -82,7 +84,7 @@ impl MemMap {
             return Sections::new(arch, symbols, layout, end)?.read(memory, table);
         }
         let (model, runs) = NodeArrays { arch, page_struct, end }.read(symbols, memory)?;
-        Ok(MemMap { model, page_struct, runs, unlocated: Vec::new() })
+        Ok(MemMap { model, page_struct, end, runs, unlocated: Vec::new() })
     }
 
     /// The kernel's memory model.
@@ -100,9 +102,37 @@ impl MemMap {
         &self.unlocated
     }
 
+    /// Takes the struct pages of `lost`, ascending, for unlocated.
+    pub(crate) fn disown(&mut self, lost: &[PfnRange]) {
+        let mut runs = Vec::with_capacity(self.runs.len());
+        for run in &self.runs {
+            let mut keep = |pages: PfnRange| {
+                let into = (pages.start - run.pages.start) * self.page_struct;
+                // where the end of virtual memory is passed, nothing was read
+                let first = run.first.checked_add(into).filter(|_| !pages.is_empty());
+                runs.extend(first.map(|first| MemMapRun { pages, first }));
+            };
+            let mut at = run.pages.start;
+            let from = lost.partition_point(|lost| lost.end <= run.pages.start);
+            for lost in lost[from..].iter().map(|lost| lost.intersect(run.pages)).take_while(|lost| !lost.is_empty()) {
+                keep(PfnRange::new(at, lost.start));
+                at = lost.end;
+            }
+            keep(PfnRange::new(at, run.pages.end));
+        }
+        self.runs = runs;
+        self.unlocated.extend(lost);
+        self.unlocated.sort_unstable();
+    }
+
     /// Where all struct pages are, as addresses and bytes.
     pub fn struct_pages(&self) -> impl Iterator<Item = (VirtAddr, u64)> + use<'_> {
         self.runs.iter().map(|run| (run.first, run.pages.len().saturating_mul(self.page_struct)))
+    }
+
+    /// The page frame after the last that was looked for.
+    pub(crate) fn end(&self) -> Pfn {
+        self.end
     }
 
     /// Bytes of a struct page.
@@ -252,7 +282,7 @@ impl<'a> Sections<'a> {
             let failure = failure.unwrap_or_else(|| Error::missing("no table of sections"));
             return Err(failure.within("mem_section"));
         };
-        Ok(MemMap { model, page_struct: self.layout.page_struct, runs, unlocated })
+        Ok(MemMap { model, page_struct: self.layout.page_struct, end: self.end, runs, unlocated })
     }
 
     /// The present sections of the array at `table`.

@@ -128,7 +128,7 @@ impl PageRules {
     /// Whether a mapping, whose low bits are flags, is no pointer of the kernel.
     #[inline]
     fn leads_astray(&self, mapping: u64) -> bool {
-        (mapping & !0x7 != 0) & (mapping & self.pointer_bit != self.pointer_bit)
+        (mapping & !0x7 != 0) & (mapping & self.pointer_bits != self.pointer_bits)
     }
 
     /// A tail: what it is, its head says, but broken memory is marked page by page.

@@ -6,7 +6,7 @@
 
 use crate::era::PageRules;
 use crate::kernel::Kernel;
-use crate::mem_map::MemMap;
+use crate::mem_map::{MemMap, MemoryModel};
 use crate::memory::PhysMemory;
 use crate::symbols::KernelSymbols;
 use dump_core::{Error, Pfn, Result, VirtAddr, is_zero};
@@ -55,8 +55,9 @@ impl Kernel {
     /// Asks the struct pages of the kernel's text whether `rules` and `map` fit them.
     ///
     /// # Errors
-    /// `Corrupt`, naming the key, if most of them say that they do not.
+    /// `Corrupt`, naming the key, if most of them say that they do not, or if nodes have none for memory of the kernel's.
     pub fn ask_text(&self, phys: &dyn PhysMemory, map: &MemMap, rules: &PageRules) -> Result<()> {
+        self.ask_nodes(phys, map)?;
         let (mut memory, mut fits, mut asked) = (self.memory(phys), [0; QUESTIONS.len()], 0);
         let Some(text) = self.info().symbol("_stext") else { return Ok(()) };
         let mut bytes = vec![0; rules.struct_page_size()];
@@ -87,5 +88,25 @@ impl Kernel {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether nodes, where they alone say which page frames have struct pages, have those of the kernel's text and of
+    /// the struct pages themselves. Where PAGESIZE is too small, nodes end at a part of the memory that they have.
+    fn ask_nodes(&self, phys: &dyn PhysMemory, map: &MemMap) -> Result<()> {
+        if !matches!(map.model(), MemoryModel::Flat | MemoryModel::Discontiguous) {
+            return Ok(());
+        }
+        let mut memory = self.memory(phys);
+        let text = self.info().symbol("_stext").map(|at| ("the kernel's text", at));
+        let ends = |(first, bytes): (VirtAddr, u64)| [Some(first), first.checked_add(bytes.saturating_sub(1))];
+        let arrays = map.struct_pages().flat_map(ends).flatten().map(|at| ("the array of struct pages", at));
+        for (what, at) in text.into_iter().chain(arrays) {
+            let lies = memory.translate(at).map(|mapping| self.page_size().pfn_of(mapping.phys));
+            if let Some(pfn) = lies.ok().filter(|pfn| *pfn < map.end() && map.struct_page(*pfn).is_none()) {
+                let text = format!("{what} at {at} is in page frame {pfn}, which no node has: PAGESIZE is too small");
+                return Err(Error::corrupt(text));
+            }
+        }
+        Ok(())
     }
 }

@@ -1,12 +1,12 @@
 //! Fake kernels of every era, memory model, word size and byte order: where struct pages are, what they say, which
 //! pages the allocator's lists hold. What is right is dump-synth's word, which shares no line with what is tested.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
 
 mod common;
 
-use common::{MODELS, Memory, builder, every_era_and_machine, kernel, machines};
-use dump_core::{ErrorKind, Pfn, PfnRange};
+use common::{MODELS, Memory, builder, every_era_and_machine, kernel, kernel_of, machines};
+use dump_core::{ErrorKind, PageSize, Pfn, PfnRange};
 use dump_kernel::{
     Block, BuddyMark, Kernel, MemMap, MemoryModel, PageFacts, PageRules, PageScanner, PageState, PageVisitor,
     StructPages, WordLayout,
@@ -43,6 +43,46 @@ fn mem_map_in_every_model_on_every_machine() {
             check_mem_map(&fake, &kernel(&fake, machine), model, &format!("{} {model:?}", machine.name));
         }
     }
+}
+
+/// Sound kernels contradict themselves nowhere: their text and struct pages have struct pages, and none lies where
+/// another does, but those of hugetlb pages.
+#[test]
+fn sound_kernels_contradict_nothing() {
+    for (turn, machine) in machines().enumerate() {
+        for (era, model) in [(Era::V4_14, MemModel::Flat), (Era::V6_12, MODELS[turn % MODELS.len()])] {
+            if machine.is_of(era) {
+                let fake = builder(era, machine, model).build();
+                let (kernel, memory, what) =
+                    (kernel(&fake, machine), Memory(fake.memory()), format!("{era} {} {model:?}", machine.name));
+                let (map, rules) = (mem_map(&fake, &kernel), kernel.page_rules(&memory).unwrap());
+                kernel.ask_text(&memory, &map, &rules).unwrap_or_else(|e| panic!("{what}: {e}"));
+                let unshared = kernel.without_shared(&memory, map.clone(), &rules, Pfn(fake.max_pfn()));
+                assert_eq!((unshared.runs(), unshared.unlocated()), (map.runs(), map.unlocated()), "{what}");
+            }
+        }
+    }
+}
+
+/// A PAGESIZE of 4 KiB where pages have 64 KiB: nodes, which have no other proof of it, end at a sixteenth of memory.
+#[test]
+fn a_page_size_too_small_for_nodes_is_found_out() {
+    let (mut tried, small) = (0, PageSize::K4);
+    for machine in machines().filter(|machine| machine.page_size == 64 << 10 && machine.is_of(Era::V4_14)) {
+        let fake = builder(Era::V4_14, machine, MemModel::Flat).build();
+        let (memory, end) = (Memory(fake.memory()), Pfn(fake.max_pfn() * 16));
+        let text = fake.vmcoreinfo().replace("PAGESIZE=65536", "PAGESIZE=4096");
+        assert_ne!(text, fake.vmcoreinfo(), "{}", machine.name);
+        let kernel = kernel_of(&fake, machine, &text, small).unwrap();
+        let refused = kernel.page_rules(&memory).and_then(|rules| {
+            let map = kernel.mem_map(&memory, end)?;
+            kernel.ask_text(&memory, &map, &rules)
+        });
+        println!("{}: {refused:?}", machine.name);
+        assert!(refused.is_err(), "{}", machine.name);
+        tried += 1;
+    }
+    assert!(tried > 2, "{tried}");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //!
 //! Written from the description of what a decoder does (Linux Documentation/staging/lzo.rst), for decoders of the first
 //! bitstream version: a block never begins with 17, and there are no runs of zeros. There is no code of LZO's in it, so
-//! it may be used where LZO's licence does not allow it; decompressing is left to other crates.
+//! it may be used where LZO's licence does not allow it; decompressing is left to other crates, but for a look at whether a
+//! block would decompress ([`is_block_of`]), which needs none of its bytes.
 //!
 //! A page is all there is: positions are 16 bits, the table is cleared in 150 cycles, the window is read without bounds
 //! checks.
@@ -24,6 +25,8 @@
 mod encoder;
 mod matcher;
 mod stream;
+mod walk;
 mod window;
 
 pub use encoder::{MAX_PAGE, PageLzo};
+pub use walk::is_block_of;

@@ -28,13 +28,27 @@ pub struct Image {
     codec: Option<CodecId>,
     part: Option<PfnRange>,
     name: String,
+    says_incomplete: bool,
+}
+
+/// Why what is made of a dump is flagged incomplete although all its pages were had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shortcoming {
+    /// It is flagged so itself.
+    Flagged,
+    /// It ends early, or it contradicts itself.
+    Damaged,
+    /// It is one part of a split dump.
+    Part,
+    /// The system could not read all of it, so that it may be sound.
+    Unread,
 }
 
 impl Image {
     pub(crate) fn new(dump: Dump, files: &KernelFiles, watch: &dyn Watch) -> Result<Image> {
         let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
-        let doubts = dump.doubts();
-        let labels = if dump.container().doubts_pages() { Vec::new() } else { dump.header_faults().to_vec() };
+        let (doubts, labels, says_incomplete) = (dump.doubts(), dump.labels(), dump.meta().incomplete);
         let mut container = dump.into_container();
         let Identity { chosen, passed_over, doubt } = Identity::of(&container, files, watch)?;
         let live = is_live(container.meta()).then(|| Error::corrupt(LIVE_SAID));
@@ -60,12 +74,25 @@ impl Image {
         }
         let source = cut_to_page_size(source, info.as_ref(), &mut meta);
         let (codec, part) = (description.codec, description.part);
-        // what comes of it must say so, for nobody will see it otherwise; a part lacks the pages of the others
-        meta.incomplete |= damage.is_some() || !doubts.is_empty() || part.is_some();
         let sources = Arc::new(files.sources(info.as_ref()));
-        let mut image =
-            Image { source, meta, info, sources, found_at, remarks, doubt, damage, doubts, codec, part, name };
+        let mut image = Image {
+            source,
+            meta,
+            info,
+            sources,
+            found_at,
+            remarks,
+            doubt,
+            damage,
+            doubts,
+            codec,
+            part,
+            name,
+            says_incomplete,
+        };
         image.complete();
+        // what comes of it must say so, for nobody will see it otherwise; a part lacks the pages of the others
+        image.meta.incomplete |= !image.is_sound();
         Ok(image)
     }
 
@@ -110,8 +137,7 @@ impl Image {
     }
 
     /// What takes nothing from its pages, a line each: notes VMCOREINFO that are not believed, because memory holds
-    /// something else where they have their kernel; what headers call the dump and cannot be so; names of the kernel that
-    /// cannot be read.
+    /// something else where they have their kernel; what headers call the dump and cannot be so.
     pub fn remarks(&self) -> &[Error] {
         &self.remarks
     }
@@ -135,6 +161,26 @@ impl Image {
     /// Whether all that is known of its container speaks for it: no damage, no contradiction, no part of it missing.
     pub fn is_sound(&self) -> bool {
         self.damage.is_none() && self.doubts.is_empty() && self.part.is_none()
+    }
+
+    /// What of it the system could not read when it was opened, among [`damage`](Image::damage) and
+    /// [`doubts`](Image::doubts): it says nothing of the dump.
+    pub fn unread(&self) -> impl Iterator<Item = &Error> {
+        self.damage.iter().chain(&self.doubts).filter(|e| e.kind() == ErrorKind::Io)
+    }
+
+    /// Why what is made of it is flagged incomplete, whatever becomes of its pages.
+    pub fn shortcoming(&self) -> Option<Shortcoming> {
+        let unread = self.unread().count();
+        if self.says_incomplete {
+            Some(Shortcoming::Flagged)
+        } else if self.damage.iter().chain(&self.doubts).count() > unread {
+            Some(Shortcoming::Damaged)
+        } else if self.part.is_some() {
+            Some(Shortcoming::Part)
+        } else {
+            (unread != 0).then_some(Shortcoming::Unread)
+        }
     }
 
     /// How the container's pages are compressed, if they are.
@@ -215,7 +261,7 @@ impl Image {
         let read = self.kernel().and_then(|kernel| kernel.utsname(&self.memory()));
         let unreadable = read.as_ref().err().filter(|e| e.kind() == ErrorKind::Io);
         // what is written says the release that vmcoreinfo has, and lacks the version
-        self.remarks.extend(unreadable.map(|e| e.clone().within("the kernel's names cannot be read")));
+        self.doubts.extend(unreadable.map(|e| e.clone().within("the kernel's names cannot be read")));
         let read = read.ok().filter(|uts| info.release().is_some_and(|release| uts.release() == release));
         if read.is_some() {
             self.meta.utsname = read;

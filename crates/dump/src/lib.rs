@@ -146,7 +146,7 @@ pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use estimate::{Estimate, FileEstimate, Fitting, LevelEstimate};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use guest::{GuestFile, guest_dump, guest_meta, is_live, mark_live, process_dump};
-pub use image::Image;
+pub use image::{Image, Shortcoming};
 pub use incomplete::{EarlyFlag, flag_incomplete, lacks_header};
 pub use kernel_files::KernelFiles;
 pub use losses::Losses;
@@ -168,7 +168,7 @@ pub use dump_core::{
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};
-pub use dump_filter::{DumpLevel, Reason, Tally};
+pub use dump_filter::{Doubt, DumpLevel, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_guest::{
     Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Others, Patience, Process, Qmp, RamMap,

@@ -106,11 +106,20 @@ impl Dump {
         self.container.header_faults()
     }
 
-    /// Contradictions that leave in doubt which pages there are, or what they hold, after a look at all that says so.
+    /// Contradictions that leave in doubt which pages there are, or what they hold, after a look at all that says so;
+    /// among them, of kind [`Io`](ErrorKind::Io), what of that the system could not read.
     pub fn doubts(&self) -> Vec<Error> {
-        let headers = if self.container.doubts_pages() { self.header_faults() } else { &[] };
         let found = self.container.survey(Depth::Index).map_or_else(|e| vec![e], |survey| survey.wrong);
-        headers.iter().cloned().chain(found).collect()
+        self.header_faults().iter().filter(|fault| self.doubts_by(fault)).cloned().chain(found).collect()
+    }
+
+    /// What is wrong with its headers and leaves no doubt of its pages.
+    pub(crate) fn labels(&self) -> Vec<Error> {
+        self.header_faults().iter().filter(|fault| !self.doubts_by(fault)).cloned().collect()
+    }
+
+    fn doubts_by(&self, fault: &Error) -> bool {
+        self.container.doubts_pages() || fault.kind() == ErrorKind::Io
     }
 
     /// What the container states about the machine.

@@ -21,6 +21,7 @@ impl KernelView {
     pub fn new(kernel: Kernel, end: Pfn, memory: &dyn PhysMemory) -> Result<KernelView> {
         let rules = kernel.page_rules(memory)?;
         let map = kernel.mem_map(memory, end).map_err(|e| e.within("cannot locate mem_map"))?;
+        let map = kernel.without_shared(memory, map, &rules, end);
         kernel.ask_text(memory, &map, &rules)?;
         Ok(KernelView { kernel, map, rules })
     }

@@ -6,6 +6,7 @@ use dump::{
     ConvertOptions, Dump, DumpLevel, ErrorKind, Image, KernelSymbols, NoWatch, PhysAddr, PhysMemory, Reason, VirtAddr,
 };
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn fixture() -> Dump {
     Dump::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tiny/vmcore.zst")).unwrap()
@@ -116,4 +117,55 @@ fn as_many_outputs_as_files() {
     let conversion = dump::Conversion::new(&image, &memory, None, &options, &|_| Ok(()), &NoWatch).unwrap();
     let e = conversion.run(&[&dump::NullOutput]).err().unwrap();
     assert_eq!(e.to_string(), "1 outputs for a dump of 2 files");
+}
+
+/// A file of which the read that begins at a place fails the first time.
+struct FailsOnce {
+    bytes: Vec<u8>,
+    at: u64,
+    failed: AtomicBool,
+}
+
+impl dump::ReadAt for FailsOnce {
+    fn len(&self) -> dump::Result<u64> {
+        Ok(self.bytes.len() as u64)
+    }
+
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> dump::Result<()> {
+        if offset == self.at && !self.failed.swap(true, Ordering::Relaxed) {
+            return Err(dump::Error::new(ErrorKind::Io, "Input/output error"));
+        }
+        self.bytes.read_exact_at(offset, buf)
+    }
+}
+
+/// What could not be read when a dump was opened says nothing of the dump: it is not called incomplete or damaged, and
+/// what is made of it is not called whole, for nothing looked there.
+#[test]
+fn a_read_that_fails_is_the_systems() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, out) = (dir.path().join("kdump"), dir.path().join("out"));
+    let kdump = dump::format("kdump").unwrap();
+    dump::convert_to_file(&image(), &ConvertOptions::new(kdump), &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let number = |at: usize| u64::from(u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()));
+    // block_size, sub_hdr_size and bitmap_blocks of disk_dump_header
+    let descriptors = number(428) * (1 + number(432) + number(436));
+    let of = |at: u64| {
+        let input = FailsOnce { bytes: bytes.clone(), at, failed: AtomicBool::new(false) };
+        let container = (kdump.open)(Box::new(input), &dump::OpenOptions::default()).unwrap();
+        Dump::from_container(container, "memory").into_image(&NoWatch).unwrap()
+    };
+    assert_eq!((of(u64::MAX).shortcoming(), of(u64::MAX).unread().count()), (None, 0));
+    let image = of(descriptors);
+    assert_eq!((image.shortcoming(), image.is_sound()), (Some(dump::Shortcoming::Unread), false));
+    let unread: Vec<String> = image.unread().map(ToString::to_string).collect();
+    assert_eq!(unread, ["page descriptors: Input/output error"]);
+    let done = dump::convert_to_file(&image, &ConvertOptions::new(kdump), &out).unwrap();
+    assert!(done.outcome.is_complete());
+    let again = Dump::open(&out).unwrap().into_image(&NoWatch).unwrap();
+    assert_eq!(again.shortcoming(), Some(dump::Shortcoming::Flagged));
+    std::fs::write(&path, &bytes[..bytes.len() - 100]).unwrap();
+    let cut = Dump::open(&path).unwrap().into_image(&NoWatch).unwrap();
+    assert_eq!((cut.shortcoming(), cut.unread().count()), (None, 0), "its pages tell");
 }

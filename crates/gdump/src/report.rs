@@ -83,9 +83,14 @@ impl<'a> Report<'a> {
             ("not in the source", self.not_held),
         ];
         rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));
+        // what proves nothing may be zero, and is in that row then
+        let (unproven, zeros) = (self.tally.total_doubtful(), self.zero() != 0);
+        if unproven != 0 && zeros {
+            line("zero or kept, unproven", unproven);
+        }
         line("kept", self.dumpable - self.zero().min(self.dumpable));
         for (label, pages) in [
-            ("for lack of proof", self.tally.total_doubtful()),
+            ("for lack of proof", if zeros { 0 } else { unproven }),
             ("unreadable", self.counts.unreadable),
             ("lost in the source", self.counts.lost),
             ("not reached", self.not_reached()),
@@ -198,6 +203,41 @@ pub fn bytes(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What stays for lack of proof and then goes for being zero is not counted among what is kept.
+    #[test]
+    fn what_is_unproven_may_be_zero() {
+        let machine = dump::Machine::by_name("x86_64").unwrap();
+        let meta = DumpMeta { end_pfn: dump::Pfn(100), ..DumpMeta::new(machine, PageSize::K4) };
+        let mut tally = Tally::default();
+        tally.keep(dump::Doubt::Unread, dump::Pfn(7), 60);
+        let counts = |zero| Counts { zero, raw: 100 - zero, ..Counts::default() };
+        let report = |zero| {
+            let (meta, tally) = (&meta, &tally);
+            let counts = counts(zero);
+            Report {
+                meta,
+                ram: 100,
+                not_held: 0,
+                tally,
+                mmio: 0,
+                struct_pages: 0,
+                counts,
+                zero_excluded: true,
+                dumpable: 100,
+                file_len: 0,
+                written: 0,
+            }
+            .table()
+        };
+        let rows = |table: &str| {
+            let rows = table.lines().skip(1).filter_map(|line| line.split_once(" pages"));
+            let rows = rows.map(|(row, _)| row.split_whitespace().collect::<Vec<_>>().join(" "));
+            rows.collect::<Vec<_>>()
+        };
+        assert_eq!(rows(&report(0)), ["memory 100", "kept 100", "- for lack of proof 60"]);
+        assert_eq!(rows(&report(80)), ["memory 100", "- zero 80", "zero or kept, unproven 60", "kept 20"]);
+    }
 
     #[test]
     fn units() {

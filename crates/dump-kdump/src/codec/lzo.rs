@@ -28,4 +28,8 @@ impl PageCodec for Lzo {
     fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()> {
         lzo1x::decompress(compressed, page).map_err(|e| Error::corrupt(e.to_string()))
     }
+
+    fn shows_page(&self, compressed: &[u8], len: usize) -> bool {
+        dump_lzo::is_block_of(compressed, len)
+    }
 }

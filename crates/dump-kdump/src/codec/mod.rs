@@ -126,6 +126,13 @@ pub trait PageCodec: Send {
     /// `Corrupt` if `compressed` is no such page; `page` holds anything then.
     fn decompress(&mut self, compressed: &[u8], page: &mut [u8]) -> Result<()>;
 
+    /// Whether it shows, without decompressing it, that `compressed` decompresses to exactly `len` bytes. Where it does not
+    /// show, [`decompress`](PageCodec::decompress) tells.
+    fn shows_page(&self, compressed: &[u8], len: usize) -> bool {
+        let _ = (compressed, len);
+        false
+    }
+
     /// How many bytes the compressed page takes that `bytes` begin with, where that decompresses to exactly as many as
     /// `page` has. `None` where they begin with no page, or the codec's pages do not show where they end.
     fn page_len(&mut self, bytes: &[u8], page: &mut [u8]) -> Option<usize> {
@@ -235,7 +242,55 @@ mod tests {
         }
     }
 
+    /// What shows to be a page is one, and lzo's and snappy's pages show.
+    fn check_shown(id: CodecId, codec: &mut dyn PageCodec, bytes: &[u8], len: usize) {
+        let decompresses = codec.decompress(bytes, &mut vec![0; len]).is_ok();
+        let shows = codec.shows_page(bytes, len);
+        assert!(!shows || decompresses, "{id:?}: {bytes:x?} is no page of {len} bytes");
+        assert_eq!(shows, decompresses && [LZO, SNAPPY].contains(&id), "{id:?}: {bytes:x?}");
+    }
+
+    #[test]
+    fn pages_show_without_being_decompressed() {
+        for (id, mut codec) in codecs() {
+            for size in [4096, 65536] {
+                let mixed = [&noise(size / 2)[..], &text(size / 2)].concat();
+                for page in [vec![0; size], text(size), mixed] {
+                    let bytes = compressed(codec.as_mut(), &page).unwrap();
+                    for len in [size, size - 1, size + 1, 0] {
+                        check_shown(id, codec.as_mut(), &bytes, len);
+                    }
+                    let step = bytes.len().div_ceil(200);
+                    (0..bytes.len()).step_by(step).for_each(|cut| check_shown(id, codec.as_mut(), &bytes[..cut], size));
+                    check_shown(id, codec.as_mut(), &[&bytes[..], &[0]].concat(), size);
+                }
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_shows_to_be_a_page_decompresses(
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), mixed in any::<bool>(),
+        ) {
+            let page = if mixed { [&noise(1024)[..], &text(3072)].concat() } else { text(4096) };
+            for (id, mut codec) in codecs() {
+                let mut bytes = compressed(codec.as_mut(), &page).unwrap();
+                for (at, byte) in &flips {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                    check_shown(id, codec.as_mut(), &bytes, 4096);
+                }
+            }
+        }
+
+        #[test]
+        fn what_shows_of_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..40), len in 0usize..300) {
+            for (id, mut codec) in codecs() {
+                check_shown(id, codec.as_mut(), &bytes, len);
+            }
+        }
+
         #[test]
         fn any_bytes_are_taken_without_harm(
             bytes in prop::collection::vec(any::<u8>(), 0..300), flip in 0usize..2000, bit in 0u8..8,

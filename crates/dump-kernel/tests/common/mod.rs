@@ -115,14 +115,19 @@ pub fn kernel(fake: &FakeKernel, machine: &Machine) -> Kernel {
 
 /// The same with another text of vmcoreinfo.
 pub fn kernel_with(fake: &FakeKernel, machine: &Machine, text: &str) -> Result<Kernel> {
+    let page_size = PageSize::from_bytes(machine.page_size).unwrap();
+    assert_eq!(Vmcoreinfo::parse(text.as_bytes()).page_size().unwrap_or(page_size), page_size);
+    kernel_of(fake, machine, text, page_size)
+}
+
+/// The same with pages of another size.
+pub fn kernel_of(fake: &FakeKernel, machine: &Machine, text: &str, page_size: PageSize) -> Result<Kernel> {
     let arch: &'static dyn Arch = match MADE_UP.iter().find(|arch| arch.0 == machine) {
         Some(radix) => radix,
         None => *ARCHES.iter().find(|arch| arch.elf_machine() == machine.elf_machine).unwrap(),
     };
     let segment = Segment { paddr: PhysAddr(fake.image().start), vaddr: VirtAddr(fake.image_virt()), bytes: 1 };
     let info = Vmcoreinfo::parse(text.as_bytes());
-    let page_size = PageSize::from_bytes(machine.page_size).unwrap();
-    assert_eq!(info.page_size().unwrap_or(page_size), page_size);
     Kernel::with_arch(arch, info, words_of(machine), page_size, &[segment])
 }
 

@@ -15,8 +15,8 @@ use crate::report::Report;
 use crate::target::{self, Early, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, OwnNote, PageSize, PhysAddr, QnxGuest, Result, Source, SourceMemory, Summed, Unidentified, VirtAddr,
-    WriteAt,
+    Outcome, OwnNote, PageSize, PhysAddr, QnxGuest, Result, Shortcoming, Source, SourceMemory, Summed, Unidentified,
+    VirtAddr, WriteAt,
 };
 use std::sync::Arc;
 
@@ -102,14 +102,26 @@ fn env(plan: &Plan, guest: bool) -> Result<Option<QvmEnv>> {
     }
 }
 
-/// Warns of what was found wrong or odd in the dump as it was opened.
+/// Warns of what was found wrong or odd in the dump as it was opened; what could not be read is a failure.
 pub(super) fn say_what_is_odd(messages: Messages, image: &Image) {
-    let damage = image.damage().map(|damage| format!("{damage}; what comes of it is incomplete"));
-    let said = |errors: &[Error]| errors.iter().map(Error::to_string).collect::<Vec<_>>();
-    let all = said(image.remarks()).into_iter().chain(damage).chain(said(image.doubts()));
-    for text in all {
-        messages.warning(&format!("{}: {text}", image.name()));
-    }
+    let system = |e: &&Error| e.kind() == ErrorKind::Io;
+    let damage = image.damage().filter(|e| !system(e)).map(|e| format!("{e}; what comes of it is incomplete"));
+    let remarks = image.remarks().iter().map(Error::to_string);
+    let doubts = image.doubts().iter().filter(|e| !system(e)).map(Error::to_string);
+    remarks.chain(damage).chain(doubts).for_each(|text| messages.warning(&format!("{}: {text}", image.name())));
+    image.unread().for_each(|e| messages.error(&format!("{}: {e}", image.name())));
+}
+
+/// Why `output`, which has all pages that were to be had of `image`, is flagged incomplete.
+fn flagged(output: &str, image: &Image) -> String {
+    let input = image.name();
+    let why = match image.shortcoming() {
+        Some(Shortcoming::Damaged) => format!("as {input} is damaged"),
+        Some(Shortcoming::Part) => format!("as {input} is one part of a dump"),
+        Some(Shortcoming::Unread) => format!("as not all of {input} could be read"),
+        _ => format!("as {input} is"),
+    };
+    format!("{output}: flagged incomplete, {why}")
 }
 
 /// Writes the dump of `image`.
@@ -437,7 +449,8 @@ impl Attempt<'_> {
                 messages.error(&format!("{output}: incomplete: what the command got is a part of it"));
             }
             Some(e) => messages.error(&format!("{output}: incomplete, and could not be flagged so: {e}")),
-            None if outcome.is_complete() => messages.warning(&format!("{output}: flagged incomplete, as {input} is")),
+            None if whole => messages.warning(&flagged(&output, self.image)),
+            None if outcome.is_complete() => messages.error(&flagged(&output, self.image)),
             None => messages.error(&format!("{output}: flagged incomplete; what it holds can be read")),
         }
         if !self.plan.dry_run && complete {

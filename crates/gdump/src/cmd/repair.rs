@@ -7,7 +7,7 @@ use crate::output_path::OutputOptions;
 use crate::plan::RepairPlan;
 use crate::progress::Progress;
 use crate::target;
-use dump::{Abilities, Conversion, ConvertOptions, Converted, Dump, Opening, PageSize, PfnRange, Result};
+use dump::{Abilities, Conversion, ConvertOptions, Converted, Dump, ErrorKind, Opening, PageSize, PfnRange, Result};
 use std::fmt::Write;
 
 /// Saves the dump; exit status 0 if no page is lost, 1 if any is.
@@ -27,7 +27,8 @@ fn save(plan: &RepairPlan, interrupt: Interrupt) -> Result<Exit> {
     let dump = Dump::open_all(&plan.inputs.paths, &opening, &progress)?;
     let options = ConvertOptions::like(&dump)?;
     let image = dump.into_image(&progress)?;
-    if let Some(damage) = image.damage() {
+    image.unread().for_each(|e| messages.error(&format!("{}: {e}", image.name())));
+    if let Some(damage) = image.damage().filter(|e| e.kind() != ErrorKind::Io) {
         messages.warning(&format!("{}: {damage}", image.name()));
     }
     let memory = image.memory();
