@@ -239,7 +239,8 @@ fn a_windows_guest_is_said_to_be_one() {
     let kernel = KernelBuilder::new(Era::V6_1).recipe("ram 0..0x200").build();
     let dumps = Dumps::new();
     let vmcore = dumps.put("vmcore", &core(kernel.memory(), cpu(0x1000).note("VMCOREINFO", 0, &header)));
-    assert!(gdump_ok(&["info", text(&vmcore)]).contains("a Windows guest"));
+    let info = gdump_ok(&["info", text(&vmcore)]);
+    assert!(info.contains("\nwindows      build 19041, 0 processors") && !info.contains("kernel"), "{info}");
     let line = gdump_refuses(&["-d", "31", text(&vmcore), text(&dumps.out())]);
     assert!(line.contains("a Windows guest") && line.contains("-d 0 and -d 1 do not need it"), "{line}");
     for level in ["0", "1"] {

@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-guest", &["dump-core"]),
     ("dump-raw", &["dump-core"]),
     ("dump-sum", &["dump-core"]),
+    ("dump-win", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
     ("dump-debuginfo", &["dump-core"]),
     ("dump-filter", &["dump-core", "dump-kernel"]),
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-pipe",
             "dump-raw",
             "dump-sum",
+            "dump-win",
         ],
     ),
     // the program knows formats and kernels through the library alone
@@ -59,6 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-raw",
             "dump-sum",
             "dump-synth",
+            "dump-win",
         ],
     ),
     ("dump-synth", &[]),
@@ -75,6 +78,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("dump-elf", &["kdump", "flattened"]),
     ("dump-guest", &["pt_load", "flattened", "struct_page", "vmemmap"]),
     ("dump-kdump", &["pt_load", "flattened", "lime"]),
+    ("dump-win", &["kdump", "pt_load", "flattened", "struct_page"]),
     (
         "gdump",
         &[

@@ -34,3 +34,4 @@ mod stdout;
 mod support;
 mod vmemmap;
 mod vouch;
+mod windows;

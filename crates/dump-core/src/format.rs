@@ -103,6 +103,8 @@ bitflags::bitflags! {
         /// Bytes that come in the order of their offsets, but for a flag that is set or cleared at the end: it goes to a
         /// pipe as it is.
         const FORWARD = 16;
+        /// A Windows guest's memory, and no other: it takes the header of a Windows crash dump from a note.
+        const WINDOWS = 32;
     }
 }
 

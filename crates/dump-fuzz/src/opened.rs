@@ -22,6 +22,17 @@ pub fn avml(data: &[u8]) {
     open(&dump_raw::AVML, data, &OpenOptions::default());
 }
 
+/// Windows crash dumps, and what becomes of their headers where memory says more.
+pub fn dmp(data: &[u8]) {
+    open(&dump_win::FORMAT, data, &OpenOptions::default());
+    if let Ok(dump) = dump_win::open(data.to_vec()) {
+        let cpus = [dump_win::guest::Cpu::default()];
+        let done = dump_win::guest::complete(dump.header().clone(), &dump, &cpus);
+        assert!(done.patches.iter().all(|(at, bytes)| at % 4096 + bytes.len() as u64 <= 4096));
+        let _ = (done.header.doubts(), done.header.comment());
+    }
+}
+
 fn open(format: &Format, data: &[u8], options: &OpenOptions) {
     let probed = (format.probe)(&data[..data.len().min(dump_core::PROBE_BYTES)], options);
     if let Ok(container) = (format.open)(Box::new(data.to_vec()), options) {

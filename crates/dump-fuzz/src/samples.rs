@@ -1,7 +1,9 @@
 //! Small dumps of every format.
 
 use crate::Seed;
-use dump_synth::{ElfCore, Endian, FlatStream, KdumpFile, Load, Notes, Packing, QnxGcore, QnxVcpu, Slot, Width};
+use dump_synth::{
+    DmpFile, DmpKind, ElfCore, Endian, FlatStream, KdumpFile, Load, Notes, Packing, QnxGcore, QnxVcpu, Slot, Width,
+};
 
 /// Any text that looks like one.
 pub const VMCOREINFO: &str = "OSRELEASE=6.1.0\nPAGESIZE=4096\nSIZE(page)=64\n";
@@ -90,6 +92,16 @@ pub fn lime_image() -> Vec<u8> {
 
 pub fn lime() -> Vec<Seed> {
     vec![seed("two", lime_image()), seed("odd", dump_synth::lime(&[(0x1234, page(5)[..1000].to_vec())]))]
+}
+
+/// Each kind of Windows crash dump.
+pub fn dmp() -> Vec<Seed> {
+    let file = |kind| DmpFile::new(kind, &[1..4, 0x20..0x22]);
+    let made = |file: DmpFile| file.to_bytes(|pfn| page(pfn as u8));
+    let mut seeds = vec![seed("full", made(file(DmpKind::Full))), seed("narrow", made(file(DmpKind::Full).narrow()))];
+    seeds.extend([5, 6].map(|kind| seed(&format!("bitmap{kind}"), made(file(DmpKind::Bitmap(kind)).without([2])))));
+    seeds.extend([8, 10].map(|kind| seed(&format!("ranges{kind}"), made(file(DmpKind::Ranges(kind)).without([2])))));
+    seeds
 }
 
 /// AVML's header has another magic and version 2; its memory is a framed snappy stream, and the stream's length follows.

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use dump_core::{
-    Absence, ByteReader, Claim, DumpMeta, Error, ErrorKind, Machine, NoteBytes, Notes, Pfn, PfnRange, ReadAt, Result,
-    UtsName, is_zero,
+    Absence, ByteReader, Claim, DumpMeta, Error, ErrorKind, Machine, NoteBytes, Notes, Pfn, PfnRange, Ranked, ReadAt,
+    Result, UtsName, bitmap_runs, is_zero,
 };
 
 use crate::codec::Codec;
@@ -16,7 +16,6 @@ use crate::header::{FileRange, Header, STATUS_EXCLUDED_VMEMMAP, STATUS_INCOMPLET
 use crate::header_faults;
 use crate::layout::Layout;
 use crate::own_address::Gap;
-use crate::rank::{self, Ranked};
 use crate::retable::Retable;
 use crate::table::Table;
 
@@ -176,7 +175,7 @@ impl Head {
         each: &mut dyn FnMut(PfnRange) -> Result<()>,
     ) -> Result<()> {
         let run = run.intersect(PfnRange::new(Pfn(0), self.meta.end_pfn));
-        rank::runs(input, self.ram_at, run, each)
+        bitmap_runs(input, self.ram_at, run, each)
     }
 }
 

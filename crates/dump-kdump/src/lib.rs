@@ -4,7 +4,7 @@
 //! block 0                   main header                        header.rs
 //! block 1                   sub header, notes, erase text      header.rs
 //! block 1 + sub_hdr_size    1st bitmap: the page frame is RAM
-//!                           2nd bitmap: the page is dumped     rank.rs
+//!                           2nd bitmap: the page is dumped     Ranked
 //! next block                a descriptor for each dumped page  desc.rs
 //! after the table           page data, compressed page by page codec/
 //!
@@ -41,7 +41,6 @@ mod own_address;
 mod page_writer;
 mod parts;
 mod preamble;
-mod rank;
 mod reader;
 mod rebuild;
 mod retable;

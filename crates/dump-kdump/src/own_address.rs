@@ -9,14 +9,13 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use dump_core::{ByteOrder, ByteReader, Pfn, PfnRange, Result};
+use dump_core::{ByteOrder, ByteReader, Pfn, PfnRange, Ranked, Result};
 
 use crate::decompress::Decompressor;
 use crate::desc::PageDesc;
 use crate::fate::Fate;
 use crate::head::Head;
 use crate::header::Abi;
-use crate::rank::Ranked;
 use crate::table::descriptors;
 
 /// Descriptors that are read at once.

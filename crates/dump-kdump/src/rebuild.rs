@@ -5,12 +5,11 @@
 //! right if the table begins where it must then, and has as many descriptors before the first page's data as the 2nd
 //! bitmap has pages.
 
-use dump_core::{ByteOrder, Bytes, Error, Notes, PageSize, Pfn, ReadAt, Result, UtsName, WordSize};
+use dump_core::{ByteOrder, Bytes, Error, Notes, PageSize, Pfn, Ranked, ReadAt, Result, UtsName, WordSize};
 
 use crate::desc::PageDesc;
 use crate::header::{Abi, FileRange, Header, MainHeader, SubHeader, Timestamp, VERSION};
 use crate::layout::Layout;
-use crate::rank::Ranked;
 use crate::table::{Table, descriptors};
 
 /// Distances from sub header to bitmaps that are tried, in bytes beyond the notes: gdump's are at a multiple of 64 KiB.

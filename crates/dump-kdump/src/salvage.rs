@@ -14,12 +14,11 @@
 
 use std::sync::Arc;
 
-use dump_core::{ByteReader, Bytes, Container, Error, PageBitmap, Part, Pfn, PfnRange, Result};
+use dump_core::{ByteReader, Bytes, Container, Error, PageBitmap, Part, Pfn, PfnRange, Ranked, Result};
 
 use crate::head::Head;
 use crate::header::Header;
 use crate::own_address::{self, Gap};
-use crate::rank::Ranked;
 use crate::rebuild;
 use crate::retable::Retable;
 use crate::source::KdumpFile;

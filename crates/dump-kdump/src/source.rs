@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use dump_core::{
     Claim, Container, Depth, Description, DumpMeta, Error, LargeNotes, PageBitmap, PageChecker, PageReader, PageSize,
-    PageSource, Pfn, PfnRange, ReadAt, Result, Survey,
+    PageSource, Pfn, PfnRange, Ranked, ReadAt, Result, Survey,
 };
 
 use crate::codec::Codec;
@@ -19,7 +19,6 @@ use crate::format;
 use crate::head::Head;
 use crate::header::Header;
 use crate::layout::Layout;
-use crate::rank::Ranked;
 use crate::reader::KdumpReader;
 use crate::survey;
 

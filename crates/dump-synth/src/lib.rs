@@ -17,7 +17,8 @@
 //! | [`kernel`] | a kernel in fake memory, of any [`Machine`], with struct pages of an [`Era`] |
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
 //! | [`printk`] | its log, in each form |
-//! | [`kdump`], [`flat`], [`mod@lime`] | kdump-compressed files, flattened streams, LiME images |
+//! | [`windows`] | a Windows guest, and the PDB of its kernel |
+//! | [`kdump`], [`flat`], [`mod@lime`], [`dmp`] | kdump-compressed files, flattened streams, LiME images, Windows crash dumps |
 //!
 //! # Example
 //! ```
@@ -45,6 +46,7 @@ mod arena;
 pub mod builder;
 pub mod bytes;
 mod config;
+pub mod dmp;
 pub mod elf;
 pub mod entries;
 pub mod era;
@@ -59,6 +61,7 @@ pub mod memmodel;
 pub mod memory;
 pub mod note;
 mod page;
+mod pdb;
 pub mod pgtable;
 pub mod printk;
 pub mod qnx;
@@ -67,11 +70,13 @@ mod site;
 mod sparse;
 mod vmcore;
 mod vmcoreinfo;
+pub mod windows;
 mod zones;
 
 pub use builder::KernelBuilder;
 pub use bytes::{Endian, Width};
 pub use config::FreeLists;
+pub use dmp::{DmpFile, DmpKind};
 pub use elf::{ElfCore, Load};
 pub use entries::Entries;
 pub use era::Era;
@@ -89,3 +94,4 @@ pub use printk::{FakeLog, LogEntry, LogPlaces};
 pub use qnx::{QnxGcore, QnxVcpu};
 pub use recipe::{Content, Kind, Line, Recipe, every_kind, every_kind_on};
 pub use vmcoreinfo::CRASHTIME;
+pub use windows::WindowsGuest;

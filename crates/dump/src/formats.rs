@@ -4,8 +4,15 @@ use dump_core::{CodecId, Format, OpenOptions};
 
 /// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its
 /// crate.
-pub static FORMATS: &[&Format] =
-    &[&dump_elf::FORMAT, &dump_elf::GCORE, &dump_kdump::FORMAT, &dump_raw::LIME, &dump_raw::AVML, &dump_raw::RAW];
+pub static FORMATS: &[&Format] = &[
+    &dump_elf::FORMAT,
+    &dump_elf::GCORE,
+    &dump_kdump::FORMAT,
+    &dump_win::FORMAT,
+    &dump_raw::LIME,
+    &dump_raw::AVML,
+    &dump_raw::RAW,
+];
 
 /// What a file is that is not read.
 pub(crate) struct Recognised {
@@ -21,8 +28,6 @@ const MEMORY_ONLY: &str = "virsh dump --memory-only makes a dump";
 
 /// Formats that are recognised, so that they can be named.
 const RECOGNISED: &[Recognised] = &[
-    Recognised { magic: b"PAGEDU64", name: "a Windows crash dump", hint: None },
-    Recognised { magic: b"PAGEDUMP", name: "a 32-bit Windows crash dump", hint: None },
     Recognised { magic: b"ZDMP", name: "a Comae dump", hint: None },
     Recognised { magic: b"sadump\0\0", name: "a sadump dump", hint: None },
     Recognised { magic: b"\xed\x23\x8f\x61\x73\x01\x19\xa8", name: "an LKCD dump", hint: None },
@@ -111,11 +116,13 @@ mod tests {
             (b"hello\nworld\n", None),
             (b"", None),
             (b"\0\0\0\0", None),
-            (b"PAGEDU64", None),
+            (b"PAGEDU64", Some("dmp")),
+            (b"PAGEDUMP", Some("dmp")),
+            (b"PAGE", None),
         ] {
             assert_eq!(name(prefix), want, "{prefix:?}");
         }
-        assert_eq!(recognised(b"PAGEDU64 and more").map(|row| row.name), Some("a Windows crash dump"));
+        assert_eq!(recognised(b"ZDMP and more").map(|row| row.name), Some("a Comae dump"));
         assert!(is_text(b"hello\nworld\n") && !is_text(b"") && !is_text(b"\0\0"));
     }
 
@@ -124,7 +131,7 @@ mod tests {
     fn bare_memory_is_what_nothing_else_is() {
         let options = OpenOptions { raw_base: Some(PhysAddr(0)), live: false };
         let name = |prefix: &[u8]| probe(prefix, &options).map(|format| format.name);
-        assert_eq!([name(b"\x7fELF"), name(b"PAGEDU64"), name(b"text")], [Some("elf"), Some("raw"), Some("raw")]);
+        assert_eq!([name(b"\x7fELF"), name(b"ZDMP"), name(b"text")], [Some("elf"), Some("raw"), Some("raw")]);
     }
 
     #[test]
@@ -132,6 +139,6 @@ mod tests {
         let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
         assert!(names.iter().enumerate().all(|(i, name)| !names[..i].contains(name)));
         assert_eq!(names.last(), Some(&"raw"));
-        assert_eq!(output_formats().collect::<Vec<_>>(), ["elf", "gcore", "kdump", "lime", "raw"]);
+        assert_eq!(output_formats().collect::<Vec<_>>(), ["elf", "gcore", "kdump", "dmp", "lime", "raw"]);
     }
 }

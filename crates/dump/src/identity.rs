@@ -133,7 +133,9 @@ impl Identity {
 pub(crate) fn windows_guest(notes: &Notes) -> Option<&'static str> {
     let is_header = |desc: &[u8]| desc.starts_with(b"PAGEDU64") || desc.starts_with(b"PAGEDUMP");
     let header = notes.vmcoreinfo_without_text().any(is_header);
-    header.then_some("a Windows guest: its note VMCOREINFO holds the header of a Windows crash dump")
+    header.then_some(
+        "a Windows guest, which has no struct pages: what of its memory is user data or free only Windows knows",
+    )
 }
 
 /// Whether the notes are those of a Xen hypervisor that ended: with its own vmcoreinfo, or the registers that it saved.

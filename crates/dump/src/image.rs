@@ -7,8 +7,8 @@ use crate::kernel_files::KernelFiles;
 use crate::open::Dump;
 use crate::view::KernelView;
 use dump_core::{
-    CodecId, Container, DumpMeta, Error, ErrorKind, OwnNote, PageSize, PageSource, Pfn, PfnRange, PhysAddr, Repaged,
-    Result, UtsName, VirtAddr, Watch,
+    CodecId, Container, DumpMeta, Error, ErrorKind, Notes, OwnNote, PageSize, PageSource, Pfn, PfnRange, PhysAddr,
+    Repaged, Result, UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Answer, Kernel, PhysMemory, SourceMemory, Sources, Vmcoreinfo, Words};
@@ -103,6 +103,18 @@ impl Image {
     pub fn with_own_note(mut self, what: OwnNote, bytes: &[u8]) -> Result<Image> {
         self.meta.notes = self.meta.notes.with_own(what, bytes)?;
         Ok(self)
+    }
+
+    /// The same with other notes and more remarks, and with the memory that `make` makes of its own.
+    pub(crate) fn with_memory(
+        mut self,
+        notes: Notes,
+        remarks: Vec<Error>,
+        make: impl FnOnce(Box<dyn PageSource>) -> Box<dyn PageSource>,
+    ) -> Image {
+        self.meta.notes = notes;
+        self.remarks.extend(remarks);
+        Image { source: make(self.source), ..self }
     }
 
     /// Its pages, in the page size of its kernel.

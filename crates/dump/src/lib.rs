@@ -136,6 +136,7 @@ mod unpack;
 mod view;
 mod vmcoreinfo_text;
 mod vmlinux_symbols;
+mod windows;
 
 pub use bitmaps::bitmaps;
 pub use budget::{Budget, Taken, peak};
@@ -181,3 +182,4 @@ pub use dump_kernel::{
 pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};
 pub use dump_sum::{Summed, Sums};
+pub use dump_win::{DumpType as WindowsDumpType, Header as WindowsHeader, note::header as windows_header};

@@ -14,8 +14,8 @@ impl Dump {
     }
 
     fn contradicted(&self) -> Vec<String> {
-        if let Some(windows) = windows_guest(&self.meta().notes) {
-            return vec![windows.to_owned()];
+        if windows_guest(&self.meta().notes).is_some() {
+            return Vec::new(); // it has no vmcoreinfo that could say otherwise
         }
         let Some(info) = self.vmcoreinfo() else {
             return vec![

@@ -85,6 +85,12 @@ pub struct ConvertArgs {
     /// That of another kernel is refused, with exit status 2.
     #[arg(short = 'i', value_name = "VMCOREINFO")]
     pub vmcoreinfo: Option<PathBuf>,
+    /// Take what a Windows guest did not publish from FILE, its kernel's PDB (--format dmp)
+    ///
+    /// A guest without virtio-win's fwcfg driver has no header of a Windows crash dump in its notes. Without FILE, or with
+    /// another kernel's, gdump says where on Microsoft's symbol server the one is that is needed.
+    #[arg(long, value_name = "FILE")]
+    pub pdb: Option<PathBuf>,
     /// Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE
     /// [default: NAME.gcore.env, NAME.env or env beside a QNX guest's NAME.gcore]
     ///

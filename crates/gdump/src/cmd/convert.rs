@@ -87,8 +87,20 @@ fn write(plan: &Plan, mut early: Early) -> Result<Exit> {
             Some(env) => image.with_own_note(OwnNote::QvmEnv, &env.text)?,
             None => image,
         };
-        convert_image(plan, &image, budget, &interrupt, &mut early, &Around::NOTHING)
+        convert_image(plan, &as_needed(plan, image)?, budget, &interrupt, &mut early, &Around::NOTHING)
     })
+}
+
+/// `image` as the format of the output needs it.
+///
+/// # Errors
+/// If it is of a system of which that format has no dumps.
+pub(super) fn as_needed(plan: &Plan, image: Image) -> Result<Image> {
+    if !plan.format.abilities().contains(Abilities::WINDOWS) {
+        return Ok(image);
+    }
+    let name = image.name().to_owned();
+    image.into_windows(plan.inputs.kernel.pdb.as_deref()).map_err(|e| e.within(name))
 }
 
 /// The env file of the virtual machine; one that nobody asked for may be something else.

@@ -5,7 +5,9 @@ use crate::exit::Exit;
 use crate::messages::print;
 use crate::plan::InfoPlan;
 use crate::qvm_env::QvmEnv;
-use dump::{ByteOrder, Dump, DumpMeta, OwnNote, QnxCpu, QnxGuest, Result, Vmcoreinfo, WordSize};
+use dump::{
+    ByteOrder, Dump, DumpMeta, OwnNote, QnxCpu, QnxGuest, Result, Vmcoreinfo, WindowsHeader, WordSize, windows_header,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -38,6 +40,7 @@ struct Info {
     notes: Vec<NoteInfo>,
     erase_info: Vec<String>,
     qnx: Option<QnxInfo>,
+    windows: Option<WindowsInfo>,
     qvm_env: Option<serde_json::Value>,
     odd: Vec<String>,
     #[serde(skip)]
@@ -61,6 +64,28 @@ struct QnxCpuInfo {
     page_table: String,
     process: Option<String>,
     registers: BTreeMap<String, String>,
+}
+
+/// What the header of a Windows crash dump says.
+#[derive(Serialize)]
+struct WindowsInfo {
+    build: Option<u32>,
+    major_version: u32,
+    product_type: Option<u32>,
+    dump_type: u32,
+    dump_type_name: Option<&'static str>,
+    bugcheck_code: Option<String>,
+    bugcheck_parameters: [String; 4],
+    processors: Option<u32>,
+    system_time: Option<u64>,
+    up_time: Option<u64>,
+    page_table: Option<String>,
+    debugger_data: Option<String>,
+    pfn_database: Option<String>,
+    loaded_modules: Option<String>,
+    active_processes: Option<String>,
+    comment: String,
+    doubtful: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -135,6 +160,7 @@ impl Info {
             notes: notes(meta),
             erase_info: String::from_utf8_lossy(&meta.erase_info).lines().map(str::to_owned).collect(),
             qnx: guest.map(|guest| qnx(guest, meta)),
+            windows: windows_header(&meta.notes).map(|header| WindowsInfo::of(&header)),
             env_lines: env.as_ref().map_or(Vec::new(), QvmEnv::lines),
             qvm_env: env.map(|env| env.value),
             odd,
@@ -180,9 +206,71 @@ impl Info {
             qnx.cpus.iter().for_each(|cpu| line("vcpu", cpu.text()));
             qnx.log.iter().flat_map(|log| log.lines()).for_each(|text| line("qnx log", text.to_owned()));
         }
+        if let Some(windows) = &self.windows {
+            windows.lines().into_iter().for_each(|text| line("windows", text));
+            windows.doubtful.iter().for_each(|text| line("doubtful", text.clone()));
+        }
         self.env_lines.iter().for_each(|text| line("qvm env", text.clone()));
         self.odd.iter().for_each(|odd| line("odd", odd.clone()));
         out
+    }
+}
+
+impl WindowsInfo {
+    fn of(header: &WindowsHeader) -> WindowsInfo {
+        let hex = |value: u64| format!("{value:#x}");
+        let kind = header.dump_type();
+        WindowsInfo {
+            build: header.build(),
+            major_version: header.major_version(),
+            product_type: header.product_type(),
+            dump_type: kind.number(),
+            dump_type_name: kind.name(),
+            bugcheck_code: header.bugcheck_code().map(|code| hex(code.into())),
+            bugcheck_parameters: header.bugcheck_parameters().map(hex),
+            processors: header.cpus(),
+            system_time: header.system_time(),
+            up_time: header.up_time(),
+            page_table: header.page_table().map(hex),
+            debugger_data: header.debugger_data().map(hex),
+            pfn_database: header.pfn_database().map(hex),
+            loaded_modules: header.modules().map(hex),
+            active_processes: header.processes().map(hex),
+            comment: header.comment(),
+            doubtful: header.doubts(),
+        }
+    }
+
+    /// For people.
+    fn lines(&self) -> Vec<String> {
+        let known = |number: Option<u32>| number.map_or("unknown".to_owned(), |number| number.to_string());
+        let product = match self.product_type {
+            Some(1) => ", workstation",
+            Some(2) => ", domain controller",
+            Some(3) => ", server",
+            _ => "",
+        };
+        let name = self.dump_type_name.map_or(String::new(), |name| format!(", {name}"));
+        let up = self.up_time.map_or(String::new(), |up| format!(", up {up} s"));
+        let time = self.system_time.map(|time| format!("time {time} s since 1970{up}"));
+        let place = |name: &str, at: &Option<String>| at.as_ref().map(|at| format!("{name} {at}"));
+        let places = [
+            place("page table", &self.page_table),
+            place("debugger data", &self.debugger_data),
+            place("pfn database", &self.pfn_database),
+            place("modules", &self.loaded_modules),
+            place("processes", &self.active_processes),
+        ];
+        let code = self.bugcheck_code.as_deref().unwrap_or("unknown");
+        let lines = [
+            Some(format!("build {}{product}, {} processors", known(self.build), known(self.processors))),
+            Some(format!("dump type {:#x}{name}", self.dump_type)),
+            Some(format!("bug check {code}, parameters {}", self.bugcheck_parameters.join(" "))),
+            time,
+            Some(places.into_iter().flatten().collect::<Vec<_>>().join(", ")),
+            Some(format!("comment {}", self.comment)).filter(|_| !self.comment.is_empty()),
+        ];
+        lines.into_iter().flatten().collect()
     }
 }
 

@@ -34,17 +34,19 @@ pub struct KernelPaths {
     pub vmlinux: Option<PathBuf>,
     /// A text of its vmcoreinfo.
     pub vmcoreinfo: Option<PathBuf>,
+    /// The PDB of a Windows kernel.
+    pub pdb: Option<PathBuf>,
 }
 
 impl KernelPaths {
     fn of(args: &ConvertArgs) -> KernelPaths {
-        KernelPaths { vmlinux: args.vmlinux.clone(), vmcoreinfo: args.vmcoreinfo.clone() }
+        KernelPaths { vmlinux: args.vmlinux.clone(), vmcoreinfo: args.vmcoreinfo.clone(), pdb: args.pdb.clone() }
     }
 
     /// All that may be read for them.
     pub fn files(&self) -> Vec<PathBuf> {
         let vmlinux = self.vmlinux.iter().flat_map(|path| of_vmlinux(path));
-        self.vmcoreinfo.iter().cloned().chain(vmlinux).collect()
+        self.vmcoreinfo.iter().chain(&self.pdb).cloned().chain(vmlinux).collect()
     }
 
     /// Opens them.

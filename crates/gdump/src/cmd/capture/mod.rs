@@ -133,7 +133,7 @@ fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> R
         let files = plan.inputs.kernel.open()?;
         let bytes = dump.source().claim().held.saturating_mul(dump.meta().page_size.bytes() as u64);
         let identified = stages.time("kernel", 0, || dump.into_image_with(&files, &progress));
-        let image = identified.map_err(|e| e.within(name))?;
+        let image = convert::as_needed(plan, identified.map_err(|e| e.within(name))?)?;
         stages.set_memory(bytes);
         let let_run = || {
             // what fails here is tried again, and said, at the end

@@ -1,6 +1,10 @@
 //! Bitmaps of a file: as runs, read a stretch at a time, and held with the rank of each page.
 
-use dump_core::{ByteReader, Error, PageBitmap, Pfn, PfnRange, Result, runs_of_bits};
+use crate::addr::{Pfn, PfnRange};
+use crate::bitmap::PageBitmap;
+use crate::bytes::ByteReader;
+use crate::error::{Error, Result};
+use crate::page_runs::runs_of_bits;
 
 /// Bytes of a bitmap that are read at once.
 const BYTES_PER_READ: u64 = 64 << 10;
@@ -12,7 +16,7 @@ const PAGES_PER_COUNT: u64 = 1 << 15;
 ///
 /// # Errors
 /// What reading or `each` returns.
-pub(crate) fn runs(
+pub fn bitmap_runs(
     input: &mut dyn ByteReader,
     offset: u64,
     pages: PfnRange,
@@ -49,12 +53,12 @@ fn each_read(
     Ok(())
 }
 
-/// The bitmap of dumped pages, with how many lie below each.
+/// A bitmap of the pages that a file holds, with how many lie below each.
 ///
-/// A page's descriptor is found by that rank, so it is asked for at every visit: one count is kept for every 2^15
+/// A page's place in a file is found by that rank, so it is asked for at every visit: one count is kept for every 2^15
 /// pages, and the rest is counted over 512 words at most. Untouched parts of the bitmap cost no memory.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Ranked {
+pub struct Ranked {
     bits: PageBitmap,
     before: Vec<u64>,
 }
@@ -64,7 +68,7 @@ impl Ranked {
     ///
     /// # Errors
     /// `Unsupported` if `end` is more than any machine has; `Io`.
-    pub(crate) fn read(input: &mut dyn ByteReader, offset: u64, end: Pfn) -> Result<Ranked> {
+    pub fn read(input: &mut dyn ByteReader, offset: u64, end: Pfn) -> Result<Ranked> {
         let bits = PageBitmap::new(end);
         let mut bits =
             bits.ok_or_else(|| Error::unsupported(format!("{:#x} page frames, more than any machine has", end.0)))?;
@@ -77,7 +81,7 @@ impl Ranked {
     }
 
     /// Of a set.
-    pub(crate) fn of(bits: PageBitmap) -> Ranked {
+    pub fn of(bits: PageBitmap) -> Ranked {
         let mut sum = 0;
         let before = (0..bits.span().end.0).step_by(PAGES_PER_COUNT as usize).map(|first| {
             let before = sum;
@@ -89,12 +93,12 @@ impl Ranked {
     }
 
     /// The set itself.
-    pub(crate) fn bits(&self) -> &PageBitmap {
+    pub fn bits(&self) -> &PageBitmap {
         &self.bits
     }
 
     /// How many pages of the set lie below `pfn`.
-    pub(crate) fn rank(&self, pfn: Pfn) -> u64 {
+    pub fn rank(&self, pfn: Pfn) -> u64 {
         let step = pfn.0.min(self.bits.span().end.0) / PAGES_PER_COUNT;
         let (first, before) = match self.before.get(step as usize) {
             Some(before) => (step * PAGES_PER_COUNT, *before),
@@ -108,12 +112,12 @@ impl Ranked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dump_core::ReadAt;
+    use crate::bytes::ReadAt;
     use proptest::prelude::*;
 
     fn listed(bytes: &[u8], pages: PfnRange) -> Vec<u64> {
         let mut out = Vec::new();
-        runs(&mut *bytes.to_vec().reader(), 0, pages, &mut |run| {
+        bitmap_runs(&mut *bytes.to_vec().reader(), 0, pages, &mut |run| {
             assert!(!run.is_empty());
             out.extend(run.start.0..run.end.0);
             Ok(())
