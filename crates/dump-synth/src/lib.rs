@@ -18,6 +18,8 @@
 //! | [`recipe`], [`expect`] | what its pages are for, and what a filter must therefore keep |
 //! | [`printk`] | its log, in each form |
 //! | [`kdump`], [`flat`], [`mod@lime`] | kdump-compressed files, flattened streams, LiME images |
+//! | [`sadump`], [`vmware`] | dumps of sadump, suspended guests of VMware |
+//! | [`migration`] | migration streams of QEMU, mapped-ram and libvirt's save files |
 //!
 //! # Example
 //! ```
@@ -57,16 +59,19 @@ pub mod lime;
 mod machine;
 pub mod memmodel;
 pub mod memory;
+pub mod migration;
 pub mod note;
 mod page;
 pub mod pgtable;
 pub mod printk;
 pub mod qnx;
 pub mod recipe;
+pub mod sadump;
 mod site;
 mod sparse;
 mod vmcore;
 mod vmcoreinfo;
+pub mod vmware;
 mod zones;
 
 pub use builder::KernelBuilder;
@@ -83,6 +88,7 @@ pub use lime::{lime, lime_of};
 pub use machine::Machine;
 pub use memmodel::{MemModel, RootSymbol, StructPages};
 pub use memory::FakeMemory;
+pub use migration::{MigrationStream, libvirt_head};
 pub use note::Notes;
 pub use pgtable::Leaf;
 pub use printk::{FakeLog, LogEntry, LogPlaces};
