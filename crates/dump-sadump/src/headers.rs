@@ -7,8 +7,9 @@ pub(crate) const PARTITION: &[u8; 8] = b"sadump\0\0";
 /// What a dump header begins with: the same.
 const DUMP: &[u8; 8] = PARTITION;
 
-/// Blocks of headers have this size until the dump header says another.
+/// The size of a block, and sizes that others may have.
 const USUAL_BLOCK: u64 = 4096;
+const BLOCKS: [u64; 6] = [8 << 10, 16 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10];
 
 /// Bytes of headers that are looked at.
 const LOOKED_AT: usize = 4096;
@@ -135,12 +136,13 @@ impl Header {
     /// # Errors
     /// If there is none, or it contradicts itself.
     pub fn read(input: &dyn ReadAt) -> Result<(Partition, Header)> {
-        let (partition, header) = Header::read_with(input, USUAL_BLOCK)?;
-        match header.page.bytes() as u64 {
-            USUAL_BLOCK => Ok((partition, header)),
-            // headers are as far apart as blocks are long
-            other => Header::read_with(input, other),
+        let usual = Header::read_with(input, USUAL_BLOCK);
+        if usual.is_ok() {
+            return usual;
         }
+        // headers are as far apart as blocks are long, which the dump header alone says
+        let others = BLOCKS.into_iter().find_map(|block| Header::read_with(input, block).ok());
+        others.map_or(usual, Ok)
     }
 
     fn read_with(input: &dyn ReadAt, block: u64) -> Result<(Partition, Header)> {
@@ -156,16 +158,13 @@ impl Header {
             disks = Some(count);
             at = at.saturating_add(blocks * block);
         }
-        // blocks of another size: the header is not where it is looked for
-        let mut head = Block::read(input, at, "the dump header")?;
+        let head = Block::read(input, at, "the dump header")?;
         if head.bytes(0) != *DUMP {
-            let places = [8192, 16384, 32768, 65536].map(|other| other * (at / block));
-            let other =
-                places.into_iter().find_map(|at| Block::read(input, at, "").ok().filter(|b| b.bytes(0) == *DUMP));
-            head = other.ok_or_else(|| Error::corrupt(format!("no dump header at {at:#x}")))?;
+            return Err(Error::corrupt(format!("no dump header at {at:#x}")));
         }
         let size = u64::from(head.u32(40));
-        let page = PageSize::from_bytes(size).ok_or_else(|| Error::unsupported(format!("blocks of {size} bytes")))?;
+        let page = PageSize::from_bytes(size).filter(|_| size == block);
+        let page = page.ok_or_else(|| Error::corrupt(format!("blocks of {size} bytes, by a header at {at:#x}")))?;
         let version = head.u32(8);
         let (short, long) = (u64::from(head.u32(60)), head.u64(88));
         let end = if version == 0 { short } else { long };
@@ -195,16 +194,17 @@ impl Header {
 fn time(head: &Block, at: usize) -> Option<u64> {
     let [month, day, hour, minute, second, ..] = head.bytes::<8>(at + 2).map(u64::from);
     let (year, zone) = (u64::from(head.u16(at)), i64::from(head.u16(at + 12) as i16));
-    let sane = (1970..10000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24;
+    if !(1970..10000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour >= 24 {
+        return None;
+    }
     let days = |year: u64| year * 365 + year / 4 - year / 100 + year / 400;
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let before: u64 = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30].iter().take(month as usize).sum();
-    let days =
-        (days(year.checked_sub(1)?) - days(1969)) + before + u64::from(is_leap && month > 2) + day.checked_sub(1)?;
+    let days = (days(year - 1) - days(1969)) + before + u64::from(is_leap && month > 2) + day - 1;
     let seconds = i64::try_from(days * 86400 + hour * 3600 + minute * 60 + second).ok()?;
     // minutes that local time is behind, unless that is not known
     let zone = if (-1440..=1440).contains(&zone) { zone * 60 } else { 0 };
-    u64::try_from(seconds + zone).ok().filter(|_| sane)
+    u64::try_from(seconds + zone).ok()
 }
 
 #[cfg(test)]
