@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_gdump_global_optspecs
-    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
+    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= raw-map= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
 end
 
 function __fish_gdump_needs_command
@@ -49,6 +49,7 @@ win-dmp\t''"
 complete -c gdump -n "__fish_gdump_needs_command" -l splitblock-size -d 'Split at multiples of KB KiB of memory [default: 16384]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
@@ -102,25 +103,29 @@ complete -c gdump -n "__fish_gdump_needs_command" -a "dmesg" -d 'Print the log o
 complete -c gdump -n "__fish_gdump_needs_command" -a "estimate" -d 'Say how large a dump would be at each dump level with each codec, and how long making it would take'
 complete -c gdump -n "__fish_gdump_needs_command" -a "repair" -d 'Save what is certain of a damaged dump'
 complete -c gdump -n "__fish_gdump_needs_command" -a "capture" -d 'Write a dump of a running guest, whose memory is read while it stands still'
-complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l qvm-env -d 'Show FILE, what qvm says of the virtual machine (/dev/qvm/GUEST/env) [default: in the notes, or NAME.gcore.env, NAME.env or env beside NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l json -d 'Print one JSON object'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -s h -l help -d 'Print help'
-complete -c gdump -n "__fish_gdump_using_subcommand check" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand check" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand check" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand check" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand check" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand check" -l json -d 'Print JSON'
 complete -c gdump -n "__fish_gdump_using_subcommand check" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand check" -s h -l help -d 'Print help'
-complete -c gdump -n "__fish_gdump_using_subcommand diff" -l raw-base -d 'Read a file without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l strict -d 'Count pages that one or both of the dumps lack as differences'
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -s h -l help -d 'Print help'
-complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l raw-base -d 'Read a file without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l partial -d 'Print only what was logged after dmesg -c'
 complete -c gdump -n "__fish_gdump_using_subcommand dmesg" -l callers -d 'Print which thread (T) or CPU (C) logged a line, where the kernel keeps that'
@@ -173,6 +178,7 @@ win-dmp\t''"
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l splitblock-size -d 'Split at multiples of KB KiB of memory [default: 16384]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r

@@ -30,6 +30,7 @@ mod readers;
 mod rearrange;
 mod repair;
 mod sandbox;
+mod saved;
 mod stdout;
 mod support;
 mod vmemmap;

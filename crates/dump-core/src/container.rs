@@ -29,6 +29,22 @@ impl Description {
     }
 }
 
+/// Something that headers say, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// What it is about, in a word or two of small letters.
+    pub name: &'static str,
+    /// What is said.
+    pub text: String,
+}
+
+impl Detail {
+    /// `name: text`.
+    pub fn new(name: &'static str, text: impl Into<String>) -> Detail {
+        Detail { name, text: text.into() }
+    }
+}
+
 /// A dump's container: its pages, and what can be said about it.
 pub trait Container: PageSource {
     /// What it is.
@@ -50,7 +66,17 @@ pub trait Container: PageSource {
         &[]
     }
 
-    /// Whether any of that leaves in doubt which pages there are, or what they hold.
+    /// What whoever reads it should know first, although nothing is wrong: what was left aside, or taken for granted.
+    fn remarks(&self) -> &[Error] {
+        &[]
+    }
+
+    /// What else its headers say that is worth a line.
+    fn details(&self) -> Vec<Detail> {
+        Vec::new()
+    }
+
+    /// Whether any of its [faults](Container::header_faults) leaves in doubt which pages there are, or what they hold.
     fn doubts_pages(&self) -> bool {
         false
     }

@@ -1,10 +1,11 @@
 //! Rows of the table of formats: what a crate that knows a container says about it.
 
-use crate::addr::{PfnRange, PhysAddr};
+use crate::addr::PfnRange;
 use crate::bytes::ReadAt;
 use crate::codec::CodecId;
 use crate::container::Container;
 use crate::error::Result;
+use crate::memory_map::MemoryMap;
 use crate::writer::DumpWriter;
 use std::fmt;
 
@@ -51,7 +52,7 @@ impl Format {
 type Open = fn(Bytes, &OpenOptions) -> Result<Box<dyn Container>>;
 
 /// Opens a container that is spread over several files.
-type OpenParts = fn(Vec<Part>) -> Result<Box<dyn Container>>;
+type OpenParts = fn(Vec<Part>, &OpenOptions) -> Result<Box<dyn Container>>;
 
 /// Makes a writer.
 type Create = fn(&WriteOptions) -> Result<Box<dyn DumpWriter>>;
@@ -60,10 +61,10 @@ type Create = fn(&WriteOptions) -> Result<Box<dyn DumpWriter>>;
 pub const PROBE_BYTES: usize = 64;
 
 /// What a user says about an input that says too little of itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// Where the bytes of a file without structure begin in memory.
-    pub raw_base: Option<PhysAddr>,
+    /// Where the bytes of files without structure lie in memory: a map for each file, none where nobody said it.
+    pub raw_maps: Vec<MemoryMap>,
     /// Whether the memory of a running kernel is taken too (`/proc/kcore`). It changes while it is read: enough to count
     /// its pages, no dump.
     pub live: bool,

@@ -10,7 +10,7 @@
 //!
 //! | targets | what is promised |
 //! |---|---|
-//! | `elf`, `kdump`, `descriptors`, `split`, `lime`, `avml`, `dmp` | spans ascend without gaps; pages read in any pieces are the same; a check names each page that cannot be read, and no other |
+//! | `elf`, `kdump`, `descriptors`, `split`, `lime`, `avml`, `dmp`, `migration`, `sadump`, `vmware` | spans ascend without gaps; pages read in any pieces are the same; a check names each page that cannot be read, and no other |
 //! | `salvage` | the same of what is left of damaged files |
 //! | `sums` | checksums name each byte that is not as it was |
 //! | `flat`, `flat_stream` | an index and `-R` make one image; what was written is what is read |
@@ -76,6 +76,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lime", run: opened::lime, seeds: samples::lime },
     Target { name: "avml", run: opened::avml, seeds: samples::avml },
     Target { name: "dmp", run: opened::dmp, seeds: samples::dmp },
+    Target { name: "migration", run: opened::migration, seeds: samples::migration },
+    Target { name: "sadump", run: opened::sadump, seeds: samples::sadump },
+    Target { name: "vmware", run: opened::vmware, seeds: samples::vmware },
     Target { name: "vmcoreinfo", run: vmcoreinfo::run, seeds: vmcoreinfo::seeds },
     Target { name: "page_tables", run: page_tables::run, seeds: page_tables::seeds },
     Target { name: "walks", run: walks::run, seeds: walks::seeds },

@@ -5,7 +5,7 @@ use crate::Seed;
 use crate::deflate::grown;
 use crate::input::Input;
 use crate::samples::{self, seed};
-use dump::{Dump, OpenOptions, Opening, Pfn, PfnRange, Phase, PhysAddr, Watch, read_pages};
+use dump::{Dump, MemoryMap, OpenOptions, Opening, Pfn, PfnRange, Phase, PhysAddr, Watch, read_pages};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -90,7 +90,7 @@ fn open(bytes: &[u8]) -> dump::Result<Dump> {
     file.write_all(bytes).unwrap();
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     let opening = Opening {
-        options: OpenOptions { raw_base: Some(PhysAddr(0)), live: false },
+        options: OpenOptions { raw_maps: vec![MemoryMap::from_base(PhysAddr(0))], live: false },
         mapped: false,
         ..Opening::default()
     };

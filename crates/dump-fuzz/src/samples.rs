@@ -126,3 +126,34 @@ pub fn avml() -> Vec<Seed> {
 pub fn pages() -> Vec<Seed> {
     vec![seed("page", page(3)), seed("words", b"abcabcabd 0123 0123".repeat(9)), seed("short", [1, 2, 3, 4])]
 }
+
+/// A guest of 24 pages: a stream with a device between its sections and a page sent twice, a mapped-ram file cut off behind
+/// its first pages, and a save file.
+#[allow(clippy::single_range_in_vec_init)]
+pub fn migration() -> Vec<Seed> {
+    let mut memory = dump_synth::FakeMemory::new(&[0..24]);
+    [1, 2, 3, 9, 20].into_iter().for_each(|pfn| memory.write(pfn * 4096, &page(pfn as u8)));
+    let mut stream = dump_synth::MigrationStream::of(&memory, "s390-ccw-virtio-7.2", "s390.ram", &[0..24 * 4096]);
+    let again = dump_synth::migration::Record::Page(page(77));
+    stream.sections.push(vec![(0, 4096, again)]);
+    stream.device = Some(("timer".to_owned(), vec![0x7e, 0, 0, 0, 7, 9, 1, 2, 3]));
+    let mut mapped = stream.to_mapped(0);
+    mapped.truncate((1 << 20) + 4 * 4096);
+    let libvirt = [dump_synth::libvirt_head("s390-ccw-virtio-7.2", 0, true, 300), stream.to_bytes()].concat();
+    vec![seed("stream", stream.to_bytes()), seed("mapped", mapped), seed("libvirt", libvirt)]
+}
+
+/// A partition, a media backup, the first of two disks.
+pub fn sadump() -> Vec<Seed> {
+    let mut memory = dump_synth::FakeMemory::new(&[0..9, 16..20]);
+    [1, 2, 3, 17].into_iter().for_each(|pfn| memory.write(pfn * 4096, &page(pfn as u8)));
+    let file = dump_synth::sadump::SadumpFile::of(&memory);
+    let disk = file.disks(&[4096 * 5]).remove(0);
+    vec![seed("partition", file.partition_bytes()), seed("backup", file.backup_bytes()), seed("disk", disk)]
+}
+
+/// A suspended guest with its memory.
+pub fn vmware() -> Vec<Seed> {
+    let memory: Vec<u8> = (0..5u8).flat_map(page).collect();
+    vec![seed("regions", dump_synth::vmware::vmss(&[(0, 2, 3), (16, 0, 2)], Some(&memory)))]
+}

@@ -5,7 +5,7 @@ use crate::input::Input;
 use crate::look::look;
 use crate::patch::Base;
 use crate::samples::{self, seed};
-use dump_core::{Container, Part};
+use dump_core::{Container, OpenOptions, Part};
 use dump_kdump::FORMAT;
 use std::sync::LazyLock;
 
@@ -32,7 +32,7 @@ pub fn run(data: &[u8]) {
 fn open(parts: impl Iterator<Item = usize>, changes: &[u8]) -> Option<Box<dyn Container>> {
     let part =
         |i: usize| Part { name: format!("part {i}"), bytes: Box::new(PARTS[i].patched(&mut Input::new(changes))) };
-    FORMAT.open_parts.expect("kdump files can be split")(parts.map(part).collect()).ok()
+    FORMAT.open_parts.expect("kdump files can be split")(parts.map(part).collect(), &OpenOptions::default()).ok()
 }
 
 pub fn seeds() -> Vec<Seed> {

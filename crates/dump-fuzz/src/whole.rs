@@ -6,8 +6,8 @@ use crate::input::Input;
 use crate::patch::Base;
 use crate::samples::seed;
 use dump::{
-    Budget, Bytes, Conversion, ConvertOptions, Converted, Dump, DumpLevel, FORMATS, Format, Image, KernelView, NoWatch,
-    OpenOptions, Part, PhysAddr, WriteAt, compare,
+    Budget, Bytes, Conversion, ConvertOptions, Converted, Dump, DumpLevel, FORMATS, Format, Image, KernelView,
+    MemoryMap, NoWatch, OpenOptions, Part, PhysAddr, WriteAt, compare,
 };
 use dump_kit::MemoryOutput;
 use dump_synth::{Era, FakeKernel, KernelBuilder, MemModel, lime_of};
@@ -112,9 +112,10 @@ fn convert(image: &Image, view: Option<&KernelView>, choice: &Choice) -> Option<
 fn judge(image: &Image, filtered: bool, choice: &Choice, complete: bool, outputs: Vec<MemoryOutput>) {
     let raw = choice.format.name == "raw";
     let mut files: Vec<Bytes> = outputs.iter().map(|output| Box::new(output.bytes()) as Bytes).collect();
-    let options = OpenOptions { raw_base: raw.then_some(PhysAddr(0)), live: false };
+    let options =
+        OpenOptions { raw_maps: if raw { vec![MemoryMap::from_base(PhysAddr(0))] } else { Vec::new() }, live: false };
     let opened = match choice.format.open_parts.filter(|_| files.len() > 1) {
-        Some(open) => open(files.into_iter().map(|bytes| Part { name: String::new(), bytes }).collect()),
+        Some(open) => open(files.into_iter().map(|bytes| Part { name: String::new(), bytes }).collect(), &options),
         None => (choice.format.open)(files.remove(0), &options),
     };
     let opened = match opened {

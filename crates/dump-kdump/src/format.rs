@@ -20,7 +20,7 @@ pub const FORMAT: Format = Format {
     name: NAME,
     probe: |prefix, _| Header::probe(prefix),
     open,
-    open_parts: Some(open_parts),
+    open_parts: Some(|parts, _| open_parts(parts)),
     output: Some(Output {
         create,
         abilities: Abilities::SAYS_ZERO

@@ -50,7 +50,8 @@ fn what_its_writer_writes_it_opens() {
 
 #[test]
 fn parts_are_opened_together_and_errors_name_them() {
-    let (open, halves) = (FORMAT.open_parts.unwrap(), halves());
+    let halves = halves();
+    let open = |parts| FORMAT.open_parts.unwrap()(parts, &OpenOptions::default());
     let whole = open(vec![part("b", halves[1].clone()), part("a", halves[0].clone())]).unwrap();
     assert_eq!((whole.describe().part, whole.states_page_size()), (None, true));
     let lone = toy().write(&with(None), 64).remove(0);

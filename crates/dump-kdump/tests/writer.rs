@@ -412,7 +412,7 @@ fn frames_of_arm_are_counted_from_the_start_of_ram() {
             let options = OpenOptions::default();
             let open = || dump_kdump::FORMAT.open_parts.unwrap();
             let back = match split {
-                true => open()(parts.collect()).unwrap(),
+                true => open()(parts.collect(), &options).unwrap(),
                 false => (dump_kdump::FORMAT.open)(parts.next().unwrap().bytes, &options).unwrap(),
             };
             assert_eq!((back.meta().end_pfn, back.meta().phys_base), (Pfn(base + 100), Some(first << 12)));

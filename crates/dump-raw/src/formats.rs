@@ -1,8 +1,8 @@
 //! The rows of the table of formats.
 
 use crate::record::Dialect;
-use crate::{LimeWriter, RawWriter, open_avml, open_lime, open_raw};
-use dump_core::{Abilities, Bytes, Container, DumpWriter, Error, Format, OpenOptions, Output, Result, WriteOptions};
+use crate::{LimeWriter, RawWriter, open_avml, open_lime, open_mapped};
+use dump_core::{Abilities, Container, DumpWriter, Error, Format, OpenOptions, Output, Part, Result, WriteOptions};
 
 pub(crate) const RAW_NAME: &str = "raw";
 pub(crate) const LIME_NAME: &str = "lime";
@@ -31,17 +31,24 @@ pub const AVML: Format = Format {
 /// Raw images, which are so because somebody says where in memory they lie: any file may be one.
 pub const RAW: Format = Format {
     name: RAW_NAME,
-    probe: |prefix, options| options.raw_base.is_some() && !prefix.is_empty(),
-    open: open_at_base,
-    open_parts: None,
+    probe: |prefix, options| !options.raw_maps.is_empty() && !prefix.is_empty(),
+    open: |bytes, options| open_parts(vec![Part { name: "raw image".to_owned(), bytes }], options),
+    open_parts: Some(open_parts),
     output: Some(Output { create: create_raw, abilities: Abilities::SAYS_ZERO.union(Abilities::FORWARD), bitmaps: 1 }),
     incomplete_flag: None,
 };
 
-fn open_at_base(bytes: Bytes, options: &OpenOptions) -> Result<Box<dyn Container>> {
-    let base =
-        options.raw_base.ok_or_else(|| Error::missing("raw image: the address of its first byte is not given"))?;
-    Ok(Box::new(open_raw(bytes, base)?))
+fn open_parts(parts: Vec<Part>, options: &OpenOptions) -> Result<Box<dyn Container>> {
+    let (files, maps) = (parts.len(), options.raw_maps.len());
+    if maps == 0 {
+        return Err(Error::missing("raw image: the address of its first byte is not given"));
+    }
+    if files != maps {
+        let e = Error::unsupported(format!("{files} files of raw memory and {maps} maps of where they lie"));
+        return Err(e.hint("each file has a map of its own, in the same order"));
+    }
+    let files = parts.into_iter().zip(&options.raw_maps).map(|(part, map)| (part.name, part.bytes, map.clone()));
+    Ok(Box::new(open_mapped(files.collect())?))
 }
 
 fn create_lime(_: &WriteOptions) -> Result<Box<dyn DumpWriter>> {

@@ -237,7 +237,8 @@ fn pages_that_are_not_to_come_are_a_bug() {
 
 #[test]
 fn rows_of_the_table_of_formats() {
-    let (none, based) = (OpenOptions::default(), OpenOptions { raw_base: Some(PhysAddr(0x3000)), live: false });
+    let (none, based) =
+        (OpenOptions::default(), OpenOptions { raw_maps: vec![MemoryMap::from_base(PhysAddr(0x3000))], live: false });
     let range = 0x3000..0x5000;
     let ranges = std::slice::from_ref(&range);
     for (format, image, options) in
@@ -248,7 +249,8 @@ fn rows_of_the_table_of_formats() {
         assert_eq!(source.describe(), Description::of(format.name));
         check_image(source.as_ref(), ranges, &[2]);
         assert!(!(format.probe)(b"\x7fELF", &none) && !(format.probe)(b"", &based));
-        assert!(format.open_parts.is_none() && format.incomplete_flag.is_none());
+        assert_eq!(format.open_parts.is_some(), format.name == "raw");
+        assert!(format.incomplete_flag.is_none());
     }
     assert_eq!((RAW.open)(Box::new(vec![1]), &none).err().unwrap().kind(), ErrorKind::MissingInfo);
     // of another version, it is LiME still: the reader says which

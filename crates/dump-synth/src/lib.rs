@@ -19,6 +19,8 @@
 //! | [`printk`] | its log, in each form |
 //! | [`windows`] | a Windows guest, and the PDB of its kernel |
 //! | [`kdump`], [`flat`], [`mod@lime`], [`dmp`] | kdump-compressed files, flattened streams, LiME images, Windows crash dumps |
+//! | [`sadump`], [`vmware`] | dumps of sadump, suspended guests of VMware |
+//! | [`migration`] | migration streams of QEMU, mapped-ram and libvirt's save files |
 //!
 //! # Example
 //! ```
@@ -59,6 +61,7 @@ pub mod lime;
 mod machine;
 pub mod memmodel;
 pub mod memory;
+pub mod migration;
 pub mod note;
 mod page;
 mod pdb;
@@ -66,10 +69,12 @@ pub mod pgtable;
 pub mod printk;
 pub mod qnx;
 pub mod recipe;
+pub mod sadump;
 mod site;
 mod sparse;
 mod vmcore;
 mod vmcoreinfo;
+pub mod vmware;
 pub mod windows;
 mod zones;
 
@@ -88,6 +93,7 @@ pub use lime::{lime, lime_of};
 pub use machine::Machine;
 pub use memmodel::{MemModel, RootSymbol, StructPages};
 pub use memory::FakeMemory;
+pub use migration::{MigrationStream, libvirt_head};
 pub use note::Notes;
 pub use pgtable::Leaf;
 pub use printk::{FakeLog, LogEntry, LogPlaces};

@@ -1,6 +1,7 @@
 //! The table of formats: what is opened and written, and what is only recognised.
 
-use dump_core::{CodecId, Format, OpenOptions};
+use dump_core::{CodecId, Format, OpenOptions, ReadAt};
+use std::path::{Path, PathBuf};
 
 /// Every format that is read, in the order in which a file is held against them. A new format is one row here, and its
 /// crate.
@@ -11,6 +12,10 @@ pub static FORMATS: &[&Format] = &[
     &dump_win::FORMAT,
     &dump_raw::LIME,
     &dump_raw::AVML,
+    &dump_migration::MIGRATION,
+    &dump_migration::LIBVIRT,
+    &dump_sadump::SADUMP,
+    &dump_raw::VMWARE,
     &dump_raw::RAW,
 ];
 
@@ -24,24 +29,21 @@ pub(crate) struct Recognised {
 
 const UNPACK: &str = "unpack it first";
 const DISK: &str = "a disk; the dump is a file on it, or its guest's memory is in another file";
-const MEMORY_ONLY: &str = "virsh dump --memory-only makes a dump";
 
 /// Formats that are recognised, so that they can be named.
 const RECOGNISED: &[Recognised] = &[
     Recognised { magic: b"ZDMP", name: "a Comae dump", hint: None },
-    Recognised { magic: b"sadump\0\0", name: "a sadump dump", hint: None },
     Recognised { magic: b"\xed\x23\x8f\x61\x73\x01\x19\xa8", name: "an LKCD dump", hint: None },
     Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xed", name: "an LKCD dump", hint: None },
     Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", name: "an s390 stand-alone dump", hint: None },
     Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfe", name: "an extended s390 stand-alone dump", hint: None },
     Recognised { magic: b"\xed\xfe\x0f\xf0", name: "a Xen core in the old format", hint: None },
     Recognised { magic: b"\xee\xfe\x0f\xf0", name: "a Xen core in the old format", hint: None },
-    Recognised { magic: b"QEVM", name: "a QEMU migration stream", hint: Some(MEMORY_ONLY) },
-    Recognised { magic: b"LibvirtQemud", name: "a libvirt save file", hint: Some(MEMORY_ONLY) },
-    Recognised { magic: b"\xd0\xbe\xd2\xbe", name: "a VMware snapshot", hint: None },
-    Recognised { magic: b"\xd2\xbe\xd2\xbe", name: "a VMware snapshot", hint: None },
-    Recognised { magic: b"\xd3\xbe\xd3\xbe", name: "a VMware snapshot", hint: None },
-    Recognised { magic: b"\xd1\xba\xd1\xba", name: "a VMware snapshot", hint: None },
+    Recognised {
+        magic: b"\xd0\xbe\xd0\xbe",
+        name: "a VMware snapshot in the old format",
+        hint: Some("the .vmem beside it is bare memory: --raw-map RANGES NAME.vmem"),
+    },
     Recognised { magic: b"\x14\x20\x28\x01", name: "a Hyper-V saved state", hint: None },
     Recognised { magic: b"LinuxGuestRecord", name: "a Xen save file", hint: None },
     Recognised { magic: b"\xdd\xcc\x8b\x9a", name: "an MCLX core", hint: None },
@@ -86,6 +88,22 @@ pub fn codec(name: &str) -> Option<CodecId> {
     dump_kdump::codec::CODECS.iter().map(|codec| codec.id).find(|codec| codec.name() == name)
 }
 
+/// The format of a file that its first bytes do not tell.
+pub(crate) fn probe_file(bytes: &dyn ReadAt) -> Option<&'static Format> {
+    dump_sadump::is_media_backup(bytes).then_some(&dump_sadump::SADUMP)
+}
+
+/// Files beside `path` that it may be one dump with: a guest's memory and what says where it lies.
+pub fn companions(path: &Path) -> Vec<PathBuf> {
+    let is = |ending: &str| path.extension().is_some_and(|found| found == ending);
+    let beside: &[&str] = match () {
+        () if is("vmem") => &["vmss", "vmsn"],
+        () if is("vmss") || is("vmsn") => &["vmem"],
+        () => &[],
+    };
+    beside.iter().map(|ending| path.with_extension(ending)).collect()
+}
+
 /// The format that a file beginning with `prefix` is to be opened as.
 pub(crate) fn probe(prefix: &[u8], options: &OpenOptions) -> Option<&'static Format> {
     FORMATS.iter().copied().find(|format| (format.probe)(prefix, options))
@@ -104,7 +122,7 @@ pub(crate) fn is_text(prefix: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dump_core::PhysAddr;
+    use dump_core::{MemoryMap, PhysAddr};
 
     #[test]
     fn files_by_their_first_bytes() {
@@ -129,7 +147,7 @@ mod tests {
     /// Memory may begin with anything, but what says that it is a dump is one.
     #[test]
     fn bare_memory_is_what_nothing_else_is() {
-        let options = OpenOptions { raw_base: Some(PhysAddr(0)), live: false };
+        let options = OpenOptions { raw_maps: vec![MemoryMap::from_base(PhysAddr(0))], live: false };
         let name = |prefix: &[u8]| probe(prefix, &options).map(|format| format.name);
         assert_eq!([name(b"\x7fELF"), name(b"ZDMP"), name(b"text")], [Some("elf"), Some("raw"), Some("raw")]);
     }

@@ -7,8 +7,8 @@ use crate::kernel_files::KernelFiles;
 use crate::open::Dump;
 use crate::view::KernelView;
 use dump_core::{
-    CodecId, Container, DumpMeta, Error, ErrorKind, Notes, OwnNote, PageSize, PageSource, Pfn, PfnRange, PhysAddr,
-    Repaged, Result, UtsName, VirtAddr, Watch,
+    CodecId, Container, Detail, DumpMeta, Error, ErrorKind, Notes, OwnNote, PageSize, PageSource, Pfn, PfnRange,
+    PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Answer, Kernel, PhysMemory, SourceMemory, Sources, Vmcoreinfo, Words};
@@ -22,6 +22,7 @@ pub struct Image {
     sources: Arc<Sources>,
     found_at: Option<Pfn>,
     remarks: Vec<Error>,
+    details: Vec<Detail>,
     doubt: Option<Error>,
     damage: Option<Error>,
     doubts: Vec<Error>,
@@ -49,10 +50,12 @@ impl Image {
     pub(crate) fn new(dump: Dump, files: &KernelFiles, watch: &dyn Watch) -> Result<Image> {
         let (name, damage, description) = (dump.name().to_owned(), dump.damage().cloned(), dump.describe());
         let (doubts, labels, says_incomplete) = (dump.doubts(), dump.labels(), dump.meta().incomplete);
+        let told = dump.container().remarks().to_vec();
+        let details = dump.details();
         let mut container = dump.into_container();
         let Identity { chosen, passed_over, doubt } = Identity::of(&container, files, watch)?;
         let live = is_live(container.meta()).then(|| Error::corrupt(LIVE_SAID));
-        let remarks = live.into_iter().chain(passed_over).chain(labels).collect();
+        let remarks = live.into_iter().chain(told).chain(passed_over).chain(labels).collect();
         let info = chosen.as_ref().map(|chosen| Vmcoreinfo::parse(&chosen.text));
         info.as_ref().map_or(Ok(()), |info| files.check(info))?;
         set_page_size(container.as_mut(), info.as_ref());
@@ -82,6 +85,7 @@ impl Image {
             sources,
             found_at,
             remarks,
+            details,
             doubt,
             damage,
             doubts,
@@ -141,6 +145,11 @@ impl Image {
     /// Why the kernel's own kallsyms or BTF cannot be read, where they were needed.
     pub fn own_symbol_failures(&self) -> Vec<Error> {
         self.sources.own_failures()
+    }
+
+    /// What else the container's headers say, for people.
+    pub fn details(&self) -> &[Detail] {
+        &self.details
     }
 
     /// The page frame in which vmcoreinfo was found, if memory had to be searched for it.

@@ -11,8 +11,9 @@ use crate::spool::{self, Counted, Spooled};
 use crate::unpack::{self, Input, Unpacked};
 use dump_core::{Bytes, Error, ErrorKind, InputFile, PROBE_BYTES, ReadAt, Result, Watch};
 use dump_flat::FlatIndex;
+use dump_migration::Packed;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
@@ -34,7 +35,7 @@ impl Layers {
     /// # Errors
     /// If it cannot be opened, is no file, device or pipe with a dump, or a layer cannot be taken off.
     pub fn open(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
-        let spooled = open_file(path, opening, watch)?;
+        let spooled = unpack_saved(open_file(path, opening, watch)?, opening, watch)?;
         let prefix = prefix(&spooled.bytes)?;
         let layers = Layers { prefix, ..spooled };
         if !dump_flat::is_flattened(&layers.prefix) {
@@ -104,6 +105,40 @@ fn open_file(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers
     match Compression::probe(&prefix(&layers.bytes)?) {
         Some(_) => from_stream(file, len, opening, watch),
         None => Ok(layers),
+    }
+}
+
+/// A save file of libvirt whose stream is compressed, as one whose stream is not.
+fn unpack_saved(layers: Layers, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
+    let Some(Packed { head, stream, format }) = dump_migration::packed(&layers.bytes)? else { return Ok(layers) };
+    let len = layers.bytes.len()?;
+    let mut input = Input::new(Counted::new(Stored { bytes: &layers.bytes, at: stream }, len - stream, watch));
+    let Some(row) = Compression::probe(input.peek(PROBE_BYTES).map_err(unpack::damage)?) else {
+        let e = Error::unsupported(format!("a save file of libvirt, compressed with {format}, which is not unpacked"));
+        return Err(e.hint(format!("tail -c +{} FILE | {format} -d gives a stream that is read", stream + 1)));
+    };
+    let unpacked = Unpacked::new(input, row);
+    let dir = spool::directory(opening.directory.as_deref());
+    let Spooled { file, len, damage } = spool::spool(head.chain(unpacked), &dir, opening.max_unpacked, watch)?;
+    let mut names = layers.names;
+    names.push(row.name);
+    Ok(Layers { names, damage: layers.damage.or(damage), ..Layers::of_file(file, len, false) })
+}
+
+/// Bytes by offset as a stream.
+struct Stored<'a> {
+    bytes: &'a Bytes,
+    at: u64,
+}
+
+impl Read for Stored<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = self.bytes.len().map_err(io::Error::other)?.saturating_sub(self.at);
+        let now = usize::try_from(left).unwrap_or(usize::MAX).min(out.len());
+        let out = out.get_mut(..now).unwrap_or_default();
+        self.bytes.read_exact_at(self.at, out).map_err(io::Error::other)?;
+        self.at += now as u64;
+        Ok(now)
     }
 }
 

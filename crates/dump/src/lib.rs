@@ -145,7 +145,7 @@ pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use estimate::{Estimate, FileEstimate, Fitting, LevelEstimate};
-pub use formats::{FORMATS, codec, codecs, format, output_formats};
+pub use formats::{FORMATS, codec, codecs, companions, format, output_formats};
 pub use guest::{GuestFile, guest_dump, guest_meta, is_live, mark_live, process_dump};
 pub use image::{Image, Shortcoming};
 pub use incomplete::{EarlyFlag, flag_incomplete, lacks_header};
@@ -161,11 +161,11 @@ pub use vmcoreinfo_text::generate_vmcoreinfo;
 
 pub use dump_core::{
     Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
-    Damage, Description, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault, Format,
-    ForwardStream, InputFile, Machine, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile, OwnNote, PageBitmap,
-    PageChecker, PageReader, PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn, PfnRange, Phase, PhysAddr,
-    Placer, Push, ReadAt, Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr, Vouched, Watch, WordSize,
-    WriteAt, WriteOptions, read_pages, system_text,
+    Damage, Description, Detail, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault,
+    Format, ForwardStream, InputFile, Machine, MemoryMap, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile,
+    OwnNote, PageBitmap, PageChecker, PageReader, PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn,
+    PfnRange, Phase, PhysAddr, Placer, Push, ReadAt, Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr,
+    Vouched, Watch, WordSize, WriteAt, WriteOptions, read_pages, system_text,
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};

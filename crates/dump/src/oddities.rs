@@ -10,7 +10,8 @@ impl Dump {
     /// Where the container's headers contradict vmcoreinfo, and what else a reader should know first, a line each.
     pub fn oddities(&self) -> Vec<String> {
         let live = is_live(self.meta()).then(|| LIVE_SAID.to_owned());
-        live.into_iter().chain(self.contradicted()).collect()
+        let remarks = self.container().remarks().iter().map(ToString::to_string);
+        live.into_iter().chain(remarks).chain(self.contradicted()).collect()
     }
 
     fn contradicted(&self) -> Vec<String> {

@@ -1,17 +1,20 @@
 //! Opening a dump in any container.
 
 use crate::claims;
-use crate::formats::{Recognised, is_text, probe, recognised};
+use crate::formats::{Recognised, companions, is_text, probe, probe_file, recognised};
 use crate::image::Image;
 use crate::kernel_files::KernelFiles;
 use crate::layers::{self, Layers};
 use crate::salvage::{self, SharedBytes};
 use dump_core::{
-    Container, Depth, Description, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part, Result,
-    Watch,
+    Container, Depth, Description, Detail, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part,
+    Result, Watch,
 };
 use dump_kernel::Vmcoreinfo;
 use std::path::{Path, PathBuf};
+
+/// The format of files that say nothing of themselves.
+const BARE: &str = "raw";
 
 /// An opened dump: its container, before anything is read from its memory.
 pub struct Dump {
@@ -61,6 +64,9 @@ impl Dump {
         if opening.salvage {
             return salvaged(paths, &names, opening, watch);
         }
+        if let Some(files) = beside(paths, opening, watch)? {
+            return parts(files, opening).map(|dump| Dump { name: names.join(", "), ..dump });
+        }
         let mut files = Vec::new();
         for (path, name) in paths.iter().zip(&names) {
             let file = File::open(path, opening, watch).map_err(|e| e.within(name))?;
@@ -69,7 +75,7 @@ impl Dump {
         let dump = match files.len() {
             0 => Err(Error::new(ErrorKind::BadMagic, "no file given")),
             1 => one(files, opening),
-            _ => parts(files),
+            _ => parts(files, opening),
         };
         dump.map(|dump| Dump { name: names.join(", "), ..dump })
     }
@@ -104,6 +110,11 @@ impl Dump {
     /// What is wrong with its headers although it can be read, as far as that was noticed when it was opened.
     pub fn header_faults(&self) -> &[Error] {
         self.container.header_faults()
+    }
+
+    /// What else its headers say, for people.
+    pub fn details(&self) -> Vec<Detail> {
+        self.container.details()
     }
 
     /// Contradictions that leave in doubt which pages there are, or what they hold, after a look at all that says so;
@@ -188,11 +199,30 @@ impl File {
             return Err(Error::unsupported(layers::within(inner, &layers.names)));
         }
         let prefix = layers.prefix.as_slice();
-        match probe(prefix, &opening.options) {
+        let known = probe(prefix, &OpenOptions { raw_maps: Vec::new(), ..opening.options.clone() });
+        let format = known.or_else(|| probe_file(&layers.bytes)).or_else(|| probe(prefix, &opening.options));
+        match format {
             Some(format) if !prefix.is_empty() => Ok(File { layers, format }),
             _ => Err(unknown(&layers)),
         }
     }
+}
+
+/// A guest's memory, and what beside it says where it lies, in either of which there is no more than a part of a dump.
+fn beside(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Option<Vec<(String, File)>>> {
+    let ([path], []) = (paths, opening.options.raw_maps.as_slice()) else { return Ok(None) };
+    for other in companions(path).into_iter().filter(|other| other.is_file() && path.is_file()) {
+        let mut files = Vec::new();
+        for path in [path, &other] {
+            let name = path.display().to_string();
+            files.push((name.clone(), Layers::open(path, opening, watch).map_err(|e| e.within(name))?));
+        }
+        let format = files.iter().find_map(|(_, layers)| probe(&layers.prefix, &opening.options));
+        if let Some(format) = format.filter(|format| format.open_parts.is_some()) {
+            return Ok(Some(files.into_iter().map(|(name, layers)| (name, File { layers, format })).collect()));
+        }
+    }
+    Ok(None)
 }
 
 /// What is left of a dump.
@@ -244,7 +274,7 @@ fn unknown(layers: &Layers) -> Error {
         None if prefix.is_empty() => inside(&layers.names, "an empty file, not a dump"),
         None => {
             let e = inside(&layers.names, "not a dump of a known format");
-            if can_be_memory(prefix) { e.hint("--raw-base ADDR reads bare memory") } else { e }
+            if can_be_memory(prefix) { e.hint("--raw-base ADDR and --raw-map RANGES read bare memory") } else { e }
         }
     }
 }
@@ -273,8 +303,12 @@ fn one(files: Vec<(String, File)>, opening: &Opening) -> Result<Dump> {
     dumps.next().unwrap_or_else(|| Err(Error::bug("no file to open")))
 }
 
-/// One dump from several files, all of one format that can be split.
-fn parts(files: Vec<(String, File)>) -> Result<Dump> {
+/// One dump from several files, all of one format that can be split. Where one of them is bare memory, all are: memory
+/// can begin with anything.
+fn parts(mut files: Vec<(String, File)>, opening: &Opening) -> Result<Dump> {
+    if let Some(bare) = files.iter().map(|(_, file)| file.format).find(|format| format.name == BARE) {
+        files.iter_mut().for_each(|(_, file)| file.format = bare);
+    }
     let (mut parts, mut damage, mut layers, mut open_parts) = (Vec::new(), None, Vec::new(), None);
     let mut first: Option<&'static str> = None;
     for (name, file) in files {
@@ -292,7 +326,7 @@ fn parts(files: Vec<(String, File)>) -> Result<Dump> {
         parts.push(Part { name, bytes: file.layers.bytes });
     }
     let open = open_parts.ok_or_else(|| Error::bug("no parts to open"))?;
-    Ok(Dump { container: open(parts)?, layers, damage, name: String::new() })
+    Ok(Dump { container: open(parts, &opening.options)?, layers, damage, name: String::new() })
 }
 
 /// The container with pages as the kernel's notes say, where it does not state their size itself. 4 KiB, with which it

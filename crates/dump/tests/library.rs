@@ -53,7 +53,10 @@ fn what_is_written_can_be_opened() {
         let done = dump::convert_to_file(&image, &ConvertOptions::new(dump::format(name).unwrap()), &path).unwrap();
         assert!(done.outcome.is_complete(), "{name}");
         let opening = dump::Opening {
-            options: dump::OpenOptions { raw_base: (name == "raw").then_some(PhysAddr(0)), live: false },
+            options: dump::OpenOptions {
+                raw_maps: if name == "raw" { vec![dump::MemoryMap::from_base(PhysAddr(0))] } else { Vec::new() },
+                live: false,
+            },
             ..dump::Opening::default()
         };
         let again = Dump::open_all(&[path], &opening, &NoWatch).unwrap();

@@ -1,10 +1,9 @@
 //! `gdump check`.
 
 use super::file_name;
-use super::number::address;
+use super::raw::RawArgs;
 use super::size;
 use super::threads::Threads;
-use dump::PhysAddr;
 use std::path::PathBuf;
 
 /// Options of `gdump check`.
@@ -13,9 +12,8 @@ pub struct CheckArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Read a FILE without headers as raw memory starting at physical address ADDR
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub raw_base: Option<PhysAddr>,
+    #[command(flatten)]
+    pub raw: RawArgs,
     /// Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe
     /// [default: 7/8 of what is free in TMPDIR]
     #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]

@@ -6,13 +6,14 @@ use super::format;
 use super::format::FormatName;
 use super::levels::DumpLevels;
 use super::message_level::message_level;
-use super::number::{address, virtual_address};
+use super::number::virtual_address;
 use super::pfn_range::pfn_range;
+use super::raw::RawArgs;
 use super::refused::RefusedArgs;
 use super::size;
 use super::threads::Threads;
 use crate::messages::MessageLevel;
-use dump::{PfnRange, PhysAddr, VirtAddr};
+use dump::{PfnRange, VirtAddr};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -150,11 +151,13 @@ pub struct ConvertArgs {
     /// With --dump-dmesg, write only what was logged after the last dmesg -c
     #[arg(long)]
     pub partial_dmesg: bool,
-    /// Read a VMCORE without headers as raw memory starting at physical address ADDR
+    #[command(flatten)]
+    pub raw: RawArgs,
+    /// Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE
     ///
-    /// ADDR is decimal or, after 0x, hexadecimal.
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub raw_base: Option<PhysAddr>,
+    /// The disks may be given in any order, and as several VMCOREs as well.
+    #[arg(long, value_name = "FILE", value_parser = file_name::any())]
+    pub diskset: Vec<PathBuf>,
     /// Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe
     /// [default: 7/8 of what is free in TMPDIR]
     ///

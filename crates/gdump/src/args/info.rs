@@ -1,9 +1,8 @@
 //! `gdump info`.
 
 use super::file_name;
-use super::number::address;
+use super::raw::RawArgs;
 use super::size;
-use dump::PhysAddr;
 use std::path::PathBuf;
 
 /// Options of `gdump info`.
@@ -14,9 +13,8 @@ pub struct InfoArgs {
     /// docs/info.md describes its fields.
     #[arg(long)]
     pub json: bool,
-    /// Read a FILE without headers as raw memory starting at physical address ADDR
-    #[arg(long, value_name = "ADDR", value_parser = address)]
-    pub raw_base: Option<PhysAddr>,
+    #[command(flatten)]
+    pub raw: RawArgs,
     /// Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe
     /// [default: 7/8 of what is free in TMPDIR]
     #[arg(long, verbatim_doc_comment, value_name = "SIZE", value_parser = size::memory)]

@@ -27,6 +27,7 @@ mod manual;
 mod message_level;
 mod number;
 mod pfn_range;
+mod raw;
 mod refusal;
 mod refused;
 mod repair;
@@ -43,6 +44,7 @@ pub use dmesg::DmesgArgs;
 pub use estimate::EstimateArgs;
 pub use format::FormatName;
 pub use info::InfoArgs;
+pub use raw::RawArgs;
 pub use repair::RepairArgs;
 pub use threads::Threads;
 pub use verb::Verb;
@@ -323,7 +325,7 @@ mod tests {
         assert!(matches!(verb("gdump info check diff"), Verb::Info(args) if args.files.len() == 2));
         assert!(matches!(verb("gdump check --num 2 a"), Verb::Check(args) if args.num_threads.is_some()));
         let Verb::Diff(args) = verb("gdump diff a --raw-base 0x10 b") else { panic!("not diff") };
-        assert_eq!((args.left, args.right, args.raw_base), ("a".into(), "b".into(), Some(PhysAddr(16))));
+        assert_eq!((args.left, args.right, args.raw.base), ("a".into(), "b".into(), Some(PhysAddr(16))));
         for line in ["-c info check", "./info check", "inf check", "Info check", "help info", "a info", "-- info check"]
         {
             assert_eq!(convert(&format!("gdump {line}")).files.len(), 2, "{line}");

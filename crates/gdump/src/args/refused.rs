@@ -26,9 +26,6 @@ pub struct RefusedArgs {
     /// Load a plug-in (refused: it needs makedumpfile's own memory)
     #[arg(long, hide_short_help = true, value_name = "FILE")]
     extension: Vec<OsString>,
-    /// A file of a set of sadump dumps (refused: sadump is not read yet)
-    #[arg(long, hide_short_help = true, value_name = "FILE")]
-    diskset: Vec<OsString>,
 }
 
 impl RefusedArgs {
@@ -47,7 +44,6 @@ impl RefusedArgs {
                 "--extension: plug-ins are shared objects that use makedumpfile's own functions and memory, which \
                  this program does not have",
             ),
-            (!self.diskset.is_empty(), "--diskset: sadump dumps are not read yet"),
         ];
         options.into_iter().find_map(|(given, reason)| given.then_some(reason))
     }

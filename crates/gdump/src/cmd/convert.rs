@@ -493,6 +493,9 @@ pub(super) fn print_debug(messages: Messages, view: Option<&KernelView>, image: 
     for (key, value) in image.vmcoreinfo().iter().flat_map(|info| info.lines()) {
         messages.debug(&format!("  {key}={value}\n"));
     }
+    for detail in image.details() {
+        messages.debug(&format!("{:<17}: {}\n", detail.name, detail.text));
+    }
     if let Some(pfn) = image.vmcoreinfo_found_at() {
         messages.debug(&format!("vmcoreinfo       : found in memory, page frame {pfn}\n"));
     }

@@ -6,7 +6,8 @@ use crate::messages::print;
 use crate::plan::InfoPlan;
 use crate::qvm_env::QvmEnv;
 use dump::{
-    ByteOrder, Dump, DumpMeta, OwnNote, QnxCpu, QnxGuest, Result, Vmcoreinfo, WindowsHeader, WordSize, windows_header,
+    ByteOrder, Detail, Dump, DumpMeta, OwnNote, QnxCpu, QnxGuest, Result, Vmcoreinfo, WindowsHeader, WordSize,
+    windows_header,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ struct Info {
     kernel: KernelInfo,
     cpus: u32,
     phys_base: u64,
+    details: Vec<DetailInfo>,
     notes: Vec<NoteInfo>,
     erase_info: Vec<String>,
     qnx: Option<QnxInfo>,
@@ -45,6 +47,13 @@ struct Info {
     odd: Vec<String>,
     #[serde(skip)]
     env_lines: Vec<String>,
+}
+
+/// What else headers say.
+#[derive(Serialize)]
+struct DetailInfo {
+    name: &'static str,
+    text: String,
 }
 
 /// What the QNX hypervisor says of a guest.
@@ -157,6 +166,7 @@ impl Info {
             kernel: kernel(meta, kernel_info.as_ref()),
             cpus: meta.cpus(),
             phys_base: meta.phys_base.unwrap_or(0),
+            details: dump.details().into_iter().map(|Detail { name, text }| DetailInfo { name, text }).collect(),
             notes: notes(meta),
             erase_info: String::from_utf8_lossy(&meta.erase_info).lines().map(str::to_owned).collect(),
             qnx: guest.map(|guest| qnx(guest, meta)),
@@ -195,6 +205,7 @@ impl Info {
         line("pages", format!("{} of RAM, {} held, of {} bytes", self.ram_pages, self.held_pages, self.page_size));
         line("cpus", self.cpus.to_string());
         line("phys_base", format!("{:#x}", self.phys_base));
+        self.details.iter().for_each(|detail| line(detail.name, detail.text.clone()));
         for note in &self.notes {
             let name = note.name.map_or(String::new(), |name| format!(", {name}"));
             line("note", format!("{} type {:#x}{name}, {} bytes", note.owner, note.r#type, note.size));

@@ -14,8 +14,20 @@ pub fn is_stdin(path: &Path) -> bool {
 
 /// Inputs and outputs, none for stdout or a name that is made up; `commands` may be among the latter.
 pub(super) fn files(args: &ConvertArgs, commands: bool) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
-    let found = args.files.len();
-    match args.files.as_slice() {
+    let disks = args.diskset.as_slice();
+    let Some(first) = disks.first() else { return files_of(args, &args.files, commands) };
+    // one that stands for all of them, since the set has no other VMCORE
+    let named = [std::slice::from_ref(first), &args.files].concat();
+    let (inputs, outputs) = files_of(args, &named, commands)?;
+    match inputs.as_slice() {
+        [_] => Ok((disks.to_vec(), outputs)),
+        _ => Err(format!("--diskset: expected no VMCORE beside the disks, found {}", inputs.len() - 1)),
+    }
+}
+
+fn files_of(args: &ConvertArgs, files: &[PathBuf], commands: bool) -> Result<(Vec<PathBuf>, Vec<PathBuf>), String> {
+    let found = files.len();
+    match files {
         [input, outputs @ ..] if args.split && outputs.len() > 1 => Ok((vec![input.clone()], outputs.to_vec())),
         _ if args.split => Err(format!("--split: expected file names VMCORE and 2 or more DUMPFILEs, found {found}")),
         [inputs @ .., last] if args.flattened && !inputs.is_empty() && last.as_os_str() == STDIO => {

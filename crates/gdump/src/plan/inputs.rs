@@ -1,9 +1,10 @@
 //! Dumps to read, and files of their kernels.
 
 use super::files::is_stdin;
-use crate::args::ConvertArgs;
+use super::located::located;
+use crate::args::{ConvertArgs, RawArgs};
 use crate::qvm_env::{self, QvmEnv};
-use dump::{Error, KernelFiles, OpenOptions, Opening, PhysAddr};
+use dump::{Error, KernelFiles, MemoryMap, OpenOptions, Opening};
 use std::path::{Path, PathBuf};
 
 /// A dump to read.
@@ -11,8 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Inputs {
     /// A dump, or the parts of one.
     pub paths: Vec<PathBuf>,
-    /// The physical address of the first byte of a file that has no headers.
-    pub raw_base: Option<PhysAddr>,
+    /// Where the bytes of files that have no headers lie in memory.
+    pub raw_maps: Vec<MemoryMap>,
     /// Whether a running kernel's memory is taken too.
     pub live: bool,
     /// Whether `/proc/vmcore` may be mapped.
@@ -66,10 +67,11 @@ pub fn of_vmlinux(path: &Path) -> Vec<PathBuf> {
 }
 
 impl Inputs {
-    pub(super) fn to_look_at(paths: Vec<PathBuf>, raw_base: Option<PhysAddr>, max_unpacked: Option<u64>) -> Inputs {
+    pub(super) fn to_look_at(paths: Vec<PathBuf>, raw: &RawArgs, max_unpacked: Option<u64>) -> Inputs {
+        let (paths, raw_maps) = located(paths, raw);
         Inputs {
             paths,
-            raw_base,
+            raw_maps,
             live: false,
             mapped: true,
             max_unpacked,
@@ -81,11 +83,11 @@ impl Inputs {
 
     /// Of a command line without a verb.
     pub(super) fn of(paths: Vec<PathBuf>, args: &ConvertArgs) -> Inputs {
-        let (raw_base, max_unpacked) = (args.raw_base, args.max_unpacked);
+        let ((paths, raw_maps), max_unpacked) = (located(paths, &args.raw), args.max_unpacked);
         let (work_dir, kernel) = (args.work_dir.clone(), KernelPaths::of(args));
         Inputs {
             paths,
-            raw_base,
+            raw_maps,
             live: args.mem_usage,
             mapped: !args.non_mmap,
             max_unpacked,
@@ -117,7 +119,7 @@ impl Inputs {
     /// How they are opened.
     pub fn opening(&self) -> Opening {
         Opening {
-            options: OpenOptions { raw_base: self.raw_base, live: self.live },
+            options: OpenOptions { raw_maps: self.raw_maps.clone(), live: self.live },
             mapped: self.mapped,
             max_unpacked: self.max_unpacked,
             directory: self.work_dir.clone(),

@@ -51,7 +51,7 @@ impl LogTarget {
 impl From<DmesgArgs> for DmesgPlan {
     fn from(args: DmesgArgs) -> DmesgPlan {
         DmesgPlan {
-            inputs: Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked),
+            inputs: Inputs::to_look_at(args.files, &args.raw, args.max_unpacked),
             target: LogTarget::Reader,
             log: LogOptions { partial: args.partial, callers: args.callers },
             limit: None,

@@ -5,6 +5,7 @@ mod conversion;
 mod files;
 mod generation;
 mod inputs;
+mod located;
 mod log;
 mod output;
 mod rearrangement;

@@ -2,7 +2,7 @@
 
 use super::inputs::{Inputs, KernelPaths};
 use super::threads::threads_of_verb;
-use crate::args::{CheckArgs, DiffArgs, EstimateArgs, InfoArgs, RepairArgs};
+use crate::args::{CheckArgs, DiffArgs, EstimateArgs, InfoArgs, RawArgs, RepairArgs};
 use dump::DumpLevel;
 use std::path::PathBuf;
 
@@ -83,7 +83,7 @@ pub struct RepairPlan {
 
 impl From<InfoArgs> for InfoPlan {
     fn from(args: InfoArgs) -> InfoPlan {
-        let inputs = Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked);
+        let inputs = Inputs::to_look_at(args.files, &args.raw, args.max_unpacked);
         InfoPlan { inputs: Inputs { qvm_env: args.qvm_env, ..inputs }, json: args.json }
     }
 }
@@ -91,21 +91,21 @@ impl From<InfoArgs> for InfoPlan {
 impl From<CheckArgs> for CheckPlan {
     fn from(args: CheckArgs) -> CheckPlan {
         let threads = threads_of_verb(args.num_threads);
-        let inputs = Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked);
+        let inputs = Inputs::to_look_at(args.files, &args.raw, args.max_unpacked);
         CheckPlan { inputs, json: args.json, threads }
     }
 }
 
 impl From<EstimateArgs> for EstimatePlan {
     fn from(args: EstimateArgs) -> EstimatePlan {
-        let kernel = KernelPaths { vmlinux: args.vmlinux, vmcoreinfo: args.vmcoreinfo };
+        let kernel = KernelPaths { vmlinux: args.vmlinux, vmcoreinfo: args.vmcoreinfo, ..KernelPaths::default() };
         let usual = || USUAL_LEVELS.into_iter().filter_map(DumpLevel::new).collect();
         let all = || (0..32).filter_map(DumpLevel::new).collect();
         let unasked = || if args.json { all() } else { usual() };
         EstimatePlan {
             levels: args.levels.map_or_else(unasked, |levels| levels.0),
             room: args.free.map(Room::Bytes).or(args.path.map(Room::At)),
-            inputs: Inputs { kernel, ..Inputs::to_look_at(args.files, args.raw_base, args.max_unpacked) },
+            inputs: Inputs { kernel, ..Inputs::to_look_at(args.files, &args.raw, args.max_unpacked) },
             json: args.json,
             max_memory: args.max_memory,
             threads: threads_of_verb(args.num_threads),
@@ -115,16 +115,22 @@ impl From<EstimateArgs> for EstimatePlan {
 
 impl From<DiffArgs> for DiffPlan {
     fn from(args: DiffArgs) -> DiffPlan {
-        let inputs = |path| Inputs::to_look_at(vec![path], args.raw_base, args.max_unpacked);
+        // one map for both, or one for each
+        let raw = |side: usize| match args.raw.map.as_slice() {
+            [_, _, ..] => RawArgs { map: args.raw.map.get(side).cloned().into_iter().collect(), base: None },
+            _ => args.raw.clone(),
+        };
+        let inputs = |side, path| Inputs::to_look_at(vec![path], &raw(side), args.max_unpacked);
         let threads = threads_of_verb(args.num_threads);
-        DiffPlan { left: inputs(args.left), right: inputs(args.right), strict: args.strict, threads }
+        DiffPlan { left: inputs(0, args.left), right: inputs(1, args.right), strict: args.strict, threads }
     }
 }
 
 impl From<RepairArgs> for RepairPlan {
     fn from(args: RepairArgs) -> RepairPlan {
         let threads = threads_of_verb(args.num_threads);
-        let inputs = Inputs { mapped: false, ..Inputs::to_look_at(args.inputs, None, args.max_unpacked) };
+        let inputs =
+            Inputs { mapped: false, ..Inputs::to_look_at(args.inputs, &RawArgs::default(), args.max_unpacked) };
         RepairPlan { inputs, output: args.output, force: args.force, threads }
     }
 }

@@ -55,6 +55,8 @@ impl Needs {
     pub fn of(plan: &Plan) -> Needs {
         let (mut inputs, mut outputs) = (plan.inputs(), plan.outputs());
         inputs.retain(|path| !is_stdin(path));
+        let beside: Vec<PathBuf> = inputs.iter().flat_map(|path| dump::companions(path)).collect();
+        inputs.extend(beside);
         inputs.extend(plan.vmlinux().into_iter().flat_map(of_vmlinux));
         inputs.extend(plan.qvm_env_files());
         // beside each
