@@ -19,7 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-sum", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
     ("dump-debuginfo", &["dump-core"]),
-    ("dump-filter", &["dump-core", "dump-kernel"]),
+    ("dump-xen", &["dump-core", "dump-kernel"]),
+    ("dump-filter", &["dump-core", "dump-kernel", "dump-xen"]),
     ("dump-log", &["dump-core", "dump-kernel"]),
     (
         "dump",
@@ -36,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-pipe",
             "dump-raw",
             "dump-sum",
+            "dump-xen",
         ],
     ),
     // the program knows formats and kernels through the library alone
@@ -59,6 +61,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-raw",
             "dump-sum",
             "dump-synth",
+            "dump-xen",
         ],
     ),
     ("dump-synth", &[]),
@@ -70,6 +73,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("dump-core", &["kdump", "flattened", "struct_page"]),
     ("dump-pipe", &["elf", "kdump", "makedumpfile", "vmcoreinfo", "lime"]),
     ("dump-kernel", &["kdump", "pt_load", "dump_level", "dumplevel"]),
+    ("dump-xen", &["kdump", "pt_load", "dump_level", "dumplevel"]),
     ("dump-filter", &["kdump", "pt_load", "_mapcount", "vmemmap"]),
     ("dump-log", &["kdump", "pt_load", "vmemmap", "_mapcount"]),
     ("dump-elf", &["kdump", "flattened"]),

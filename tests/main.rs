@@ -33,3 +33,4 @@ mod stdout;
 mod support;
 mod vmemmap;
 mod vouch;
+mod xen;

@@ -67,6 +67,8 @@ mod site;
 mod sparse;
 mod vmcore;
 mod vmcoreinfo;
+pub mod xen;
+pub mod xl;
 mod zones;
 
 pub use builder::KernelBuilder;
@@ -89,3 +91,5 @@ pub use printk::{FakeLog, LogEntry, LogPlaces};
 pub use qnx::{QnxGcore, QnxVcpu};
 pub use recipe::{Content, Kind, Line, Recipe, every_kind, every_kind_on};
 pub use vmcoreinfo::CRASHTIME;
+pub use xen::{FakeXen, XenFlags, XenPdx};
+pub use xl::{XlCore, xl_core};

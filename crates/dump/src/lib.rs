@@ -111,6 +111,7 @@ mod compare;
 mod compression;
 mod conversion;
 mod decoder;
+mod domain0;
 mod dumpable;
 mod formats;
 mod guest;
@@ -133,12 +134,15 @@ mod unpack;
 mod view;
 mod vmcoreinfo_text;
 mod vmlinux_symbols;
+mod xen_files;
+mod xen_host;
 
 pub use bitmaps::bitmaps;
 pub use budget::{Budget, Taken, peak};
 pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
+pub use domain0::Domain0;
 pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use formats::{FORMATS, codec, codecs, format, output_formats};
 pub use guest::{GuestFile, guest_dump, guest_meta, is_live, mark_live, process_dump};
@@ -153,6 +157,7 @@ pub use spool::directory as unpack_directory;
 pub use unpack::{UnpackedStream, unpacked};
 pub use view::KernelView;
 pub use vmcoreinfo_text::generate_vmcoreinfo;
+pub use xen_files::{XenFiles, generate_xen_vmcoreinfo};
 
 pub use dump_core::{
     Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
@@ -164,7 +169,7 @@ pub use dump_core::{
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};
-pub use dump_filter::{DumpLevel, Reason, Tally};
+pub use dump_filter::{DumpLevel, HostTally, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_guest::{
     Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Patience, Process, Qmp, RamMap, RamRange,
@@ -177,3 +182,4 @@ pub use dump_kernel::{
 pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};
 pub use dump_sum::{Summed, Sums};
+pub use dump_xen::{Domain, DomainKind, XenHost};

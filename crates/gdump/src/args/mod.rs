@@ -32,6 +32,7 @@ mod repair;
 mod size;
 mod threads;
 mod verb;
+mod xen;
 
 pub use capture::{CaptureArgs, Via};
 pub use check::CheckArgs;
@@ -44,6 +45,7 @@ pub use info::InfoArgs;
 pub use repair::RepairArgs;
 pub use threads::Threads;
 pub use verb::Verb;
+pub use xen::XenArgs;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Error, FromArgMatches, Parser};
