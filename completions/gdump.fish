@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_gdump_global_optspecs
-    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= raw-map= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
+    string join \n c l p z codec= d= e keep-mmio x= i= pdb= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= raw-map= diskset= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X dom0 xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= no-sandbox h/help
 end
 
 function __fish_gdump_needs_command
@@ -32,11 +32,13 @@ none\t''"
 complete -c gdump -n "__fish_gdump_needs_command" -s d -d 'Exclude pages: the sum of 1 (zero pages), 2 (page cache), 4 (page cache with private data as well), 8 (user data) and 16 (free pages); if the dump does not fit at one LEVEL, the next is tried [default: 0]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB (--format dmp)' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
 gcore\t''
 kdump\t''
+dmp\t''
 lime\t''
 raw\t''
 kdump-zlib\t''
@@ -50,6 +52,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -l splitblock-size -d 'Split a
 complete -c gdump -n "__fish_gdump_needs_command" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l diskset -d 'Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
@@ -61,13 +64,12 @@ complete -c gdump -n "__fish_gdump_needs_command" -l vtop -d 'Print the physical
 complete -c gdump -n "__fish_gdump_needs_command" -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l xen-syms -d 'Symbols of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l xen-vmcoreinfo -d 'vmcoreinfo of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l xen_phys_start -d 'Where Xen is; no effect on a dump without Xen' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l xen-syms -d 'Take what the notes of a Xen host lack from FILE, the xen-syms of its Xen' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l xen-vmcoreinfo -d 'Take Xen\'s vmcoreinfo from FILE, a text that -g made of its xen-syms' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l xen_phys_start -d 'Where Xen\'s image is in physical memory, for hosts whose notes do not say it (Xen before 3.3)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l diskset -d 'A file of a set of sadump dumps (refused: sadump is not read yet)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -s c -d 'Compress each page with zlib, which every reader supports'
 complete -c gdump -n "__fish_gdump_needs_command" -s l -d 'Compress each page with lzo, which is faster than zlib and compresses less'
 complete -c gdump -n "__fish_gdump_needs_command" -s p -d 'Compress each page with snappy'
@@ -93,7 +95,8 @@ complete -c gdump -n "__fish_gdump_needs_command" -l strict -d 'Fail if pages of
 complete -c gdump -n "__fish_gdump_needs_command" -l mem-usage -d 'Print how many pages of each class VMCORE has, and write nothing'
 complete -c gdump -n "__fish_gdump_needs_command" -l check-params -d 'Only check the options, print what is wrong with them, and exit'
 complete -c gdump -n "__fish_gdump_needs_command" -s v -d 'Print the version and the codecs'
-complete -c gdump -n "__fish_gdump_needs_command" -s X -d 'Leave out the pages of Xen\'s guests (refused: dumps of Xen are not read yet)'
+complete -c gdump -n "__fish_gdump_needs_command" -s X -d 'Exclude pages of Xen\'s guests and of its free memory from the dump of a Xen host'
+complete -c gdump -n "__fish_gdump_needs_command" -l dom0 -d 'Write domain 0 of a Xen host\'s dump, as the dump of an ordinary machine'
 complete -c gdump -n "__fish_gdump_needs_command" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_needs_command" -s h -l help -d 'Print help'
 complete -c gdump -n "__fish_gdump_needs_command" -a "info" -d 'Show what the headers of a dump say: format, codec, machine, kernel, dump level, pages'
@@ -136,7 +139,8 @@ complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l free -d 'Say wh
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l path -d 'Say what fits into what is free on the file system of DIR' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
-complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l raw-base -d 'Read a FILE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l max-memory -d 'Use at most SIZE bytes of memory (512M, 2G) for page bitmaps and buffers' -r
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
@@ -161,11 +165,13 @@ none\t''"
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s d -d 'Exclude pages: the sum of 1 (zero pages), 2 (page cache), 4 (page cache with private data as well), 8 (user data) and 16 (free pages); if the dump does not fit at one LEVEL, the next is tried [default: 0]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB (--format dmp)' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
 gcore\t''
 kdump\t''
+dmp\t''
 lime\t''
 raw\t''
 kdump-zlib\t''
@@ -179,6 +185,7 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l splitblock-size 
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l diskset -d 'Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
@@ -190,13 +197,12 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l vtop -d 'Print t
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-syms -d 'Symbols of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-vmcoreinfo -d 'vmcoreinfo of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen_phys_start -d 'Where Xen is; no effect on a dump without Xen' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-syms -d 'Take what the notes of a Xen host lack from FILE, the xen-syms of its Xen' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-vmcoreinfo -d 'Take Xen\'s vmcoreinfo from FILE, a text that -g made of its xen-syms' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen_phys_start -d 'Where Xen\'s image is in physical memory, for hosts whose notes do not say it (Xen before 3.3)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l diskset -d 'A file of a set of sadump dumps (refused: sadump is not read yet)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l keep-stopped -d 'Leave the guest as it stands at the end'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l on-panic -d 'Wait until the guest\'s kernel has panicked'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l live -d 'Do not stop the guest: pages that it changes meanwhile do not fit each other'
@@ -228,6 +234,7 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l strict -d 'Fail 
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l mem-usage -d 'Print how many pages of each class VMCORE has, and write nothing'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l check-params -d 'Only check the options, print what is wrong with them, and exit'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s v -d 'Print the version and the codecs'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -s X -d 'Leave out the pages of Xen\'s guests (refused: dumps of Xen are not read yet)'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -s X -d 'Exclude pages of Xen\'s guests and of its free memory from the dump of a Xen host'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l dom0 -d 'Write domain 0 of a Xen host\'s dump, as the dump of an ordinary machine'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s h -l help -d 'Print help'

@@ -22,7 +22,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-win", &["dump-core"]),
     ("dump-kernel", &["dump-core"]),
     ("dump-debuginfo", &["dump-core"]),
-    ("dump-filter", &["dump-core", "dump-kernel"]),
+    ("dump-xen", &["dump-core", "dump-kernel"]),
+    ("dump-filter", &["dump-core", "dump-kernel", "dump-xen"]),
     ("dump-log", &["dump-core", "dump-kernel"]),
     (
         "dump",
@@ -42,6 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-sadump",
             "dump-sum",
             "dump-win",
+            "dump-xen",
         ],
     ),
     // the program knows formats and kernels through the library alone
@@ -68,6 +70,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "dump-sum",
             "dump-synth",
             "dump-win",
+            "dump-xen",
         ],
     ),
     ("dump-synth", &[]),
@@ -79,6 +82,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("dump-core", &["kdump", "flattened", "struct_page"]),
     ("dump-pipe", &["elf", "kdump", "makedumpfile", "vmcoreinfo", "lime"]),
     ("dump-kernel", &["kdump", "pt_load", "dump_level", "dumplevel"]),
+    ("dump-xen", &["kdump", "pt_load", "dump_level", "dumplevel"]),
     ("dump-filter", &["kdump", "pt_load", "_mapcount", "vmemmap"]),
     ("dump-log", &["kdump", "pt_load", "vmemmap", "_mapcount"]),
     ("dump-elf", &["kdump", "flattened"]),

@@ -36,3 +36,4 @@ mod support;
 mod vmemmap;
 mod vouch;
 mod windows;
+mod xen;

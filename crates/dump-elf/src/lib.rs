@@ -31,6 +31,7 @@ mod salvage;
 mod section;
 mod table;
 mod writer;
+mod xen_domain;
 
 pub use container::ElfCore;
 pub use flavor::Flavor;

@@ -1,4 +1,4 @@
-//! Names of sections. Few cores have sections: QEMU's since 7.2, and those of Xen domains, which have nothing else.
+//! Sections. Few cores have sections: QEMU's since 7.2, and those of Xen domains, which have nothing else.
 //!
 //! They help to identify a core's maker and are needed for nothing more, so whatever is wrong with them means that
 //! there are none. (QEMU writes the header of the name table in the wrong byte order where guest and host differ in
@@ -13,12 +13,27 @@ const MAX_SECTIONS: u16 = 256;
 /// More bytes of names than they need.
 const MAX_NAMES: u64 = 64 << 10;
 
-/// The names of all sections; empty where there are none, or none that make sense.
-pub(crate) fn names(input: &dyn ReadAt, header: &FileHeader) -> Vec<Vec<u8>> {
+/// A section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Section {
+    pub name: Vec<u8>,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// How long it is (bytes).
+    pub size: u64,
+}
+
+/// All sections; none where there are none, or their names make no sense.
+pub(crate) fn all(input: &dyn ReadAt, header: &FileHeader) -> Vec<Section> {
     read(input, header).unwrap_or_default()
 }
 
-fn read(input: &dyn ReadAt, header: &FileHeader) -> Option<Vec<Vec<u8>>> {
+/// The names of all sections.
+pub(crate) fn names(input: &dyn ReadAt, header: &FileHeader) -> Vec<Vec<u8>> {
+    all(input, header).into_iter().map(|section| section.name).collect()
+}
+
+fn read(input: &dyn ReadAt, header: &FileHeader) -> Option<Vec<Section>> {
     let sane = header.shoff != 0
         && (1..=MAX_SECTIONS).contains(&header.shnum)
         && header.shentsize >= Sizes::of(header.machine.word).section;
@@ -32,11 +47,12 @@ fn read(input: &dyn ReadAt, header: &FileHeader) -> Option<Vec<Vec<u8>>> {
         table.chunks_exact(step).map_while(|bytes| SectionHeader::decode(bytes, header.machine).ok()).collect();
     let names = sections.get(usize::from(header.shstrndx)).filter(|s| s.size <= MAX_NAMES)?;
     let text = reader.view(names.offset, usize::try_from(names.size).ok()?).ok()?;
-    let name = |section: &SectionHeader| {
+    let named = |section: &SectionHeader| {
         let rest = text.get(usize::try_from(section.name).ok()?..)?;
-        Some(rest.split(|b| *b == 0).next()?.to_vec())
+        let name = rest.split(|b| *b == 0).next()?.to_vec();
+        Some(Section { name, offset: section.offset, size: section.size })
     };
-    Some(sections.iter().filter_map(name).collect())
+    Some(sections.iter().filter_map(named).collect())
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 
 mod exclude;
 mod free;
+mod host;
 mod level;
 mod struct_pages;
 mod tally;
 
 pub use exclude::{Excluded, Exclusion, Rest, exclude};
 pub use free::exclude_listed;
+pub use host::{HostTally, exclude_host};
 pub use level::{DumpLevel, Judge, Reason, judge};
 pub use struct_pages::UnusedStructPages;
 pub use tally::{Doubt, Doubtful, Tally};

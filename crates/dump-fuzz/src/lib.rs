@@ -22,6 +22,7 @@
 //! | `deflate`, `zlib`, `lzo`, `snappy`, `zstd` | what comes back is the page; what was compressed before does not show |
 //! | `packed` | a file compressed in several members unpacks to all that was put in |
 //! | `monitor` | messages of QMP are the same in any pieces; a map of RAM ascends and is read again as it was |
+//! | `xen` | frames of a host are shown once, in order; domain 0's frames and the machine's name each other |
 //! | `whole` | what was converted holds the same pages and passes a check |
 
 mod codec;
@@ -49,6 +50,7 @@ mod symbols;
 mod vmcoreinfo;
 mod walks;
 mod whole;
+mod xen;
 
 /// An input to begin with, and its name.
 pub type Seed = (String, Vec<u8>);
@@ -98,6 +100,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "kallsyms", run: symbols::kallsyms, seeds: symbols::kallsyms_seeds },
     Target { name: "vmlinux", run: symbols::vmlinux, seeds: symbols::vmlinux_seeds },
     Target { name: "monitor", run: monitor::run, seeds: monitor::seeds },
+    Target { name: "xen", run: xen::run, seeds: xen::seeds },
     Target { name: "whole", run: whole::run, seeds: whole::seeds },
 ];
 

@@ -2,7 +2,8 @@
 
 use crate::Seed;
 use dump_synth::{
-    DmpFile, DmpKind, ElfCore, Endian, FlatStream, KdumpFile, Load, Notes, Packing, QnxGcore, QnxVcpu, Slot, Width,
+    DmpFile, DmpKind, ElfCore, Endian, FakeMemory, FlatStream, KdumpFile, Load, Notes, Packing, QnxGcore, QnxVcpu,
+    Slot, Width, xl_core,
 };
 
 /// Any text that looks like one.
@@ -70,6 +71,8 @@ pub fn elf() -> Vec<Seed> {
         seed("core", core().to_bytes()),
         seed("qemu", core().like_qemu().to_bytes()),
         seed("gcore", gcore()),
+        seed("xl", xl_core(&FakeMemory::new(&[0..2, 0x10..0x11]), None).bytes),
+        seed("xl-pv", xl_core(&FakeMemory::new(&[0..2, 0x10..0x11]), Some(&|pfn| pfn + 9)).bytes),
         seed("xnum", core().xnum().to_bytes()),
         seed("be32", other.load(Load::new(0x2000, 0xc000_2000, page(3))).to_bytes()),
     ]

@@ -76,6 +76,8 @@ mod vmcore;
 mod vmcoreinfo;
 pub mod vmware;
 pub mod windows;
+pub mod xen;
+pub mod xl;
 mod zones;
 
 pub use builder::KernelBuilder;
@@ -101,3 +103,5 @@ pub use qnx::{QnxGcore, QnxVcpu};
 pub use recipe::{Content, Kind, Line, Recipe, every_kind, every_kind_on};
 pub use vmcoreinfo::CRASHTIME;
 pub use windows::WindowsGuest;
+pub use xen::{FakeXen, XenFlags, XenPdx};
+pub use xl::{XlCore, xl_core};

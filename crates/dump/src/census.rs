@@ -52,7 +52,8 @@ impl<'a> Census<'a> {
         let classes = if view.is_some() { &CLASSES[..] } else { &[] };
         let bitmaps = classes.len() as u64 + 2;
         let window = budget.window(Taken::now(), rayon::current_num_threads(), bitmaps, u64::MAX, end.0);
-        let criteria = |level| Criteria { image, memory, view, level, without_vmemmap: false, without_zeros: false };
+        let criteria =
+            |level| Criteria { image, memory, view, host: None, level, without_vmemmap: false, without_zeros: false };
         let kept = Dumpable::new(criteria(DumpLevel::empty()), end, window, unknown, watch)?;
         let said = Said::new(unknown);
         let once = |class: Unidentified<'_>| said.once(class);

@@ -20,6 +20,7 @@ use dump_core::{
 use dump_filter::DumpLevel;
 use dump_kernel::SourceMemory;
 use dump_pipe::{Job, Outcome, Weights, convert, split_evenly};
+use dump_xen::XenHost;
 
 /// Pages of RAM (256 GiB of 4 KiB pages) above which a dump must hold some of it to be plausible: struct pages alone,
 /// which no filter leaves out, are a 64th. A made-up header would otherwise size the bitmaps that are written.
@@ -30,7 +31,7 @@ const SPLIT_BLOCK: u64 = 16 << 20;
 
 /// What a dump is converted to.
 #[derive(Clone, Copy)]
-pub struct ConvertOptions {
+pub struct ConvertOptions<'a> {
     /// Its format, one that can be written.
     pub format: &'static Format,
     /// How pages are compressed, if the format has compressed pages.
@@ -39,6 +40,8 @@ pub struct ConvertOptions {
     pub level: DumpLevel,
     /// Whether page frames of the vmemmap that hold struct pages of left-out pages alone are left out, too.
     pub without_vmemmap: bool,
+    /// The hypervisor of a Xen host, where memory of its guests and what it has free are left out.
+    pub host: Option<&'a XenHost>,
     /// Whether page frames beyond the machine's memory stay, as a graphics card's.
     pub keep_mmio: bool,
     /// Files that share the pages of one dump; 1 for a whole one.
@@ -53,14 +56,15 @@ pub struct ConvertOptions {
     pub bitmap_bytes: u64,
 }
 
-impl ConvertOptions {
+impl ConvertOptions<'static> {
     /// A whole dump of `format` with all pages, uncompressed, made in as much memory as the machine can spare.
-    pub fn new(format: &'static Format) -> ConvertOptions {
+    pub fn new(format: &'static Format) -> ConvertOptions<'static> {
         ConvertOptions {
             format,
             codec: None,
             level: DumpLevel::default(),
             without_vmemmap: false,
+            host: None,
             keep_mmio: false,
             files: 1,
             split_block: SPLIT_BLOCK,
@@ -74,7 +78,7 @@ impl ConvertOptions {
     ///
     /// # Errors
     /// If there is no such format in this build.
-    pub fn like(dump: &Dump) -> Result<ConvertOptions> {
+    pub fn like(dump: &Dump) -> Result<ConvertOptions<'static>> {
         let what = dump.describe();
         let own = format(what.format).filter(|format| format.output.is_some());
         let chosen = own.or_else(|| format("kdump")).ok_or_else(|| Error::unsupported("no format to write"))?;
@@ -132,7 +136,7 @@ impl<'a> Conversion<'a> {
         image: &'a Image,
         memory: &'a SourceMemory<'a>,
         view: Option<&'a KernelView>,
-        options: &ConvertOptions,
+        options: &ConvertOptions<'a>,
         unknown: OnUnknown<'a>,
         watch: &'a dyn Watch,
     ) -> Result<Conversion<'a>> {
@@ -152,7 +156,8 @@ impl<'a> Conversion<'a> {
         let says_zero = output.abilities.contains(Abilities::SAYS_ZERO);
         let without_zeros = !says_zero && meta.dump_level & DumpLevel::ZERO.bits() != 0;
         let without_vmemmap = options.without_vmemmap;
-        let criteria = Criteria { image, memory, view, level: options.level, without_vmemmap, without_zeros };
+        let host = options.host;
+        let criteria = Criteria { image, memory, view, level: options.level, without_vmemmap, host, without_zeros };
         let dumpable = Dumpable::new(criteria, end, window, unknown, watch)?;
         meta.excluded_vmemmap |= dumpable.lacks_vmemmap();
         let parts = parts(image, &meta, &dumpable, options, watch)?;
@@ -230,7 +235,7 @@ fn parts(
     image: &Image,
     meta: &DumpMeta,
     dumpable: &Dumpable<'_>,
-    options: &ConvertOptions,
+    options: &ConvertOptions<'_>,
     watch: &dyn Watch,
 ) -> Result<Vec<PfnRange>> {
     if let Some(range) = options.part {

@@ -15,9 +15,12 @@ use crate::image::Image;
 use crate::ram::Ram;
 use crate::view::KernelView;
 use dump_core::{Error, PageBitmap, PageSet, PageWindow, Pfn, PfnRange, Result, Watch};
-use dump_filter::{Doubt, DumpLevel, Exclusion, Rest, Tally, UnusedStructPages, exclude, exclude_listed};
+use dump_filter::{
+    Doubt, DumpLevel, Exclusion, HostTally, Rest, Tally, UnusedStructPages, exclude, exclude_host, exclude_listed,
+};
 use dump_kernel::{BuddyMark, Footprint, PhysMemory};
 use dump_pipe::exclude_zero;
+use dump_xen::XenHost;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,6 +39,8 @@ pub struct Criteria<'a> {
     pub level: DumpLevel,
     /// Whether page frames of the vmemmap that hold struct pages of left-out pages alone are left out.
     pub without_vmemmap: bool,
+    /// The hypervisor, where what it has free or gave to guests is left out.
+    pub host: Option<&'a XenHost>,
     /// Whether zero pages are left out too, for containers that cannot mark them otherwise.
     pub without_zeros: bool,
 }
@@ -47,6 +52,8 @@ pub struct Findings {
     pub tally: Tally,
     /// Page frames of the vmemmap left out.
     pub struct_pages: u64,
+    /// Pages of a Xen host by what they are, where its hypervisor was asked.
+    pub host: HostTally,
     /// Zero pages left out.
     pub zero: u64,
 }
@@ -234,6 +241,7 @@ impl<'a> Dumpable<'a> {
         state.counts.extend((0..chunks).map(count));
         state.before.push(found.beyond);
         state.findings.tally.merge(&found.findings.tally);
+        state.findings.host.merge(&found.findings.host);
         state.findings.struct_pages += found.findings.struct_pages;
         state.findings.zero += found.findings.zero;
         state.held = Some(Arc::new(found.bits));
@@ -287,6 +295,9 @@ impl<'a> Dumpable<'a> {
         let mut bits = PageBitmap::windowed(span).ok_or_else(too_far)?;
         image.source().mark_held(&mut bits)?;
         let mut found = Window { bits, beyond: Vec::new(), findings: Findings::default() };
+        if let Some(host) = self.criteria.host {
+            found.findings.host = exclude_host(host, self.criteria.memory, &mut found.bits, self.watch)?;
+        }
         if let Some(view) = self.scanned() {
             let KernelView { kernel, map, rules } = view;
             let (memory, footprint) = (self.criteria.memory, &self.footprint);

@@ -18,6 +18,7 @@ use dump_core::{ByteOrder, Error, ErrorKind, Machine, Notes, PageSource, Pfn, Ph
 use dump_elf::QemuCpu;
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Kernel, KernelSymbols, SourceMemory, Standing, Vmcoreinfo, Words, end_in_pages_of};
+use dump_xen::is_host;
 
 /// What is believed of a dump's kernel.
 #[derive(Default)]
@@ -47,11 +48,12 @@ impl Identity {
             return Ok(Identity { doubt: Some(Error::unsupported(text)), ..Identity::default() });
         }
         let mut notes = note_texts(source);
-        if is_xen_host(&meta.notes) {
+        if is_host(&meta.notes) {
             let text =
                 "a Xen host's dump: its memory is the machine's, dom0's struct pages count page frames of its own";
             let chosen = notes.drain(..).next();
-            return Ok(Identity { chosen, doubt: Some(Error::unsupported(text)), ..Identity::default() });
+            let doubt = Error::unsupported(text).hint("--dom0 reads domain 0 alone");
+            return Ok(Identity { chosen, doubt: Some(doubt), ..Identity::default() });
         }
         let evidence = Evidence::of(source);
         let mut identity = Identity::default();
@@ -136,13 +138,6 @@ pub(crate) fn windows_guest(notes: &Notes) -> Option<&'static str> {
     header.then_some(
         "a Windows guest, which has no struct pages: what of its memory is user data or free only Windows knows",
     )
-}
-
-/// Whether the notes are those of a Xen hypervisor that ended: with its own vmcoreinfo, or the registers that it saved.
-fn is_xen_host(notes: &Notes) -> bool {
-    notes.iter().any(|note| {
-        note.name == b"VMCOREINFO_XEN" || (note.name == b"Xen" && (0x100_0001..=0x100_0002).contains(&note.kind))
-    })
 }
 
 /// The text of a file, of the machine that the dump states.

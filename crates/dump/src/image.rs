@@ -6,12 +6,15 @@ use crate::identity::Identity;
 use crate::kernel_files::KernelFiles;
 use crate::open::Dump;
 use crate::view::KernelView;
+use crate::xen_files::XenFiles;
+use crate::xen_host;
 use dump_core::{
     CodecId, Container, Detail, DumpMeta, Error, ErrorKind, Notes, OwnNote, PageSize, PageSource, Pfn, PfnRange,
     PhysAddr, Repaged, Result, UtsName, VirtAddr, Watch,
 };
 use dump_kernel::arch::{MachineFacts, arch_of};
 use dump_kernel::{Answer, Kernel, PhysMemory, SourceMemory, Sources, Vmcoreinfo, Words};
+use dump_xen::XenHost;
 use std::sync::Arc;
 
 /// The memory of a dumped machine and what is known about it.
@@ -119,6 +122,15 @@ impl Image {
         self.meta.notes = notes;
         self.remarks.extend(remarks);
         Image { source: make(self.source), ..self }
+    }
+
+    /// The same with one more note.
+    ///
+    /// # Errors
+    /// `Unsupported` if it is longer than a note can be.
+    pub(crate) fn with_note(mut self, name: &[u8], kind: u32, desc: &[u8]) -> Result<Image> {
+        self.meta.notes = self.meta.notes.with_note(name, kind, desc)?;
+        Ok(self)
     }
 
     /// Its pages, in the page size of its kernel.
@@ -271,6 +283,15 @@ impl Image {
     pub fn kernel_view(&self) -> Result<KernelView> {
         let kernel = self.kernel()?;
         KernelView::new(kernel, self.meta.end_pfn, &self.memory())
+    }
+
+    /// The hypervisor of a Xen host, whose dump this is.
+    ///
+    /// # Errors
+    /// `Unsupported` if it is none; `MissingInfo` or `Corrupt` if what its notes say does not lead to its frame table;
+    /// `OtherKernel` if `files` are of another Xen.
+    pub fn xen_host(&self, files: &XenFiles) -> Result<XenHost> {
+        xen_host::host(self.source.as_ref(), files)
     }
 
     /// Puts in what vmcoreinfo exports: it wins over headers, since QEMU leaves utsname empty, misreads phys_base (a

@@ -112,6 +112,7 @@ mod compare;
 mod compression;
 mod conversion;
 mod decoder;
+mod domain0;
 mod dumpable;
 mod estimate;
 mod even_sample;
@@ -137,12 +138,15 @@ mod view;
 mod vmcoreinfo_text;
 mod vmlinux_symbols;
 mod windows;
+mod xen_files;
+mod xen_host;
 
 pub use bitmaps::bitmaps;
 pub use budget::{Budget, Taken, peak};
 pub use check::Checked;
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
+pub use domain0::Domain0;
 pub use dumpable::{Findings, OnUnknown, Unidentified};
 pub use estimate::{Estimate, FileEstimate, Fitting, LevelEstimate};
 pub use formats::{FORMATS, codec, codecs, companions, format, output_formats};
@@ -158,6 +162,7 @@ pub use spool::directory as unpack_directory;
 pub use unpack::{UnpackedStream, unpacked};
 pub use view::KernelView;
 pub use vmcoreinfo_text::generate_vmcoreinfo;
+pub use xen_files::{XenFiles, generate_xen_vmcoreinfo};
 
 pub use dump_core::{
     Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
@@ -169,7 +174,7 @@ pub use dump_core::{
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};
-pub use dump_filter::{Doubt, DumpLevel, Reason, Tally};
+pub use dump_filter::{Doubt, DumpLevel, HostTally, Reason, Tally};
 pub use dump_flat::{FlatStream, rearrange};
 pub use dump_guest::{
     Access, Address, Asked, DumpState, Event, GivenRange, GuestFormat, Others, Patience, Process, Qmp, RamMap,
@@ -183,3 +188,4 @@ pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};
 pub use dump_sum::{Summed, Sums};
 pub use dump_win::{DumpType as WindowsDumpType, Header as WindowsHeader, note::header as windows_header};
+pub use dump_xen::{Domain, DomainKind, XenHost};

@@ -13,7 +13,7 @@ use std::path::Path;
 /// # Errors
 /// If the conversion cannot begin, the file exists or cannot be created, or the dump could not be completed: it is then
 /// flagged incomplete, if its format has such a flag, and readable as far as it goes.
-pub fn convert_to_file(image: &Image, options: &ConvertOptions, path: impl AsRef<Path>) -> Result<Converted> {
+pub fn convert_to_file(image: &Image, options: &ConvertOptions<'_>, path: impl AsRef<Path>) -> Result<Converted> {
     let path = path.as_ref();
     let memory = image.memory();
     let view = match image.kernel_view() {

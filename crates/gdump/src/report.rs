@@ -1,7 +1,7 @@
 //! What was left out, what was kept, and what that saved.
 
 use crate::escape::escaped_line;
-use dump::{Converted, Counts, DumpLevel, DumpMeta, PageSize, Reason, Tally};
+use dump::{Converted, Counts, DumpLevel, DumpMeta, HostTally, PageSize, Reason, Tally};
 use std::fmt::Write;
 
 /// The numbers of one dump. Pages unless said otherwise.
@@ -13,6 +13,8 @@ pub struct Report<'a> {
     not_held: u64,
     /// Left out by struct page.
     tally: &'a Tally,
+    /// Pages of a Xen host.
+    host: &'a HostTally,
     /// Page frames beyond memory left out, which are none of the RAM.
     mmio: u64,
     /// Page frames of the vmemmap left out, of which makedumpfile's numbers know nothing.
@@ -38,6 +40,7 @@ impl<'a> Report<'a> {
             ram: done.ram_pages,
             not_held: done.ram_pages - done.held_pages.min(done.ram_pages),
             tally: &done.findings.tally,
+            host: &done.findings.host,
             mmio: done.mmio.map_or(0, |mmio| mmio.pages),
             struct_pages: done.findings.struct_pages,
             counts: outcome.counts,
@@ -58,7 +61,7 @@ impl<'a> Report<'a> {
     }
 
     fn excluded(&self) -> u64 {
-        self.tally.total() + self.zero()
+        self.tally.total() + self.host.excluded() + self.zero()
     }
 
     /// A table for people.
@@ -80,16 +83,24 @@ impl<'a> Report<'a> {
             ("offline", self.tally.count(Reason::Offline)),
             ("unaccepted", self.tally.count(Reason::Unaccepted)),
             ("vmemmap", self.struct_pages),
+            ("Xen: guests", self.host.guests),
+            ("Xen: free", self.host.free),
+            ("Xen: free, not scrubbed", self.host.dirty),
+            ("Xen: broken, offline", self.host.broken),
             ("not in the source", self.not_held),
         ];
         rows.into_iter().filter(|(_, pages)| *pages != 0).for_each(|(label, pages)| line(&format!("- {label}"), pages));
         // what proves nothing may be zero, and is in that row then
-        let (unproven, zeros) = (self.tally.total_doubtful(), self.zero() != 0);
+        let unproven = self.tally.total_doubtful() + self.host.unknown;
+        let zeros = self.zero() != 0;
         if unproven != 0 && zeros {
             line("zero or kept, unproven", unproven);
         }
         line("kept", self.dumpable - self.zero().min(self.dumpable));
         for (label, pages) in [
+            ("Xen's, or no domain's", self.host.xen),
+            ("domain 0's", self.host.domain0),
+            ("of unknown domains", self.host.strangers),
             ("for lack of proof", if zeros { 0 } else { unproven }),
             ("unreadable", self.counts.unreadable),
             ("lost in the source", self.counts.lost),
@@ -214,12 +225,13 @@ mod tests {
         let counts = |zero| Counts { zero, raw: 100 - zero, ..Counts::default() };
         let report = |zero| {
             let (meta, tally) = (&meta, &tally);
-            let counts = counts(zero);
+            let (counts, host) = (counts(zero), HostTally::default());
             Report {
                 meta,
                 ram: 100,
                 not_held: 0,
                 tally,
+                host: &host,
                 mmio: 0,
                 struct_pages: 0,
                 counts,

@@ -12,6 +12,7 @@ use super::raw::RawArgs;
 use super::refused::RefusedArgs;
 use super::size;
 use super::threads::Threads;
+use super::xen::XenArgs;
 use crate::messages::MessageLevel;
 use dump::{PfnRange, VirtAddr};
 use std::ffi::OsString;
@@ -285,6 +286,8 @@ pub struct ConvertArgs {
     #[arg(short = 'v')]
     pub version: bool,
     #[command(flatten)]
+    pub xen: XenArgs,
+    #[command(flatten)]
     refused: RefusedArgs,
     /// VMCORE and DUMPFILE, or what the mode takes.
     #[arg(value_name = "FILES", hide = true, value_parser = file_name::any())]
@@ -302,11 +305,6 @@ impl ConvertArgs {
     /// Why what is asked for is refused, if an option asks for what is not done.
     pub fn refused(&self) -> Option<&'static str> {
         self.refused.reason()
-    }
-
-    /// Options that have no effect.
-    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
-        self.refused.without_effect()
     }
 
     /// Which messages are printed.

@@ -34,6 +34,7 @@ mod repair;
 mod size;
 mod threads;
 mod verb;
+mod xen;
 
 pub use capture::{CaptureArgs, Via};
 pub use check::CheckArgs;
@@ -48,6 +49,7 @@ pub use raw::RawArgs;
 pub use repair::RepairArgs;
 pub use threads::Threads;
 pub use verb::Verb;
+pub use xen::XenArgs;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Error, FromArgMatches, Parser};

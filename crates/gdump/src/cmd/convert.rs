@@ -1,6 +1,7 @@
 //! `gdump VMCORE DUMPFILE`: from any container to any, filtered and compressed.
 
 use super::capture::Stages;
+use super::xen::{self, Opened};
 use crate::all_read::AllRead;
 use crate::checksum;
 use crate::exit::Exit;
@@ -16,7 +17,7 @@ use crate::target::{self, Early, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
     Outcome, OwnNote, PageSize, PhysAddr, QnxGuest, Result, Shortcoming, Source, SourceMemory, Summed, Unidentified,
-    VirtAddr, WriteAt,
+    VirtAddr, WriteAt, XenHost,
 };
 use std::sync::Arc;
 
@@ -80,14 +81,14 @@ fn write(plan: &Plan, mut early: Early) -> Result<Exit> {
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
         let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
         let name = dump.name().to_owned();
-        let files = plan.inputs.kernel.open()?;
         let guest = QnxGuest::of(&dump.meta().notes).is_some();
-        let image = dump.into_image_with(&files, &progress).map_err(|e| e.within(name))?;
+        let Opened { image, host } =
+            xen::open(dump, &plan.inputs, plan.messages, &progress).map_err(|e| e.within(name))?;
         let image = match env(plan, guest)? {
             Some(env) => image.with_own_note(OwnNote::QvmEnv, &env.text)?,
             None => image,
         };
-        convert_image(plan, &as_needed(plan, image)?, budget, &interrupt, &mut early, &Around::NOTHING)
+        convert_image(plan, &as_needed(plan, image)?, host.as_ref(), budget, &interrupt, &mut early, &Around::NOTHING)
     })
 }
 
@@ -143,6 +144,7 @@ fn flagged(output: &str, image: &Image) -> String {
 pub(super) fn convert_image(
     plan: &Plan,
     image: &Image,
+    host: Option<&XenHost>,
     budget: Budget,
     interrupt: &Interrupt,
     early: &mut Early,
@@ -168,7 +170,8 @@ pub(super) fn convert_image(
         }
         plan.messages.common(&vtop(address, translated.ok()));
     }
-    let attempt = Attempt { plan, image, budget, memory: &image.memory(), view: view.as_ref(), interrupt, around };
+    let attempt =
+        Attempt { plan, image, host, budget, memory: &image.memory(), view: view.as_ref(), interrupt, around };
     let mut levels = plan.levels.iter().peekable();
     let mut targets = None;
     while let Some(level) = levels.next() {
@@ -187,7 +190,7 @@ fn view(plan: &Plan, image: &Image) -> Result<Option<KernelView>> {
     let needed = plan.levels.iter().copied().find(|level| !done.contains(*level));
     match (image.vmcoreinfo(), needed) {
         (None, None) => {
-            if let Some(doubt) = image.doubt() {
+            if let Some(doubt) = image.doubt().filter(|_| !plan.inputs.xen.exclude) {
                 plan.messages.warning(&format!("{}: {doubt}", image.name()));
             }
             return Ok(None);
@@ -222,6 +225,8 @@ enum Next {
 struct Attempt<'a> {
     plan: &'a Plan,
     image: &'a Image,
+    /// The hypervisor of a Xen host, where what it does without is left out.
+    host: Option<&'a XenHost>,
     budget: Budget,
     memory: &'a SourceMemory<'a>,
     view: Option<&'a KernelView>,
@@ -328,12 +333,13 @@ impl Attempt<'_> {
         outcome.is_complete() && source
     }
 
-    fn options(&self, level: DumpLevel) -> ConvertOptions {
+    fn options(&self, level: DumpLevel) -> ConvertOptions<'_> {
         ConvertOptions {
             format: self.plan.format,
             codec: self.plan.compression.codec(self.image.codec()),
             level,
             without_vmemmap: self.plan.exclude_vmemmap,
+            host: self.host,
             keep_mmio: self.plan.keep_mmio,
             files: self.plan.outputs().len(),
             split_block: self.plan.split_block,

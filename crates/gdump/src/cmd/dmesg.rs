@@ -24,8 +24,8 @@ pub fn run(plan: &DmesgPlan) -> Result<Exit> {
     }
     let dump = super::open(&plan.inputs)?;
     let name = dump.name().to_owned();
-    let files = plan.inputs.kernel.open()?;
-    let image = dump.into_image_with(&files, &dump::NoWatch).map_err(|e| e.within(name))?;
+    let opened = super::xen::open(dump, &plan.inputs, plan.messages, &dump::NoWatch);
+    let image = opened.map_err(|e| e.within(name))?.image;
     say_what_is_odd(plan.messages, &image);
     print_debug(plan.messages, None, &image);
     match &plan.target {

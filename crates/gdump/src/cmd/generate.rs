@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::output_path::OutputOptions;
 use crate::plan::GeneratePlan;
 use crate::target;
-use dump::{Result, WriteAt, generate_vmcoreinfo};
+use dump::{Result, WriteAt, generate_vmcoreinfo, generate_xen_vmcoreinfo};
 
 /// Does what `plan` says. A file that is there is overwritten, as makedumpfile does.
 ///
@@ -13,7 +13,10 @@ use dump::{Result, WriteAt, generate_vmcoreinfo};
 pub fn run(plan: &GeneratePlan) -> Result<Exit> {
     let inputs = target::identities(&plan.files());
     target::check_path(&plan.output, &inputs, true)?;
-    let text = generate_vmcoreinfo(&plan.vmlinux)?;
+    let text = match plan.xen {
+        true => generate_xen_vmcoreinfo(&plan.vmlinux)?,
+        false => generate_vmcoreinfo(&plan.vmlinux)?,
+    };
     let options = OutputOptions { force: true, own_name: true, ..OutputOptions::default() };
     let mut file = target::open_one(&plan.output, &inputs, options)?;
     file.begin()?;

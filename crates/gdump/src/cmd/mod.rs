@@ -10,6 +10,7 @@ pub mod generate;
 pub mod info;
 pub mod rearrange;
 pub mod repair;
+mod xen;
 
 use crate::interrupt::Interrupt;
 use crate::messages::{MessageLevel, Messages};

@@ -139,6 +139,9 @@ impl Conversion {
         if self.atomic && self.output.is_stream() {
             return Err(format!("--atomic names a file when it is whole and cannot be combined with {stream}"));
         }
+        if self.reassemble && self.inputs.xen.is_wanted() {
+            return Err("--reassemble joins parts as they are and cannot be combined with -X and --dom0".to_owned());
+        }
         if self.pfn_range.is_some() && self.outputs().len() > 1 {
             return Err("--pfn-range writes one part and cannot be combined with --split".to_owned());
         }
@@ -157,7 +160,6 @@ pub(super) fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, Strin
     let is_taken = args.flattened || output.is_stream() || stdout::is_one_of(output.files());
     let messages = Messages::new(args.messages(), is_taken && !args.mem_usage || args.flattened).with(voice);
     let (threads, lowered) = threads(args.num_threads);
-    let effectless = args.without_effect().map(|name| format!("{name}: no effect on a dump without Xen"));
     let conversion = Conversion {
         inputs: Inputs::of(inputs, args),
         output,
@@ -179,7 +181,7 @@ pub(super) fn conversion(args: &ConvertArgs, voice: Voice) -> Result<Plan, Strin
         checksum: args.checksum,
         strict: args.strict,
         threads,
-        remarks: effectless.chain(lowered).collect(),
+        remarks: lowered.into_iter().collect(),
         max_memory: args.max_memory,
         bitmap_bytes: args.cyclic_buffer.filter(|bytes| *bytes > 0),
         messages,

@@ -2,9 +2,9 @@
 
 use super::files::is_stdin;
 use super::located::located;
-use crate::args::{ConvertArgs, RawArgs};
+use crate::args::{ConvertArgs, RawArgs, XenArgs};
 use crate::qvm_env::{self, QvmEnv};
-use dump::{Error, KernelFiles, MemoryMap, OpenOptions, Opening};
+use dump::{Error, KernelFiles, MemoryMap, OpenOptions, Opening, PhysAddr, XenFiles};
 use std::path::{Path, PathBuf};
 
 /// A dump to read.
@@ -24,6 +24,8 @@ pub struct Inputs {
     pub work_dir: Option<PathBuf>,
     /// Files of its kernel.
     pub kernel: KernelPaths,
+    /// What is made of a Xen host's dump.
+    pub xen: XenPaths,
     /// The env file of its virtual machine, if one was given.
     pub qvm_env: Option<PathBuf>,
 }
@@ -37,6 +39,55 @@ pub struct KernelPaths {
     pub vmcoreinfo: Option<PathBuf>,
     /// The PDB of a Windows kernel.
     pub pdb: Option<PathBuf>,
+}
+
+/// What is made of a Xen host's dump, and files of its hypervisor.
+#[derive(Clone, Debug, Default)]
+pub struct XenPaths {
+    /// Whether guests and free memory are left out.
+    pub exclude: bool,
+    /// Whether domain 0 alone is read.
+    pub dom0: bool,
+    /// Symbols of Xen.
+    pub syms: Option<PathBuf>,
+    /// A text of its vmcoreinfo.
+    pub vmcoreinfo: Option<PathBuf>,
+    /// Where its image is.
+    pub phys_start: Option<PhysAddr>,
+    /// Names of the options that say something of it.
+    pub given: Vec<&'static str>,
+}
+
+impl XenPaths {
+    fn of(args: &XenArgs) -> XenPaths {
+        XenPaths {
+            exclude: args.exclude,
+            dom0: args.dom0,
+            syms: args.xen_syms.clone(),
+            vmcoreinfo: args.xen_vmcoreinfo.clone(),
+            phys_start: args.xen_phys_start,
+            given: args.given().collect(),
+        }
+    }
+
+    /// All that may be read for them.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let syms = self.syms.iter().flat_map(|path| of_vmlinux(path));
+        self.vmcoreinfo.iter().cloned().chain(syms).collect()
+    }
+
+    /// Whether a hypervisor is asked for anything.
+    pub fn is_wanted(&self) -> bool {
+        self.exclude || self.dom0
+    }
+
+    /// Opens them.
+    ///
+    /// # Errors
+    /// If one cannot be read, or is none.
+    pub fn open(&self) -> Result<XenFiles, Error> {
+        XenFiles::open(self.syms.as_deref(), self.vmcoreinfo.as_deref(), self.phys_start)
+    }
 }
 
 impl KernelPaths {
@@ -77,6 +128,7 @@ impl Inputs {
             max_unpacked,
             work_dir: None,
             kernel: KernelPaths::default(),
+            xen: XenPaths::default(),
             qvm_env: None,
         }
     }
@@ -93,13 +145,14 @@ impl Inputs {
             max_unpacked,
             work_dir,
             kernel,
+            xen: XenPaths::of(&args.xen),
             qvm_env: args.qvm_env.clone(),
         }
     }
 
     /// All files that may be read: the dump, and files of its kernel.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.paths.iter().chain(&self.qvm_env).cloned().chain(self.kernel.files()).collect()
+        self.paths.iter().chain(&self.qvm_env).cloned().chain(self.kernel.files()).chain(self.xen.files()).collect()
     }
 
     /// The env file of its virtual machine: the one that was given or, where it is a `guest` of the QNX hypervisor, one

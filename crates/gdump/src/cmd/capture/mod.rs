@@ -140,7 +140,7 @@ fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> R
             let _ = stages.time("cont", 0, || try_to_let_go(plan.messages, session.hold.as_ref()));
         };
         let around = Around { all_read: &let_run, stages: Some(&stages) };
-        convert::convert_image(plan, &image, budget, &interrupt, &mut early, &around)
+        convert::convert_image(plan, &image, None, budget, &interrupt, &mut early, &around)
     });
     drop(runs);
     let exit = match say_how_it_is(plan.messages, stop, session, stood.into_inner()) {
