@@ -307,7 +307,8 @@ fn a_capture_goes_where_a_conversion_goes() {
         let want = gdump(&[options, &["-f", file], output].concat());
         let got = qemu.capture(&[options, &["-f"], output].concat());
         assert!(got.status.success(), "{table:?}: {}", said(&got));
-        assert_eq!(numbers(got), numbers(want), "{table:?}");
+        let want = numbers(want);
+        assert!(numbers(got) == want && want.len() > 5, "{table:?}: {want:?}");
     }
     assert!(qemu.runs());
 }
