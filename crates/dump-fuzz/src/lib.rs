@@ -20,6 +20,7 @@
 //! | `log` | what is given of a kernel log is bounded by its buffers; a part is no more than all |
 //! | `btf`, `kallsyms`, `vmlinux` | tables take no more work than they have bytes; what is asked twice is answered the same |
 //! | `deflate`, `zlib`, `lzo`, `snappy`, `zstd` | what comes back is the page; what was compressed before does not show |
+//! | `pdb` | whatever a PDB holds, there is a header of a Windows crash dump or an error |
 //! | `packed` | a file compressed in several members unpacks to all that was put in |
 //! | `monitor` | messages of QMP are the same in any pieces; a map of RAM ascends and is read again as it was |
 //! | `whole` | what was converted holds the same pages and passes a check |
@@ -49,6 +50,7 @@ mod symbols;
 mod vmcoreinfo;
 mod walks;
 mod whole;
+mod windows;
 
 /// An input to begin with, and its name.
 pub type Seed = (String, Vec<u8>);
@@ -76,6 +78,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lime", run: opened::lime, seeds: samples::lime },
     Target { name: "avml", run: opened::avml, seeds: samples::avml },
     Target { name: "dmp", run: opened::dmp, seeds: samples::dmp },
+    Target { name: "pdb", run: windows::pdb, seeds: windows::seeds },
     Target { name: "vmcoreinfo", run: vmcoreinfo::run, seeds: vmcoreinfo::seeds },
     Target { name: "page_tables", run: page_tables::run, seeds: page_tables::seeds },
     Target { name: "walks", run: walks::run, seeds: walks::seeds },
