@@ -35,7 +35,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -s i -d 'Take what the dump\'s
 complete -c gdump -n "__fish_gdump_needs_command" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB (--format dmp)' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
-complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
+complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), dmp (a Windows crash dump), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
 gcore\t''
 kdump\t''
 dmp\t''
@@ -168,7 +168,7 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -s i -d 'Take what 
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB (--format dmp)' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), dmp (a Windows crash dump), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
 gcore\t''
 kdump\t''
 dmp\t''

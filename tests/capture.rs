@@ -534,9 +534,11 @@ fn qemu_writes_a_format_of_its_own() {
     let dir = scratch();
     let out = dir.path().join("out");
     let qemu = Qemu::healthy();
-    qemu.captures(&["--format", "kdump-zlib", "--via", "dump", text(&out)]);
-    assert_eq!(bytes(&out), b"KDUMP by kdump-zlib");
-    assert!(qemu.runs() && qemu.changes().is_empty());
+    for format in ["win-dmp", "kdump-zlib"] {
+        qemu.captures(&["--format", format, "--via", "dump", "-f", text(&out)]);
+        assert_eq!(bytes(&out), format!("KDUMP by {format}").into_bytes());
+        assert!(qemu.runs() && qemu.changes().is_empty());
+    }
     let run = qemu.capture(&["--format", "kdump-zlib", "--via", "dump", text(&out)]);
     assert!(run.status.code() == Some(1) && said(&run).contains("exists"), "{}", said(&run));
     let qemu = Qemu::start(true, |client, call| {

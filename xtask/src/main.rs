@@ -6,6 +6,7 @@
 //! | `guests` | does gdump keep the right pages of a running kernel of each architecture?          |
 //! | `live`   | is a capture of a running guest QEMU's own dump, soon over, and does the guest run on? |
 //! | `xen`    | is a Xen host's dump filtered by what Xen says, and domain 0 what it was?         |
+//! | `windows` | do LeechCore and Volatility read the Windows crash dumps that gdump writes?        |
 //! | `cross`  | do the tests pass on hosts of another byte order and another word size?          |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
@@ -43,6 +44,7 @@ mod live;
 mod man;
 mod program;
 mod report;
+mod windows;
 mod workspace;
 mod xen;
 
@@ -69,6 +71,8 @@ enum Command {
     Live(live::Args),
     /// Boot Xen with a Debian kernel as its domain 0, crash that, and hold gdump against Xen's own structures
     Xen(xen::Args),
+    /// Have LeechCore and Volatility read the Windows crash dumps that gdump writes
+    Windows(windows::Args),
     /// Run the tests on hosts of another byte order and word size, emulated
     Cross(cross::Args),
     /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
@@ -102,6 +106,7 @@ fn main() -> ExitCode {
         Command::Guests(args) => guests::run(&args),
         Command::Live(args) => live::run(&args),
         Command::Xen(args) => xen::run(&args),
+        Command::Windows(args) => windows::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Differ(args) => differ::run(&args),
         Command::Digests(args) => digests::run(&args),

@@ -20,6 +20,7 @@
 //! | `log` | what is given of a kernel log is bounded by its buffers; a part is no more than all |
 //! | `btf`, `kallsyms`, `vmlinux` | tables take no more work than they have bytes; what is asked twice is answered the same |
 //! | `deflate`, `zlib`, `lzo`, `snappy`, `zstd` | what comes back is the page; what was compressed before does not show |
+//! | `pdb` | whatever a PDB holds, there is a header of a Windows crash dump or an error |
 //! | `packed` | a file compressed in several members unpacks to all that was put in |
 //! | `monitor` | messages of QMP are the same in any pieces; a map of RAM ascends and is read again as it was |
 //! | `xen` | frames of a host are shown once, in order; domain 0's frames and the machine's name each other |
@@ -50,6 +51,7 @@ mod symbols;
 mod vmcoreinfo;
 mod walks;
 mod whole;
+mod windows;
 mod xen;
 
 /// An input to begin with, and its name.
@@ -78,6 +80,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "lime", run: opened::lime, seeds: samples::lime },
     Target { name: "avml", run: opened::avml, seeds: samples::avml },
     Target { name: "dmp", run: opened::dmp, seeds: samples::dmp },
+    Target { name: "pdb", run: windows::pdb, seeds: windows::seeds },
     Target { name: "migration", run: opened::migration, seeds: samples::migration },
     Target { name: "sadump", run: opened::sadump, seeds: samples::sadump },
     Target { name: "vmware", run: opened::vmware, seeds: samples::vmware },

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_the_driver_left() {
-        let mut header = Header::new(&DmpFile::new(DmpKind::Full, &[1..2]).header()).unwrap();
+        let mut header = Header::new(&DmpFile::new(DmpKind::Full, &[1..2, 5..9]).header()).unwrap();
         header.put(0x48, &b"PAGE".repeat(6));
         assert!(header.doubts()[0].contains("before anything went wrong"), "{:?}", header.doubts());
         header.put(0x80, &5u64.to_le_bytes());

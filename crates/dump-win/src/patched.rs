@@ -28,7 +28,9 @@ impl Patches {
 
     /// The pages of `run` that are touched, ascending.
     fn pages(&self, run: PfnRange, size: PageSize) -> Vec<Pfn> {
-        let (start, end) = (size.addr_of(run.start).0, size.addr_of(run.end).0);
+        // pages far past the end of memory have no address of 64 bits
+        let address = |pfn: Pfn| pfn.0.saturating_mul(size.bytes() as u64);
+        let (start, end) = (address(run.start), address(run.end));
         let mut pages: Vec<Pfn> = self.0.range(start..end).map(|(at, _)| size.pfn_of(PhysAddr(*at))).collect();
         pages.dedup();
         pages
@@ -36,7 +38,7 @@ impl Patches {
 
     fn apply(&self, pfn: Pfn, page: &mut [u8], size: PageSize) {
         let start = size.addr_of(pfn).0;
-        for (at, bytes) in self.0.range(start..start + page.len() as u64) {
+        for (at, bytes) in self.0.range(start..start.saturating_add(page.len() as u64)) {
             let from = (at - start) as usize;
             let len = bytes.len().min(page.len() - from);
             page[from..from + len].copy_from_slice(&bytes[..len]);

@@ -5,9 +5,9 @@
 
 use dump_core::*;
 use dump_kit::{check_source, page_at};
-use dump_synth::windows::{COPY, KDBG, KERNEL};
+use dump_synth::windows::{COPY, IDT, KDBG, KERNEL, PRCB, ROOT};
 use dump_synth::{DmpFile, DmpKind, WindowsGuest};
-use dump_win::guest::{Completion, Cpu, complete};
+use dump_win::guest::{Completion, Cpu, build, complete, find_kernel};
 use dump_win::{Header, Patched, WindowsDump, open};
 
 /// Its memory, as a dump with that header.
@@ -85,4 +85,72 @@ fn what_is_not_there_is_said() {
     let broken = guest.with_memory(memory);
     let done = complete(header, &source(&broken), &cpus());
     assert!(done.remarks.len() == 1 && done.remarks[0].to_string().starts_with("registers of CPU 1 are left out"));
+}
+
+/// Registers as QEMU notes them: the first CPU runs something else.
+fn found_by() -> Vec<Cpu> {
+    let cpu = |cr3| Cpu { cr3, idt: IDT, ..Cpu::default() };
+    vec![cpu(0x5f_0000), cpu(ROOT | 2)]
+}
+
+#[test]
+fn a_kernel_is_found_by_its_interrupts() {
+    let guest = WindowsGuest::new(true, [0; 5]);
+    let source = source(&guest);
+    let kernel = find_kernel(&source, &found_by()).unwrap();
+    assert_eq!((kernel.base, kernel.pdb.to_string().as_str()), (KERNEL, WindowsGuest::pdb_path()));
+    let said = |cpus: &[Cpu]| find_kernel(&source, cpus).unwrap_err().to_string();
+    assert_eq!(said(&found_by()[..1]), "no page tables of Windows: none of 1 CPUs maps 0xfffff78000000000");
+    let elsewhere = Cpu { idt: COPY, ..found_by()[1] };
+    assert!(said(&[elsewhere]).starts_with("page tables of Windows, but no image"));
+    // by the page tables that interrupts are handled with
+    let user = Cpu { cr3: ROOT, gs: [0, PRCB - 0x7000], ..found_by()[1] };
+    assert_eq!(find_kernel(&source, &[user]).unwrap(), kernel);
+}
+
+#[test]
+fn memory_in_which_no_kernel_is_whole() {
+    let guest = WindowsGuest::new(true, [0; 5]);
+    for (at, bytes) in [
+        (KERNEL, &b"XX"[..]),
+        (KERNEL + 0x3c, &[0xff; 4]),
+        (KERNEL + 0xe0 + 4, &[0x4c, 1]),
+        (KERNEL + 0xe0 + 24 + 160, &[0xff; 8]),
+        (KERNEL + 0x1000 + 28 + 12, &[9]),
+        (KERNEL + 0x1000 + 28 + 16, &[0xff; 4]),
+        (KERNEL + 0x1100, b"XXXX"),
+        (KERNEL + 0x1118, b"other.pdb\0"),
+        (KERNEL + 0x1118, b"ntk/../.pdb\0"),
+    ] {
+        let mut memory = guest.memory.clone();
+        memory.write(guest.phys(at), bytes);
+        let source = source(&guest.clone().with_memory(memory));
+        match find_kernel(&source, &found_by()) {
+            Err(e) => assert_eq!(e.kind(), ErrorKind::MissingInfo, "{at:#x}"),
+            Ok(kernel) => assert_eq!((at, kernel.pdb.name.len()), (KERNEL + 0x1000 + 28 + 16, 12)),
+        }
+    }
+}
+
+/// Whatever the PDB holds, there is a header or an error; what it is long bounds what is read of it.
+#[test]
+fn pdbs_that_are_cut_or_flipped() {
+    let guest = WindowsGuest::new(true, [0; 5]);
+    let source = source(&guest);
+    let kernel = find_kernel(&source, &found_by()).unwrap();
+    let pdb = WindowsGuest::pdb(None);
+    let build = |bytes: Vec<u8>| build(&source, &found_by(), &kernel, Box::new(bytes));
+    assert_eq!(build(pdb.clone()).unwrap().header.debugger_data(), Some(KDBG));
+    for cut in (0..pdb.len()).step_by(509) {
+        let _ = build(pdb[..cut].to_vec());
+    }
+    let used: Vec<usize> = (0..pdb.len()).filter(|at| pdb[*at] != 0 || at % 4096 < 64).collect();
+    for at in used {
+        for bit in [0, 4, 7] {
+            let mut pdb = pdb.clone();
+            pdb[at] ^= 1 << bit;
+            let _ = build(pdb);
+        }
+    }
+    assert_eq!(build(WindowsGuest::pdb(Some(2))).unwrap_err().kind(), ErrorKind::OtherKernel);
 }

@@ -87,9 +87,9 @@ pub struct ConvertArgs {
     /// That of another kernel is refused, with exit status 2.
     #[arg(short = 'i', value_name = "VMCOREINFO")]
     pub vmcoreinfo: Option<PathBuf>,
-    /// Take what a Windows guest did not publish from FILE, its kernel's PDB (--format dmp)
+    /// Take what a Windows guest did not publish from FILE, its kernel's PDB
     ///
-    /// A guest without virtio-win's fwcfg driver has no header of a Windows crash dump in its notes. Without FILE, or with
+    /// For --format dmp: a guest without virtio-win's fwcfg driver has no header in its notes. Without FILE, or with
     /// another kernel's, gdump says where on Microsoft's symbol server the one is that is needed.
     #[arg(long, value_name = "FILE")]
     pub pdb: Option<PathBuf>,
@@ -106,12 +106,14 @@ pub struct ConvertArgs {
     /// Write an ELF core; the same as --format elf
     #[arg(short = 'E')]
     pub elf: bool,
-    /// Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), raw
-    /// (memory from address 0) or lime [default: kdump]
+    /// Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), dmp (a
+    /// Windows crash dump), raw (memory from address 0) or lime [default: kdump]
     ///
     /// Only kdump dumps have compressed pages and can be split. A gcore dump is ELF64 whatever the machine is; its last
     /// PT_NOTE has the registers as sys/kdump.h describes them, for kdserver, gdb and use -i. They are those of the
     /// .gcore that was read or, of another dump, come from its notes; x86, x86-64 and AArch64 have a form for them.
+    /// dmp is of Windows guests alone: a full dump where RAM has at most 42 runs and no page is left out, else one with a
+    /// bitmap. Its header is that of the Windows dump or of the note in which the guest published it; see --pdb.
     #[arg(long, verbatim_doc_comment, value_name = "FORMAT", hide_possible_values = true, value_parser = format::parser())]
     pub format: Option<FormatName>,
     /// Write the dump to stdout in the flattened format, for a pipe
@@ -173,7 +175,7 @@ pub struct ConvertArgs {
     pub non_mmap: bool,
     /// Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE
     ///
-    /// The ending is the name of the format: gcore, elf, kdump, lime or raw. The file is made before anything is read, and
+    /// The ending is the name of the format: gcore, elf, kdump, dmp, lime or raw. The file is made before anything is read, and
     /// none is ever overwritten: where one of that name is there, -1 to -9 comes before the ending, and where all ten are
     /// there, nothing is written, as the QNX hypervisor does it. The time is that of the start, in the time zone of the
     /// machine (TZ, /etc/localtime; UTC without them). The time of SOURCE_DATE_EPOCH, in seconds since 1970, is taken
@@ -189,7 +191,8 @@ pub struct ConvertArgs {
     /// Give DUMPFILE its name only when it is whole
     ///
     /// It is DUMPFILE.incomplete until then, and stays so if anything goes wrong. With -f, the file that is overwritten
-    /// is there until then. Raw and LiME dumps, which have no flag for incomplete ones, are always written so.
+    /// is there until then. Raw, LiME and Windows dumps, which have no flag for
+    /// incomplete ones, are always written so.
     #[arg(long)]
     pub atomic: bool,
     /// Do not wait until the dump is stored on its disk

@@ -392,7 +392,7 @@ mod tests {
             ("--num-threads -c a b", "--num-threads needs a value"),
             ("--num-threads many a b", "--num-threads many: expected a number"),
             ("--message-level 32 a b", "--message-level 32: expected a number from 0 to 31"),
-            ("--format zip a b", "--format zip: expected elf, gcore, kdump, lime, raw"),
+            ("--format zip a b", "--format zip: expected elf, gcore, kdump, dmp, lime, raw"),
             ("--codec zip a b", "--codec zip: expected zlib, lzo, snappy, zstd, none"),
             ("--pfn-range 1..64 a b", "--pfn-range 1..64: A is not a multiple of 64"),
             ("--max-memory 64 a b", "--max-memory 64: 64 bytes is too little"),
