@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_gdump_global_optspecs
-    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= raw-map= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
+    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= raw-map= diskset= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= no-sandbox h/help
 end
 
 function __fish_gdump_needs_command
@@ -50,6 +50,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -l splitblock-size -d 'Split a
 complete -c gdump -n "__fish_gdump_needs_command" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l diskset -d 'Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
@@ -67,7 +68,6 @@ complete -c gdump -n "__fish_gdump_needs_command" -l xen_phys_start -d 'Where Xe
 complete -c gdump -n "__fish_gdump_needs_command" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l diskset -d 'A file of a set of sadump dumps (refused: sadump is not read yet)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -s c -d 'Compress each page with zlib, which every reader supports'
 complete -c gdump -n "__fish_gdump_needs_command" -s l -d 'Compress each page with lzo, which is faster than zlib and compresses less'
 complete -c gdump -n "__fish_gdump_needs_command" -s p -d 'Compress each page with snappy'
@@ -166,6 +166,7 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l splitblock-size 
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l diskset -d 'Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
@@ -183,7 +184,6 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen_phys_start -
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l diskset -d 'A file of a set of sadump dumps (refused: sadump is not read yet)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l keep-stopped -d 'Leave the guest as it stands at the end'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l on-panic -d 'Wait until the guest\'s kernel has panicked'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l live -d 'Do not stop the guest: pages that it changes meanwhile do not fit each other'

@@ -23,7 +23,7 @@ _makedumpfile() {
 
     case "${cmd}" in
         makedumpfile)
-            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --split --splitblock-size --reassemble --dump-dmesg --partial-dmesg --non-mmap --num-threads --cyclic-buffer --message-level --show-stats --dry-run --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --help"
+            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --split --splitblock-size --reassemble --dump-dmesg --partial-dmesg --diskset --non-mmap --num-threads --cyclic-buffer --message-level --show-stats --dry-run --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -46,6 +46,10 @@ _makedumpfile() {
                     return 0
                     ;;
                 --splitblock-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --diskset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -98,10 +102,6 @@ _makedumpfile() {
                     return 0
                     ;;
                 --extension)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --diskset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -3,6 +3,7 @@ complete -c makedumpfile -s x -d 'Take what the dump\'s vmcoreinfo lacks from VM
 complete -c makedumpfile -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
 complete -c makedumpfile -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
 complete -c makedumpfile -l splitblock-size -d 'Split at multiples of KB KiB of memory [default: 16384]' -r
+complete -c makedumpfile -l diskset -d 'Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE' -r -F
 complete -c makedumpfile -l num-threads -d 'Use N threads; the output is the same for any N [default: the number of CPUs]' -r
 complete -c makedumpfile -l cyclic-buffer -d 'Hold at most KB KiB of page bitmap, rereading struct pages for each part of memory' -r
 complete -c makedumpfile -l message-level -d 'Print the sum of 1 (progress), 2 (common messages), 4 (errors), 8 (debug messages) and 16 (page report) [default: 7]' -r
@@ -16,7 +17,6 @@ complete -c makedumpfile -l xen_phys_start -d 'Where Xen is; no effect on a dump
 complete -c makedumpfile -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c makedumpfile -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c makedumpfile -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
-complete -c makedumpfile -l diskset -d 'A file of a set of sadump dumps (refused: sadump is not read yet)' -r
 complete -c makedumpfile -s c -d 'Compress each page with zlib, which every reader supports'
 complete -c makedumpfile -s l -d 'Compress each page with lzo, which is faster than zlib and compresses less'
 complete -c makedumpfile -s p -d 'Compress each page with snappy'

@@ -5,6 +5,7 @@
 //! | `lab`    | does gdump keep the pages makedumpfile keeps, on a real kernel's crash dump?      |
 //! | `guests` | does gdump keep the right pages of a running kernel of each architecture?          |
 //! | `live`   | is a capture of a running guest QEMU's own dump, soon over, and does the guest run on? |
+//! | `containers` | is what QEMU saves of a guest, as read by gdump, QEMU's own dump of it?          |
 //! | `cross`  | do the tests pass on hosts of another byte order and another word size?          |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
@@ -26,6 +27,7 @@
 mod bench;
 mod capture;
 mod ci;
+mod containers;
 mod contract;
 mod crash;
 mod cross;
@@ -65,6 +67,8 @@ enum Command {
     Guests(guests::Args),
     /// Capture running guests: against QEMU's own dumps, the guest's pause beside QEMU's, and with interruptions
     Live(live::Args),
+    /// What QEMU saves of guests (streams, mapped-ram, libvirt's files) against QEMU's own dumps
+    Containers(containers::Args),
     /// Run the tests on hosts of another byte order and word size, emulated
     Cross(cross::Args),
     /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
         Command::Cross(args) => cross::run(&args),
         Command::Guests(args) => guests::run(&args),
         Command::Live(args) => live::run(&args),
+        Command::Containers(args) => containers::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Differ(args) => differ::run(&args),
         Command::Digests(args) => digests::run(&args),
