@@ -7,6 +7,7 @@
 //! | `live`   | is a capture of a running guest QEMU's own dump, soon over, and does the guest run on? |
 //! | `xen`    | is a Xen host's dump filtered by what Xen says, and domain 0 what it was?         |
 //! | `windows` | do LeechCore and Volatility read the Windows crash dumps that gdump writes?        |
+//! | `containers` | is what QEMU saves of a guest, as read by gdump, QEMU's own dump of it?          |
 //! | `cross`  | do the tests pass on hosts of another byte order and another word size?          |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
@@ -28,6 +29,7 @@
 mod bench;
 mod capture;
 mod ci;
+mod containers;
 mod contract;
 mod crash;
 mod cross;
@@ -73,6 +75,8 @@ enum Command {
     Xen(xen::Args),
     /// Have LeechCore and Volatility read the Windows crash dumps that gdump writes
     Windows(windows::Args),
+    /// What QEMU saves of guests (streams, mapped-ram, libvirt's files) against QEMU's own dumps
+    Containers(containers::Args),
     /// Run the tests on hosts of another byte order and word size, emulated
     Cross(cross::Args),
     /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
         Command::Live(args) => live::run(&args),
         Command::Xen(args) => xen::run(&args),
         Command::Windows(args) => windows::run(&args),
+        Command::Containers(args) => containers::run(&args),
         Command::Capture(args) => capture::run(&args),
         Command::Differ(args) => differ::run(&args),
         Command::Digests(args) => digests::run(&args),

@@ -56,6 +56,35 @@ fn makers_are_identified() {
     }
 }
 
+/// As `VBoxManage debugvm dumpvmcore` lays it out (DBGFCoreWrite.cpp): e_version may be 0; names of notes are as long as
+/// their letters; memory of devices has no bytes; nothing is aligned.
+#[test]
+fn a_core_of_virtual_box() {
+    let descriptor = [0xc01a_c0deu32, 0x0001_0005, 24, 0x0007_0010, 164_728, 2];
+    let mut stream = [6u32, 24, 0xb00].map(u32::to_le_bytes).concat();
+    stream.extend(b"VBCORE\0\0");
+    stream.extend(descriptor.map(u32::to_le_bytes).concat());
+    for cpu in 0..2u8 {
+        stream.extend([5u32, 64, 0xb01].map(u32::to_le_bytes).concat());
+        stream.extend(b"VBCPU\0\0\0");
+        stream.extend([cpu; 64]);
+    }
+    let mut low = Load::new(0, 0, vec![1; 0x1000]);
+    let mut high = Load::new(0x1_0000_0000, 0, vec![2; 0x2000]);
+    (low.file_align, high.file_align) = (1, 1);
+    let devices = Load { data: Vec::new(), ..Load::new(0xe000_0000, 0, Vec::new()) }.memsz(0x10_0000);
+    let core = Core::x86_64().note(notes().raw(&stream).into_bytes()).load(low).load(devices).load(high);
+    let mut bytes = core.to_bytes();
+    bytes[20..24].fill(0); // e_version
+    let core = ElfCore::open(bytes).unwrap();
+    assert_eq!((core.flavor(), core.is_filtered()), (Flavor::VirtualBox, false));
+    let names: Vec<_> = core.meta().notes.describe().into_iter().map(|note| note.owner).collect();
+    assert_eq!(names, ["VBCORE", "VBCPU", "VBCPU"]);
+    for (pfn, byte) in [(0, Ok(1)), (0x10_0000, Ok(2)), (0x10_0001, Ok(2)), (1, Err(Absence::Hole))] {
+        assert_eq!(dump_kit::page_at(&core, Pfn(pfn)).map(|page| page[0]), byte, "{pfn:#x}");
+    }
+}
+
 #[test]
 fn filtered_whoever_made_it() {
     let filtered = |core: &Core| ElfCore::open(core.to_bytes()).unwrap().is_filtered();

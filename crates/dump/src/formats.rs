@@ -28,25 +28,41 @@ pub(crate) struct Recognised {
 }
 
 const UNPACK: &str = "unpack it first";
+const COMAE: &str = "Z2Dmp of Comae's toolkit makes a Windows crash dump of it";
+const LKCD: &str = "crash reads it, with the vmlinux of its kernel";
+const S390: &str = "zgetdump -f elf FILE > vmcore, of s390-tools, makes a dump that is read";
+const HYPERV: &str = "Microsoft's vmsavedstatedumpprovider reads it; the .bin of older ones is bare memory (--raw-map)";
+const XEN: &str = "xl dump-core makes a dump of a guest";
+const XEN_CORE: &str = "crash reads it; xl dump-core makes a core in the new one";
+const MCLX: &str = "crash reads it, with the vmlinux of its kernel";
+const HIBERNATION: &str = "Hibr2Bin of Comae's toolkit makes bare memory of it";
 const DISK: &str = "a disk; the dump is a file on it, or its guest's memory is in another file";
 
 /// Formats that are recognised, so that they can be named.
 const RECOGNISED: &[Recognised] = &[
-    Recognised { magic: b"ZDMP", name: "a Comae dump", hint: None },
-    Recognised { magic: b"\xed\x23\x8f\x61\x73\x01\x19\xa8", name: "an LKCD dump", hint: None },
-    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xed", name: "an LKCD dump", hint: None },
-    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", name: "an s390 stand-alone dump", hint: None },
-    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfe", name: "an extended s390 stand-alone dump", hint: None },
-    Recognised { magic: b"\xed\xfe\x0f\xf0", name: "a Xen core in the old format", hint: None },
-    Recognised { magic: b"\xee\xfe\x0f\xf0", name: "a Xen core in the old format", hint: None },
+    Recognised { magic: b"ZDMP", name: "a Comae dump", hint: Some(COMAE) },
+    Recognised { magic: b"\xed\x23\x8f\x61\x73\x01\x19\xa8", name: "an LKCD dump", hint: Some(LKCD) },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xed", name: "an LKCD dump", hint: Some(LKCD) },
+    Recognised { magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfd", name: "an s390 stand-alone dump", hint: Some(S390) },
+    Recognised {
+        magic: b"\xa8\x19\x01\x73\x61\x8f\x23\xfe",
+        name: "an extended s390 stand-alone dump",
+        hint: Some(S390),
+    },
+    Recognised { magic: b"\xed\xfe\x0f\xf0", name: "a Xen core in the old format", hint: Some(XEN_CORE) },
+    Recognised { magic: b"\xee\xfe\x0f\xf0", name: "a Xen core in the old format", hint: Some(XEN_CORE) },
     Recognised {
         magic: b"\xd0\xbe\xd0\xbe",
         name: "a VMware snapshot in the old format",
         hint: Some("the .vmem beside it is bare memory: --raw-map RANGES NAME.vmem"),
     },
-    Recognised { magic: b"\x14\x20\x28\x01", name: "a Hyper-V saved state", hint: None },
-    Recognised { magic: b"LinuxGuestRecord", name: "a Xen save file", hint: None },
-    Recognised { magic: b"\xdd\xcc\x8b\x9a", name: "an MCLX core", hint: None },
+    Recognised { magic: b"\x14\x20\x28\x01", name: "a Hyper-V saved state", hint: Some(HYPERV) },
+    // what hiberfil.sys begins with: before Windows 8 in small letters too; zeros once it was used
+    Recognised { magic: b"HIBR", name: "a Windows hibernation file", hint: Some(HIBERNATION) },
+    Recognised { magic: b"hibr", name: "a Windows hibernation file", hint: Some(HIBERNATION) },
+    Recognised { magic: b"RSTR", name: "a Windows hibernation file that was resumed", hint: Some(HIBERNATION) },
+    Recognised { magic: b"LinuxGuestRecord", name: "a Xen save file", hint: Some(XEN) },
+    Recognised { magic: b"\xdd\xcc\x8b\x9a", name: "an MCLX core", hint: Some(MCLX) },
     Recognised { magic: b"PK\x03\x04", name: "a zip archive", hint: Some(UNPACK) },
     Recognised { magic: b"7z\xbc\xaf\x27\x1c", name: "a 7z archive", hint: Some(UNPACK) },
     Recognised { magic: b"Rar!\x1a\x07", name: "a RAR archive", hint: Some(UNPACK) },
@@ -63,9 +79,13 @@ const RECOGNISED: &[Recognised] = &[
     Recognised { magic: b"conectix", name: "a VHD image", hint: Some(DISK) },
     Recognised { magic: b"!<arch>\n", name: "an ar archive", hint: Some(UNPACK) },
     Recognised { magic: b"070701", name: "a cpio archive", hint: Some(UNPACK) },
-    Recognised { magic: b"\xed\xab\xee\xdb", name: "an RPM package", hint: None },
-    Recognised { magic: b"MZ", name: "a PE executable", hint: None },
-    Recognised { magic: b"\x27\x05\x19\x56", name: "a U-Boot image", hint: None },
+    Recognised { magic: b"\xed\xab\xee\xdb", name: "an RPM package", hint: Some("rpm2cpio or bsdtar unpacks it") },
+    Recognised { magic: b"MZ", name: "a PE executable", hint: Some("a program, not the memory of one") },
+    Recognised {
+        magic: b"\x27\x05\x19\x56",
+        name: "a U-Boot image",
+        hint: Some("a kernel or an initramfs, not a dump"),
+    },
 ];
 
 /// The format of that name.

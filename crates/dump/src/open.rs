@@ -210,8 +210,13 @@ impl File {
 
 /// A guest's memory, and what beside it says where it lies, in either of which there is no more than a part of a dump.
 fn beside(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Option<Vec<(String, File)>>> {
-    let ([path], []) = (paths, opening.options.raw_maps.as_slice()) else { return Ok(None) };
-    for other in companions(path).into_iter().filter(|other| other.is_file() && path.is_file()) {
+    let (path, others) = match paths {
+        _ if !opening.options.raw_maps.is_empty() => return Ok(None),
+        [path] => (path, companions(path)),
+        [path, other] => (path, companions(path).into_iter().filter(|found| found == other).collect()),
+        _ => return Ok(None),
+    };
+    for other in others.into_iter().filter(|other| other.is_file() && path.is_file()) {
         let mut files = Vec::new();
         for path in [path, &other] {
             let name = path.display().to_string();

@@ -3,8 +3,8 @@
 
 mod death;
 mod equality;
-mod gdump;
-mod guest;
+pub mod gdump;
+pub mod guest;
 mod interruption;
 mod monitor;
 mod pause;
