@@ -41,7 +41,7 @@ _gdump() {
 
     case "${cmd}" in
         gdump)
-            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --codec --keep-mmio --qvm-env --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help info check diff dmesg repair capture"
+            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --codec --keep-mmio --qvm-env --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --dom0 --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help info check diff dmesg repair capture"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -167,7 +167,7 @@ _gdump() {
             return 0
             ;;
         gdump__subcmd__capture)
-            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --via --keep-stopped --on-panic --live --ask --json --resume-guest --ram --qemu-pid --timeout --codec --keep-mmio --qvm-env --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help"
+            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --via --keep-stopped --on-panic --live --ask --json --resume-guest --ram --qemu-pid --timeout --codec --keep-mmio --qvm-env --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --max-unpacked --non-mmap --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --dom0 --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --diskset --no-sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

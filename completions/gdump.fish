@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_gdump_global_optspecs
-    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
+    string join \n c l p z codec= d= e keep-mmio x= i= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X dom0 xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= diskset= no-sandbox h/help
 end
 
 function __fish_gdump_needs_command
@@ -60,9 +60,9 @@ complete -c gdump -n "__fish_gdump_needs_command" -l vtop -d 'Print the physical
 complete -c gdump -n "__fish_gdump_needs_command" -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l xen-syms -d 'Symbols of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l xen-vmcoreinfo -d 'vmcoreinfo of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_needs_command" -l xen_phys_start -d 'Where Xen is; no effect on a dump without Xen' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l xen-syms -d 'Take what the notes of a Xen host lack from FILE, the xen-syms of its Xen' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l xen-vmcoreinfo -d 'Take Xen\'s vmcoreinfo from FILE, a text that -g made of its xen-syms' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l xen_phys_start -d 'Where Xen\'s image is in physical memory, for hosts whose notes do not say it (Xen before 3.3)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
@@ -92,7 +92,8 @@ complete -c gdump -n "__fish_gdump_needs_command" -l strict -d 'Fail if pages of
 complete -c gdump -n "__fish_gdump_needs_command" -l mem-usage -d 'Print how many pages of each class VMCORE has, and write nothing'
 complete -c gdump -n "__fish_gdump_needs_command" -l check-params -d 'Only check the options, print what is wrong with them, and exit'
 complete -c gdump -n "__fish_gdump_needs_command" -s v -d 'Print the version and the codecs'
-complete -c gdump -n "__fish_gdump_needs_command" -s X -d 'Leave out the pages of Xen\'s guests (refused: dumps of Xen are not read yet)'
+complete -c gdump -n "__fish_gdump_needs_command" -s X -d 'Exclude pages of Xen\'s guests and of its free memory from the dump of a Xen host'
+complete -c gdump -n "__fish_gdump_needs_command" -l dom0 -d 'Write domain 0 of a Xen host\'s dump, as the dump of an ordinary machine'
 complete -c gdump -n "__fish_gdump_needs_command" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_needs_command" -s h -l help -d 'Print help'
 complete -c gdump -n "__fish_gdump_needs_command" -a "info" -d 'Show what the headers of a dump say: format, codec, machine, kernel, dump level, pages'
@@ -171,9 +172,9 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l vtop -d 'Print t
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-syms -d 'Symbols of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-vmcoreinfo -d 'vmcoreinfo of Xen; no effect on a dump without Xen' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen_phys_start -d 'Where Xen is; no effect on a dump without Xen' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-syms -d 'Take what the notes of a Xen host lack from FILE, the xen-syms of its Xen' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen-vmcoreinfo -d 'Take Xen\'s vmcoreinfo from FILE, a text that -g made of its xen-syms' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen_phys_start -d 'Where Xen\'s image is in physical memory, for hosts whose notes do not say it (Xen before 3.3)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
@@ -209,6 +210,7 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l strict -d 'Fail 
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l mem-usage -d 'Print how many pages of each class VMCORE has, and write nothing'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l check-params -d 'Only check the options, print what is wrong with them, and exit'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s v -d 'Print the version and the codecs'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -s X -d 'Leave out the pages of Xen\'s guests (refused: dumps of Xen are not read yet)'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -s X -d 'Exclude pages of Xen\'s guests and of its free memory from the dump of a Xen host'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l dom0 -d 'Write domain 0 of a Xen host\'s dump, as the dump of an ordinary machine'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s h -l help -d 'Print help'

@@ -10,9 +10,9 @@ complete -c makedumpfile -l vtop -d 'Print the physical address of virtual addre
 complete -c makedumpfile -s L -d 'Write at most SIZE bytes (64M, 1G) to each DUMPFILE' -r
 complete -c makedumpfile -l work-dir -d 'Put temporary files into DIR [default: TMPDIR, or /tmp]' -r -F
 complete -c makedumpfile -s b -d 'No effect: buffers have the size that suits them (makedumpfile: 2^ORDER pages)' -r
-complete -c makedumpfile -l xen-syms -d 'Symbols of Xen; no effect on a dump without Xen' -r
-complete -c makedumpfile -l xen-vmcoreinfo -d 'vmcoreinfo of Xen; no effect on a dump without Xen' -r
-complete -c makedumpfile -l xen_phys_start -d 'Where Xen is; no effect on a dump without Xen' -r
+complete -c makedumpfile -l xen-syms -d 'Take what the notes of a Xen host lack from FILE, the xen-syms of its Xen' -r -F
+complete -c makedumpfile -l xen-vmcoreinfo -d 'Take Xen\'s vmcoreinfo from FILE, a text that -g made of its xen-syms' -r -F
+complete -c makedumpfile -l xen_phys_start -d 'Where Xen\'s image is in physical memory, for hosts whose notes do not say it (Xen before 3.3)' -r
 complete -c makedumpfile -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c makedumpfile -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c makedumpfile -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
@@ -37,5 +37,5 @@ complete -c makedumpfile -l dry-run -d 'Do everything but write DUMPFILE'
 complete -c makedumpfile -l mem-usage -d 'Print how many pages of each class VMCORE has, and write nothing'
 complete -c makedumpfile -l check-params -d 'Only check the options, print what is wrong with them, and exit'
 complete -c makedumpfile -s v -d 'Print the version and the codecs'
-complete -c makedumpfile -s X -d 'Leave out the pages of Xen\'s guests (refused: dumps of Xen are not read yet)'
+complete -c makedumpfile -s X -d 'Exclude pages of Xen\'s guests and of its free memory from the dump of a Xen host'
 complete -c makedumpfile -s h -l help -d 'Print help'

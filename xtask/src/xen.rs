@@ -58,7 +58,13 @@ pub fn run(args: &Args) -> Result<()> {
     program::need(&["python3"])?;
     let host = Host::read(&vmcore)?;
     let mut report = Report::default();
-    report.note(format!("{}: {} page frames, {} free, {} of domain 0", vmcore.display(), host.present, host.free, host.domain0));
+    report.note(format!(
+        "{}: {} page frames, {} free, {} of domain 0",
+        vmcore.display(),
+        host.present,
+        host.free,
+        host.domain0
+    ));
     let scratch = tempfile::Builder::new().prefix("xen").tempdir_in(workspace::target()?)?;
     let out = |name: &str| scratch.path().join(name);
     let memory = Elf::open(&vmcore)?;
@@ -149,7 +155,9 @@ fn domain0(host: &Host, memory: &Elf, dump: &Kdump, report: &mut Report) -> Resu
         let renumbered = |now: u64, was: u64| {
             let frame = |entry: u64| entry >> 12 & 0xff_ffff_ffff;
             let flags = |entry: u64| entry & !(0xff_ffff_ffff << 12);
-            was & 1 != 0 && (now == 0 || flags(now) == flags(was) && host.frames.get(&frame(now)).is_some_and(|(m, _)| *m == frame(was)))
+            was & 1 != 0
+                && (now == 0
+                    || flags(now) == flags(was) && host.frames.get(&frame(now)).is_some_and(|(m, _)| *m == frame(was)))
         };
         match differ[..] {
             [] => same += 1,

@@ -35,9 +35,13 @@ fn hosts() -> &'static [FakeXen] {
     HOSTS.get_or_init(|| {
         let kernel = KernelBuilder::new(Era::V6_1).recipe("ram 0..0x200\nanon 0x100..0x110").build();
         let host = |(flags, pdx, big)| FakeXen::new(&kernel, flags, pdx, big);
-        [(XenFlags::Since, XenPdx::Same, false), (XenFlags::Before, XenPdx::Same, true), (XenFlags::Since4_22, XenPdx::Mask, false)]
-            .map(host)
-            .to_vec()
+        [
+            (XenFlags::Since, XenPdx::Same, false),
+            (XenFlags::Before, XenPdx::Same, true),
+            (XenFlags::Since4_22, XenPdx::Mask, false),
+        ]
+        .map(host)
+        .to_vec()
     })
 }
 
@@ -57,8 +61,7 @@ pub fn run(data: &[u8]) {
     let notes = Notes::new(host.notes(10, true), ByteOrder::Little);
     let crash = CrashInfo::of(&notes);
     let machine = Machine(memory);
-    let ram: Vec<PfnRange> =
-        machine.0.ram().iter().map(|run| PfnRange::new(Pfn(run.start), Pfn(run.end))).collect();
+    let ram: Vec<PfnRange> = machine.0.ram().iter().map(|run| PfnRange::new(Pfn(run.start), Pfn(run.end))).collect();
     let knowledge = Knowledge { vmcoreinfo: Some(host.vmcoreinfo.as_bytes()), ram: &ram, ..Knowledge::default() };
     if let Ok(xen) = XenHost::new(&notes, &knowledge, &machine) {
         assert!(xen.domains().all().len() <= (1 << 15) + 3, "domains have 15 bits of numbers");
