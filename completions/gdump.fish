@@ -32,7 +32,7 @@ none\t''"
 complete -c gdump -n "__fish_gdump_needs_command" -s d -d 'Exclude pages: the sum of 1 (zero pages), 2 (page cache), 4 (page cache with private data as well), 8 (user data) and 16 (free pages); if the dump does not fit at one LEVEL, the next is tried [default: 0]' -r
 complete -c gdump -n "__fish_gdump_needs_command" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
-complete -c gdump -n "__fish_gdump_needs_command" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB (--format dmp)' -r -F
+complete -c gdump -n "__fish_gdump_needs_command" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
 complete -c gdump -n "__fish_gdump_needs_command" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), dmp (a Windows crash dump), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
@@ -165,7 +165,7 @@ none\t''"
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s d -d 'Exclude pages: the sum of 1 (zero pages), 2 (page cache), 4 (page cache with private data as well), 8 (user data) and 16 (free pages); if the dump does not fit at one LEVEL, the next is tried [default: 0]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB (--format dmp)' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), dmp (a Windows crash dump), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''

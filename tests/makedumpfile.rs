@@ -96,7 +96,6 @@ fn what_is_wrong_is_said_in_its_words_and_where_callers_read_it() {
         ("-c -d 32 $D out", "Dump_level(32) is invalid.\n", "expected a number from 0 to 31"),
         ("--message-level 32 $D out", "Message_level(32) is invalid.\n", ""),
         ("-c -E $D out", invalid, "no compressed pages"),
-        ("-X -c $D out", "'-X' option is disabled", "Xen"),
         ("--eppic x.c -c $D out", "--eppic", "eppic_makedumpfile.so"),
         ("--extension x.so -c $D out", "--extension", "shared objects"),
         ("-L 0 $D out", invalid, "-L 0"),
@@ -113,6 +112,9 @@ fn what_is_wrong_is_said_in_its_words_and_where_callers_read_it() {
         assert_eq!((checked.status.code(), stderr(&checked)), (Some(1), line), "{options}");
         assert!(!stdout(&checked).contains("Failed."), "{options}");
     }
+    let xen = run(dir.path(), "makedumpfile -X -c $D out");
+    assert!(xen.status.code() == Some(1) && stdout(&xen).ends_with("\nmakedumpfile Failed.\n"), "{}", stdout(&xen));
+    assert!(stderr(&xen).contains("'-X' option is disabled: no dump of a Xen host"), "{}", stderr(&xen));
     let run = run(dir.path(), "makedumpfile -F -c $D out");
     assert!(run.status.code() == Some(1) && run.stdout.is_empty() && stderr(&run).contains(invalid));
 }

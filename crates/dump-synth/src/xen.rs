@@ -409,7 +409,7 @@ impl FakeXen {
         for mfn in frames {
             let order = |range: Range<u64>, most: u32| {
                 let at = mfn - range.start;
-                (at % (1 << most) == 0).then_some(most).unwrap_or(0)
+                if at % (1 << most) == 0 { most } else { 0 }
             };
             let mut kind = 0;
             let (count, owner) = match mfn {

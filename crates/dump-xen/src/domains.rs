@@ -35,12 +35,16 @@ pub struct Domain {
     pub kind: DomainKind,
     /// As owner of a page frame.
     pub owner: u64,
+    /// Where Xen has it.
+    pub at: VirtAddr,
 }
 
 /// All domains.
 #[derive(Clone, Debug, Default)]
 pub struct Domains {
     all: Vec<Domain>,
+    /// The same by owner, ascending: every page frame is looked up.
+    by_owner: Vec<Domain>,
     /// Why the list ends early, if it does.
     broken: Option<Error>,
 }
@@ -89,9 +93,13 @@ impl Domains {
             return Err(domains.broken.unwrap_or_else(|| Error::missing("Xen's list of domains is empty")));
         }
         for at in &places.special {
-            let owner = reader.u64(*at).ok().filter(|at| *at != 0).and_then(|at| places.owner(at));
-            domains.all.extend(owner.map(|owner| Domain { id: FIRST_RESERVED, kind: DomainKind::Special, owner }));
+            let found = reader.u64(*at).ok().filter(|at| *at != 0).and_then(|at| Some((at, places.owner(at)?)));
+            let special =
+                |(at, owner)| Domain { id: FIRST_RESERVED, kind: DomainKind::Special, owner, at: VirtAddr(at) };
+            domains.all.extend(found.map(special));
         }
+        domains.by_owner.clone_from(&domains.all);
+        domains.by_owner.sort_by_key(|domain| domain.owner);
         Ok(domains)
     }
 
@@ -117,7 +125,8 @@ impl Domains {
 
     /// The domain that is `owner`.
     pub fn by_owner(&self, owner: u64) -> Option<&Domain> {
-        self.all.iter().find(|domain| domain.owner == owner)
+        let first = self.by_owner.partition_point(|domain| domain.owner < owner);
+        self.by_owner.get(first).filter(|domain| domain.owner == owner)
     }
 }
 
@@ -136,6 +145,6 @@ impl Places {
             id if id < FIRST_RESERVED => DomainKind::Guest,
             _ => DomainKind::Special,
         };
-        Ok(Domain { id, kind, owner })
+        Ok(Domain { id, kind, owner, at: VirtAddr(at) })
     }
 }

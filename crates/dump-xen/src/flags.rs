@@ -114,8 +114,8 @@ impl Flags {
         let modern = crash.is_some_and(|crash| crash.is_since(4, 17));
         let newest = crash.is_some_and(|crash| crash.is_since(4, 22));
         // the last two differ in one flag, which only frames that are yet to be scrubbed have
-        let latest =
-            if since_4_22.dirty != 0 && since.dirty == 0 || (newest && since.dirty == 0) { SINCE_4_22 } else { SINCE };
+        let is_latest = since.dirty == 0 && (since_4_22.dirty != 0 || newest);
+        let latest = if is_latest { SINCE_4_22 } else { SINCE };
         let is_since = since.listed != 0 || since_4_22.listed != 0;
         match (before.listed != 0, is_since) {
             (true, false) if modern => Err(Error::missing("its flags are those of an older Xen than it says it is")),

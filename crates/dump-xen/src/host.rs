@@ -9,6 +9,9 @@ use crate::space::XenSpace;
 use dump_core::{Error, Notes, Pfn, PfnRange, PhysAddr, Result, VirtAddr};
 use dump_kernel::{KernelSymbols, PhysMemory, Vmcoreinfo};
 
+/// Says where Xen has a symbol.
+pub type SymbolOf<'a> = &'a dyn Fn(&str) -> Option<VirtAddr>;
+
 /// What is known of Xen beside its dump.
 #[derive(Default)]
 pub struct Knowledge<'a> {
@@ -17,7 +20,7 @@ pub struct Knowledge<'a> {
     /// Where its image begins in machine memory; what the crash note says without it.
     pub phys_start: Option<PhysAddr>,
     /// Its symbols, of which vmcoreinfo has few.
-    pub symbol: Option<&'a dyn Fn(&str) -> Option<VirtAddr>>,
+    pub symbol: Option<SymbolOf<'a>>,
     /// The machine's memory, as ranges of frames.
     pub ram: &'a [PfnRange],
 }

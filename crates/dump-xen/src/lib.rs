@@ -29,7 +29,7 @@ pub use crash_info::{CrashInfo, FIRST_CRASH_NOTE, LAST_CRASH_NOTE, is_host, vmco
 pub use domains::{Domain, DomainKind, Domains};
 pub use flags::Flags;
 pub use frame_table::{Frame, FrameReader, FrameTable};
-pub use host::{Knowledge, Owner, PageClass, XenHost};
+pub use host::{Knowledge, Owner, PageClass, SymbolOf, XenHost};
 pub use p2m::{P2m, P2mRun};
 pub use page_tables::{TableKinds, frames as table_frames, rewrite};
 pub use pdx::Pdx;

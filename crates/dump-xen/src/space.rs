@@ -10,6 +10,8 @@ use dump_kernel::{Mapping, PhysReader, TableCache, TableShape};
 /// Bytes of virtual memory that Xen keeps for its image (xen/arch/x86/include/asm/config.h, XEN_VIRT_START).
 const IMAGE: u64 = 1 << 30;
 
+const PLACE: &str = "--xen_phys_start says where Xen's image begins";
+
 const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
@@ -38,10 +40,10 @@ impl XenSpace {
         let mut space = XenSpace { virt_start, phys_start: phys_start.0, root: PhysAddr(0) };
         let outside = || Error::corrupt(format!("pgd_l4 at {root} is not in Xen's image, which is at {virt_start:#x}"));
         space.root = space.in_image(root).ok_or_else(outside)?;
-        let walked = space.walk(memory, &mut TableCache::default(), root)?.phys;
+        let walked = space.walk(memory, &mut TableCache::default(), root).map_err(|e| e.hint(PLACE))?.phys;
         if walked != space.root {
             let text = format!("Xen's page tables have its image at {walked}, and it is said to be at {}", space.root);
-            return Err(Error::corrupt(text).hint("--xen_phys_start says where Xen's image begins"));
+            return Err(Error::corrupt(text).hint(PLACE));
         }
         Ok(space)
     }

@@ -8,6 +8,7 @@
 //!
 //! All else is as it is in memory, the list of frames too.
 
+use crate::claims;
 use crate::image::Image;
 use crate::kernel_files::KernelFiles;
 use crate::open::Dump;
@@ -18,7 +19,7 @@ use dump_core::{
     PageSize, PageSource, Pfn, PfnRange, PhysAddr, Push, Result, Span, Survey, Watch, each_worker,
 };
 use dump_kernel::{PhysMemory, SourceMemory};
-use dump_xen::{FrameReader, GuestRegisters, Owner, P2m, P2mRun, PageClass, TableKinds, XenHost, rewrite};
+use dump_xen::{Frame, FrameReader, GuestRegisters, Owner, P2m, P2mRun, PageClass, TableKinds, XenHost, rewrite};
 use std::sync::{Arc, OnceLock};
 
 /// The variable by which readers tell a PV guest.
@@ -45,7 +46,7 @@ pub struct Domain0 {
     pub page_tables: u64,
     /// Page frames that it lists and that are not its own by Xen's frame table, left out.
     pub foreign: u64,
-    /// CPUs whose registers are known: those that it ran on, in its kernel, when Xen ended.
+    /// CPUs whose registers are known, from the first on: those that ran its kernel when Xen ended.
     pub cpus: usize,
     /// The address of the pointer `xen_start_info`, which was changed; `None` where it is not known.
     pub start_info: Option<PhysAddr>,
@@ -58,6 +59,7 @@ impl Dump {
     /// `Unsupported` if it is no Xen host; `MissingInfo` if its notes do not lead to the hypervisor, or domain 0 is no PV
     /// guest; `Corrupt` if what they lead to makes no sense; as [`into_image_with`](Dump::into_image_with).
     pub fn into_domain0(self, xen: &XenFiles, files: &KernelFiles, watch: &dyn Watch) -> Result<Domain0> {
+        claims::check(self.source())?;
         let name = self.name().to_owned();
         let host = host(self.source(), xen)?;
         if let Some(why) = host.misnumbering() {
@@ -66,10 +68,7 @@ impl Dump {
         let p2m = p2m(self.source(), host.crash())?;
         let found = Found::look(self.source(), &host, &p2m)?;
         let (pages, page_tables, foreign) = (count(&found.own), count(&found.tables), found.foreign);
-        let registers = {
-            let memory = SourceMemory::new(self.source());
-            GuestRegisters::all(&self.meta().notes, &mut host.frames().space().reader(memory.reader()))
-        };
+        let registers = registers(self.source(), &host);
         let patch = Arc::new(OnceLock::new());
         let memory = Memory::new(self, p2m, found, Arc::clone(&patch))?;
         let mut image = Dump::from_container(Box::new(memory), name).into_image_with(files, watch)?;
@@ -77,12 +76,22 @@ impl Dump {
         if let Some(at) = start_info {
             let _ = patch.set(at); // the first, and only
         }
-        let own: Vec<_> = registers.into_iter().filter(|registers| is_mapped(&image, registers)).collect();
+        // readers take the first note for that of the first CPU
+        let mapped = registers.into_iter().filter(|registers| is_mapped(&image, registers));
+        let own: Vec<_> = (0..).zip(mapped).take_while(|(i, own)| *i == own.cpu).map(|(_, own)| own).collect();
         for registers in &own {
             image = image.with_note(b"CORE", NT_PRSTATUS, &registers.prstatus())?;
         }
         Ok(Domain0 { image, host, pages, page_tables, foreign, start_info, cpus: own.len() })
     }
+}
+
+/// The registers of domain 0's vCPUs that ran its kernel when Xen ended.
+fn registers(source: &dyn PageSource, host: &XenHost) -> Vec<GuestRegisters> {
+    let memory = SourceMemory::new(source);
+    let mut reader = host.frames().space().reader(memory.reader());
+    let zero = host.domains().zero();
+    zero.map_or(Vec::new(), |zero| GuestRegisters::all(&source.meta().notes, zero.at, &mut reader))
 }
 
 /// Whether the kernel maps where they point to: else they are another guest's.
@@ -168,8 +177,7 @@ impl Part {
         frames.visit(run, &mut |machine, frame| {
             let Some(frame) = frame else { return };
             let pfn = piece.pages.start + (machine - piece.machine);
-            let class = host.class(frame);
-            if matches!(class, PageClass::Owned(owner) if owner != Owner::Zero) || matches!(class, PageClass::Free) {
+            if !is_own(host, frame) {
                 add(&mut self.foreign, pfn);
                 return;
             }
@@ -181,6 +189,16 @@ impl Part {
                 }
             }
         });
+    }
+}
+
+/// Whether a frame is domain 0's, or not known to be another's. Xen's heap has pages that it gave to domain 0.
+fn is_own(host: &XenHost, frame: Frame) -> bool {
+    let zero = host.domains().zero().map(|zero| zero.owner);
+    match host.class(frame) {
+        PageClass::Owned(Owner::Zero) | PageClass::Unknown => true,
+        PageClass::XenHeap => zero == Some(frame.owner),
+        _ => false,
     }
 }
 

@@ -49,11 +49,10 @@ impl Identity {
         }
         let mut notes = note_texts(source);
         if is_host(&meta.notes) {
-            let text =
-                "a Xen host's dump: its memory is the machine's, dom0's struct pages count page frames of its own";
+            let text = "a Xen host's dump: its memory is the machine's, dom0's struct pages count page frames of its own \
+                 (--dom0 reads dom0 alone)";
             let chosen = notes.drain(..).next();
-            let doubt = Error::unsupported(text).hint("--dom0 reads domain 0 alone");
-            return Ok(Identity { chosen, doubt: Some(doubt), ..Identity::default() });
+            return Ok(Identity { chosen, doubt: Some(Error::unsupported(text)), ..Identity::default() });
         }
         let evidence = Evidence::of(source);
         let mut identity = Identity::default();

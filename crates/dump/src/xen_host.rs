@@ -3,7 +3,7 @@
 use crate::xen_files::XenFiles;
 use dump_core::{Error, PageBitmap, PageSource, Pfn, PfnRange, Result};
 use dump_kernel::SourceMemory;
-use dump_xen::{CrashInfo, Knowledge, P2m, XenHost, is_host, vmcoreinfo};
+use dump_xen::{CrashInfo, Knowledge, P2m, SymbolOf, XenHost, is_host, vmcoreinfo};
 
 /// Ranges of memory that are looked at: a machine has some dozens.
 const MAX_RANGES: usize = 1 << 12;
@@ -27,7 +27,7 @@ pub(crate) fn host(source: &dyn PageSource, files: &XenFiles) -> Result<XenHost>
     let knowledge = Knowledge {
         vmcoreinfo: info.as_deref(),
         phys_start: files.phys_start(),
-        symbol: symbols.as_ref().map(|symbol| symbol as &dyn Fn(&str) -> Option<_>),
+        symbol: symbols.as_ref().map(|symbol| symbol as SymbolOf<'_>),
         ram: &ram,
     };
     let mut host = XenHost::new(notes, &knowledge, &memory)?;
@@ -49,14 +49,26 @@ pub(crate) fn p2m(source: &dyn PageSource, crash: Option<&CrashInfo>) -> Result<
         Error::missing(text).hint("a domain 0 that is no PV guest (PVH) has none")
     })?;
     let memory = SourceMemory::new(source);
-    P2m::read(top, source.meta().end_pfn.0, memory.reader().as_mut())
+    // a list may name a page again and again
+    P2m::read(top, held(source)?, memory.reader().as_mut())
+}
+
+/// How many pages the dump has.
+fn held(source: &dyn PageSource) -> Result<u64> {
+    let mut bits = bitmap(source)?;
+    source.mark_held(&mut bits)?;
+    Ok(bits.count(bits.span()))
+}
+
+fn bitmap(source: &dyn PageSource) -> Result<PageBitmap> {
+    let end = source.meta().end_pfn;
+    let too_far = || Error::corrupt(format!("memory up to page frame {end}, more than any machine has"));
+    PageBitmap::windowed(PfnRange::new(Pfn(0), end)).ok_or_else(too_far)
 }
 
 /// Memory, as ranges.
 fn ram(source: &dyn PageSource) -> Result<Vec<PfnRange>> {
-    let end = source.meta().end_pfn;
-    let too_far = || Error::corrupt(format!("memory up to page frame {end}, more than any machine has"));
-    let mut bits = PageBitmap::windowed(PfnRange::new(Pfn(0), end)).ok_or_else(too_far)?;
+    let mut bits = bitmap(source)?;
     source.mark_ram(&mut bits)?;
     Ok(bits.runs(bits.span()).take(MAX_RANGES).collect())
 }

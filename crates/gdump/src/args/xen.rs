@@ -27,10 +27,10 @@ pub struct XenArgs {
     /// It has Xen's symbols and, as DWARF, its types. It is needed where the host has large holes in memory (compressed
     /// page frame numbers), which one line says. With -g, the vmcoreinfo of Xen is written. That of another Xen is
     /// refused, with exit status 2.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub xen_syms: Option<PathBuf>,
     /// Take Xen's vmcoreinfo from FILE, a text that -g made of its xen-syms
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub xen_vmcoreinfo: Option<PathBuf>,
     /// Where Xen's image is in physical memory, for hosts whose notes do not say it (Xen before 3.3)
     #[arg(long = "xen_phys_start", hide_short_help = true, value_name = "ADDR", value_parser = address)]

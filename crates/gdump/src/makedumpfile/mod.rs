@@ -182,7 +182,7 @@ mod tests {
             ("-L 0 vmcore dumpfile", false),
             ("--config c vmcore dumpfile", false),
             ("--extension x.so -c vmcore dumpfile", false),
-            ("-X vmcore dumpfile", false),
+            ("-X vmcore dumpfile", true),
             ("-e -c -d 31 vmcore dumpfile", false),
             ("-e --work-dir /tmp -c -d 31 vmcore dumpfile", true),
         ] {
