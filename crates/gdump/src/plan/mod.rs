@@ -50,7 +50,7 @@ pub enum Plan {
     /// Say how large dumps would be.
     Estimate(EstimatePlan),
     /// Compare two dumps.
-    Diff(DiffPlan),
+    Diff(Box<DiffPlan>),
     /// Save what is certain of a damaged dump.
     Repair(RepairPlan),
     /// Write a dump of a running guest.
@@ -203,7 +203,7 @@ impl TryFrom<Verb> for Plan {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
             Verb::Estimate(args) => Plan::Estimate(EstimatePlan::from(*args)),
-            Verb::Diff(args) => Plan::Diff(DiffPlan::from(args)),
+            Verb::Diff(args) => Plan::Diff(Box::new(DiffPlan::from(args))),
             Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
             Verb::Capture(args) => {
