@@ -1,6 +1,6 @@
 //! Who made a core: fakes of every make, as `dump-synth` writes them.
 
-use dump_core::{Container, Description, ErrorKind, OpenOptions, OwnNote, PageSource};
+use dump_core::{Absence, Container, Description, ErrorKind, OpenOptions, OwnNote, PageSource, Pfn};
 use dump_elf::{ElfCore, Flavor};
 use dump_synth::elf::{ElfCore as Core, Load};
 use dump_synth::{Endian, Notes, Width};

@@ -131,7 +131,7 @@ impl Sections {
                 }
                 kind @ (kind::START | kind::FULL) => {
                     let (number, name) = (cursor.u32()?, cursor.name()?);
-                    (cursor.u32()?, cursor.u32()?); // instance and version
+                    cursor.skip(8); // instance and version
                     if name == "ram" && kind == kind::START {
                         self.number = Some(number);
                         self.ram.read(cursor)?;
