@@ -149,6 +149,7 @@ fn address(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // a list of ranges that has one
 mod tests {
     use super::*;
 

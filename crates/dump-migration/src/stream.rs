@@ -131,7 +131,7 @@ impl Sections {
                 }
                 kind @ (kind::START | kind::FULL) => {
                     let (number, name) = (cursor.u32()?, cursor.name()?);
-                    cursor.u64()?; // instance and version, of 32 bits each
+                    cursor.skip(8); // instance and version
                     if name == "ram" && kind == kind::START {
                         self.number = Some(number);
                         self.ram.read(cursor)?;

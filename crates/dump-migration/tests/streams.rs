@@ -1,7 +1,7 @@
 //! Streams that dump-synth made: page for page, cut off, changed.
 
 // Lints know functions marked #[test] as tests, not what they call.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
 
 use dump_core::{Bytes, Container, ErrorKind, MemoryMap, OpenOptions, Pfn, Result};
 use dump_kit::{Page, check_source, contents};
@@ -28,7 +28,6 @@ fn want(memory: &FakeMemory) -> Vec<Option<Vec<u8>>> {
     (0..0x210).map(|pfn| memory.page(pfn).filter(|_| !(0xa0..0xc0).contains(&pfn))).collect()
 }
 
-#[allow(clippy::single_range_in_vec_init)]
 fn stream() -> MigrationStream {
     MigrationStream::of(&memory(), "pc-q35-7.2", "pc.ram", &[0..0x20_0000])
 }

@@ -82,6 +82,7 @@ impl Runs {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init)] // a list of runs that has one
 mod tests {
     use super::*;
 
