@@ -1,5 +1,7 @@
 //! Cores of Xen guests, as `xl dump-core` writes them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test ends by it
+
 use dump_core::{
     CodecSet, Container, ErrorKind, OpenOptions, PageBitmap, PageSize, PageSource, Pfn, PfnRange, Result, read_pages,
 };

@@ -5,7 +5,7 @@ use crate::Seed;
 use crate::input::Input;
 use dump_core::{ByteOrder, Error, Notes, Pfn, PfnRange, PhysAddr, Result};
 use dump_kernel::{PhysMemory, PhysReader};
-use dump_synth::{Era, FakeMemory, FakeXen, KernelBuilder, XenFlags, XenPdx};
+use dump_synth::{Era, FakeMemory, FakeXen, KernelBuilder, Leaf, XenFlags, XenPdx};
 use dump_xen::{CrashInfo, Knowledge, P2m, XenHost, rewrite};
 use std::sync::OnceLock;
 
@@ -33,7 +33,8 @@ impl PhysReader for Reader<'_> {
 fn hosts() -> &'static [FakeXen] {
     static HOSTS: OnceLock<Vec<FakeXen>> = OnceLock::new();
     HOSTS.get_or_init(|| {
-        let kernel = KernelBuilder::new(Era::V6_1).recipe("ram 0..0x200\nanon 0x100..0x110").build();
+        let kernel = KernelBuilder::new(Era::V6_1).recipe("ram 0..0x200\nanon 0x100..0x110");
+        let kernel = kernel.direct_leaf(Leaf::K4).build();
         let host = |(flags, pdx, big)| FakeXen::new(&kernel, flags, pdx, big);
         [
             (XenFlags::Since, XenPdx::Same, false),
