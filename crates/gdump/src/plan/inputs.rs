@@ -25,7 +25,7 @@ pub struct Inputs {
     /// Files of its kernel.
     pub kernel: KernelPaths,
     /// What is made of a Xen host's dump.
-    pub xen: XenPaths,
+    pub xen: Box<XenPaths>,
     /// The env file of its virtual machine, if one was given.
     pub qvm_env: Option<PathBuf>,
 }
@@ -128,7 +128,7 @@ impl Inputs {
             max_unpacked,
             work_dir: None,
             kernel: KernelPaths::default(),
-            xen: XenPaths::default(),
+            xen: Box::default(),
             qvm_env: None,
         }
     }
@@ -145,7 +145,7 @@ impl Inputs {
             max_unpacked,
             work_dir,
             kernel,
-            xen: XenPaths::of(&args.xen),
+            xen: Box::new(XenPaths::of(&args.xen)),
             qvm_env: args.qvm_env.clone(),
         }
     }
