@@ -179,7 +179,9 @@ impl<F: FnMut(&Client, &mut Call) -> bool + Send + 'static> Server for Machine<F
             "query-memdev" | "query-memory-devices" => json!([]),
             "qmp_capabilities" | "closefd" | "set-action" => json!({}),
             "query-version" => json!({ "qemu": { "major": 7, "minor": 2, "micro": 9 }, "package": "" }),
-            "query-dump-guest-memory-capability" => json!({ "formats": ["elf", "kdump-zlib", "kdump-snappy"] }),
+            "query-dump-guest-memory-capability" => {
+                json!({ "formats": ["elf", "kdump-zlib", "kdump-snappy", "win-dmp"] })
+            }
             name => return client.refuse(&call, "CommandNotFound", &format!("The command {name} has not been found")),
         };
         client.answer(&call, value);
@@ -514,7 +516,7 @@ fn qemu_is_asked() {
     for line in [
         "QEMU         7.2.9",
         "status       running",
-        "QEMU writes  elf, kdump-zlib, kdump-snappy",
+        "QEMU writes  elf, kdump-zlib, kdump-snappy, win-dmp",
         "last dump    completed, 0 of 0 MiB",
     ] {
         assert!(said.lines().any(|said| said == line), "{line}: {said}");
@@ -523,7 +525,7 @@ fn qemu_is_asked() {
     assert_eq!((&answer["qemu"], &answer["running"], &answer["name"]), (&json!("7.2.9"), &json!(true), &Value::Null));
     assert_eq!(
         (&answer["formats"], &answer["pid"]),
-        (&json!(["elf", "kdump-zlib", "kdump-snappy"]), &json!(std::process::id()))
+        (&json!(["elf", "kdump-zlib", "kdump-snappy", "win-dmp"]), &json!(std::process::id()))
     );
     assert_eq!(answer["dump"], json!({ "status": "completed", "completed": 8192, "total": 8192 }));
     assert!(qemu.changes().is_empty());
