@@ -29,7 +29,7 @@ fn off_by(case: &Case, levels: &[u32]) -> f64 {
     for level in levels {
         let row = &estimate["levels"][*level as usize];
         assert_eq!(row["dump_level"], *level);
-        for (file, (option, codec)) in row["kdump"].as_array().unwrap().iter().zip(CODECS) {
+        for (file, (option, codec)) in row["dumps"].as_array().unwrap().iter().zip(CODECS) {
             assert_eq!(file["codec"].as_str(), codec);
             let want = written(&case.vmcore, &out, &level.to_string(), option) as f64;
             let got = file["bytes"].as_u64().unwrap() as f64;
@@ -66,7 +66,7 @@ fn the_same_however_it_is_made() {
     let sizes = |more: &[&str]| {
         let mut estimate = estimate(&[more, &[text(&tiny().vmcore)]].concat());
         for level in estimate["levels"].as_array_mut().unwrap() {
-            level["kdump"].as_array_mut().unwrap().iter_mut().for_each(|file| file["seconds"] = Value::Null);
+            level["dumps"].as_array_mut().unwrap().iter_mut().for_each(|file| file["seconds"] = Value::Null);
         }
         estimate["levels"].take()
     };
@@ -80,7 +80,7 @@ fn the_same_however_it_is_made() {
 #[test]
 fn what_fits() {
     let all = estimate(&[text(&tiny().vmcore)]);
-    let bytes = |level: usize, codec: usize| all["levels"][level]["kdump"][codec]["bytes"].as_u64().unwrap();
+    let bytes = |level: usize, codec: usize| all["levels"][level]["dumps"][codec]["bytes"].as_u64().unwrap();
     // a level that keeps the most pages, with room for what a sample does not tell
     let room = bytes(0, 1) + bytes(0, 1) / 10;
     let said = estimate(&["--free", &room.to_string(), text(&tiny().vmcore)]);
@@ -114,7 +114,7 @@ fn without_a_kernel() {
     assert_eq!(estimate["levels"].as_array().unwrap().len(), 2);
     assert_eq!(estimate["sampled_pages"], 200);
     let plain = written(&bare_kdump(&bare, dir.path()), &dir.path().join("out"), "0", "");
-    assert_eq!(estimate["levels"][0]["kdump"][0]["bytes"], plain);
+    assert_eq!(estimate["levels"][0]["dumps"][0]["bytes"], plain);
     gdump_refuses(&["estimate", "-d", "31", "--raw-base", "0", text(&bare)]);
 }
 

@@ -36,7 +36,7 @@ struct Report {
 struct LevelReport {
     dump_level: u32,
     pages: u64,
-    kdump: Vec<FileReport>,
+    dumps: Vec<FileReport>,
 }
 
 #[derive(Serialize)]
@@ -167,7 +167,7 @@ fn json(plan: &EstimatePlan, estimate: &Estimate, room: Option<u64>) -> String {
     let levels = levels.map(|level| LevelReport {
         dump_level: level.level.bits(),
         pages: level.pages,
-        kdump: level.files.iter().map(file).collect(),
+        dumps: level.files.iter().map(file).collect(),
     });
     let room = room.map(|room| RoomReport {
         bytes: room,
