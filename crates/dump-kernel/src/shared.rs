@@ -15,13 +15,21 @@ use crate::page::{PageFacts, PageScanner, PageVisitor, StructPages};
 use crate::words::WordLayout;
 use dump_core::{PageBitmap, Pfn, PfnRange, PhysAddr};
 
+/// Page frames (64 GiB of 4 KiB pages) above which nobody looks: it takes three bits for each beside what the budget of memory
+/// has bitmaps for, and a walk of all that maps struct pages.
+const MOST_FRAMES: u64 = 1 << 24;
+
 /// Ranges of page frames beyond these are not told apart (1 MiB): the last one goes on.
 const MAX_RANGES: usize = 1 << 16;
 
 impl Kernel {
     /// `map` without struct pages that lie where others do, unless they are tails of huge pages, or where page tables do:
-    /// their page frames are [unlocated](MemMap::unlocated). Memory from page frame `end` on is not looked at.
+    /// their page frames are [unlocated](MemMap::unlocated). Memory from page frame `end` on is not looked at, nor is a
+    /// machine that has more than 2^24 page frames.
     pub fn without_shared(&self, phys: &dyn PhysMemory, mut map: MemMap, rules: &PageRules, end: Pfn) -> MemMap {
+        if end.0 > MOST_FRAMES {
+            return map;
+        }
         let shared = Shared { kernel: self, phys, map: &map, rules };
         let found = shared.frames(end).map_or_else(Vec::new, |frames| shared.described_in(&frames));
         map.disown(&found);
