@@ -10,9 +10,7 @@ use dump_kit::{Dump, MadePages, MemoryOutput, Outputs, made_page, page_at, set_o
 use dump_synth::{DmpFile, DmpKind};
 use dump_win::{DmpWriter, Header, note, open};
 use dumps::*;
-use kdmp_parser::gxa::Gpa;
-use kdmp_parser::parse::KernelDumpParser;
-use kdmp_parser::phys;
+use kdmp_parser::{Gpa, KernelDumpParser};
 use std::io::Cursor;
 
 /// Notes with the header of a dump that dump-synth made.
@@ -43,12 +41,11 @@ fn check(bytes: Vec<u8>, ram: &PageBitmap, kept: &PageBitmap) {
     let pages: usize = kept.count(kept.span()) as usize;
     let theirs = KernelDumpParser::with_reader(Cursor::new(bytes)).unwrap();
     assert_eq!(theirs.physmem().len(), pages);
-    let reader = phys::Reader::new(&theirs);
     let mut wrong = 0;
     for run in kept.runs(kept.span()) {
         for pfn in run.start.0..run.end.0 {
             let mut got = vec![0; 4096];
-            reader.read_exact(Gpa::new(pfn * 4096), &mut got).unwrap();
+            theirs.phys_read_exact(Gpa::new(pfn * 4096), &mut got).unwrap();
             wrong += usize::from(got != page(pfn));
         }
     }
