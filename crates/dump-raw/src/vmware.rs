@@ -99,13 +99,12 @@ pub fn open_vmware(state: Bytes, vmem: Option<Bytes>) -> Result<impl Container +
         }
     };
     let regions = found.regions(len)?;
+    let too_far = || Error::corrupt("a region that passes the end of all addresses");
     let extent = |region: &Region| {
         let bounds =
             [region.ppn, region.ppn.saturating_add(region.pages), region.at].map(|page| page.checked_mul(PAGE));
-        let [Some(first), Some(end), Some(at)] = bounds else {
-            return Err(Error::corrupt("a region that passes the end of all addresses"));
-        };
-        Ok(Extent { start: first, end, offset: start + at })
+        let [Some(first), Some(end), Some(at)] = bounds else { return Err(too_far()) };
+        Ok(Extent { start: first, end, offset: start.checked_add(at).ok_or_else(too_far)? })
     };
     let extents = regions.iter().map(extent).collect::<Result<Vec<Extent>>>()?;
     let wanted = regions.iter().map(|region| region.at.saturating_add(region.pages)).max().unwrap_or(0);
@@ -132,15 +131,20 @@ impl State {
             return Err(Error::corrupt(format!("{groups} groups")));
         }
         let mut state = State::default();
+        let mut seen = [false; 2];
         for number in 0..u64::from(groups) {
             let mut group = [0; GROUP as usize];
             input.read_exact_at(12 + number * GROUP, &mut group)?;
             let name = group.split(|byte| *byte == 0).next().unwrap_or_default();
             let word = |at: usize| group.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
             if name == b"memory" || name == b"cpu" {
-                let mut tags = Tags { input, at: word(64), is_memory: name == b"memory" };
+                let is_memory = name == b"memory";
                 let named = |e: Error| e.within(format!("group {:?}", String::from_utf8_lossy(name)));
-                tags.read(&mut state).map_err(named)?;
+                // each would be walked over
+                if std::mem::replace(&mut seen[usize::from(is_memory)], true) {
+                    return Err(named(Error::corrupt("named twice")));
+                }
+                Tags { input, at: word(64), is_memory }.read(&mut state).map_err(named)?;
             }
         }
         Ok(state)

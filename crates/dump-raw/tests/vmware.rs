@@ -56,6 +56,18 @@ fn what_cannot_be() {
     says(&[vmss(&REGIONS, None), memory(), memory()], "no more files");
     says(&[vmss(&[(0, 0, 3), (2, 3, 4)], None), memory()], "overlap");
     says(&[vmss(&[(0, 0, 3), (8, 3, 0)], None), memory()], "not all are named");
+    for far in [(u64::MAX, 0, 1), (0, u64::MAX, 1), (0, 0, u64::MAX)] {
+        says(&[vmss(&[far], Some(&memory()))], "passes the end of all addresses");
+    }
+    let last = open(&[vmss(&[(0, u64::MAX >> 12, 1)], Some(&memory()))]).unwrap();
+    assert!(last.damage().is_some() && contents(&last, Pfn(1), 8)[0].is_err());
+    // behind 64 regions the memory begins where the last page of all offsets has no room
+    let mut many: Vec<(u64, u64, u64)> = (0..64).map(|i| (i, i, 1)).collect();
+    many[63].1 = u64::MAX >> 12;
+    says(&[vmss(&many, Some(&memory()))], "passes the end of all addresses");
+    let mut twice = vmss(&REGIONS, Some(&memory()));
+    twice.copy_within(92..172, 12);
+    says(&[twice], "twice");
     let mut packed = vmss(&REGIONS, Some(&memory()));
     let at = packed.windows(8).position(|bytes| bytes == b"\x3f\x06Memory").unwrap();
     packed[at] = 62;

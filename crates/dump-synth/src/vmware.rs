@@ -22,9 +22,11 @@ pub fn vmss(regions: &[(u64, u64, u64)], memory: Option<&[u8]>) -> Vec<u8> {
     tag(&mut mem, "align_mask", &[], &[0xff, 0xff]);
     tag(&mut mem, "regionsCount", &[], &(regions.len() as u32).to_le_bytes());
     for (i, (ppn, at, pages)) in regions.iter().enumerate() {
-        tag(&mut mem, "regionPPN", &[i as u32], &(*ppn as u32).to_le_bytes());
-        tag(&mut mem, "regionPageNum", &[i as u32], &(*at as u32).to_le_bytes());
-        tag(&mut mem, "regionSize", &[i as u32], &(*pages as u32).to_le_bytes());
+        for (name, value) in [("regionPPN", ppn), ("regionPageNum", at), ("regionSize", pages)] {
+            // of as many bytes as it takes, 4 at least
+            let bytes = value.to_le_bytes();
+            tag(&mut mem, name, &[i as u32], &bytes[..if *value >> 32 == 0 { 4 } else { 8 }]);
+        }
     }
     memory.iter().for_each(|memory| block(&mut mem, "Memory", memory, 37));
     mem.extend([0, 0]);
