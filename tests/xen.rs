@@ -206,6 +206,8 @@ const VARIABLES: u64 = 0x100 * 4096;
 const GUEST: u64 = 0x181 * 4096;
 const LISTS: u64 = 0x800 * 4096;
 const NEXT: u64 = 136;
+/// Where a `page_info` has its count_info.
+const COUNT: u64 = 8;
 
 #[test]
 fn what_makes_no_sense_is_said_and_ends() {
@@ -230,6 +232,29 @@ fn what_makes_no_sense_is_said_and_ends() {
     host.with(LISTS, 0x800);
     let said = host.refuses(&["--dom0"]);
     assert!(said.lines().count() == 1, "{said}");
+}
+
+/// What says that a page goes must not be contradicted: a free page that somebody has stays, and without a domain 0 nobody
+/// knows whose a guest's page is.
+#[test]
+fn what_contradicts_itself_stays() {
+    let host = Host::usual();
+    let held = *host.xen.kept.iter().find(|pfn| host.xen.p2m.values().any(|mfn| mfn == *pfn)).unwrap();
+    let info = host.xen.page_info(held);
+    let count = host.xen.memory.number(info + COUNT, 8);
+    // in use, and with the bits of what is free or off line
+    for state in [2, 3] {
+        host.with(info + COUNT, count | state << 58);
+        let said = host.run(&["-X"], "out");
+        host.is_filtered("out");
+        assert!(said.lines().any(|line| line.contains("- for lack of proof") && line.contains(" 1 pages")), "{said}");
+    }
+    let zero = 0x180 * 4096;
+    host.with(zero, host.xen.memory.number(zero, 8) | 5);
+    let said = host.run(&["-X"], "out");
+    assert!(said.contains("list of domains"), "{said}");
+    let kept = open(&host.path("out"));
+    assert!(host.xen.kept.iter().all(|pfn| kept.kept.get(*pfn)), "domain 0's pages stay");
 }
 
 /// A domain 0 that says that a guest's page is its own does not get it.

@@ -92,6 +92,9 @@ impl Domains {
         if domains.all.is_empty() {
             return Err(domains.broken.unwrap_or_else(|| Error::missing("Xen's list of domains is empty")));
         }
+        if domains.zero().is_none() && domains.broken.is_none() {
+            domains.broken = Some(Error::corrupt("Xen's list of domains has no domain 0"));
+        }
         for at in &places.special {
             let found = reader.u64(*at).ok().filter(|at| *at != 0).and_then(|at| Some((at, places.owner(at)?)));
             let special =

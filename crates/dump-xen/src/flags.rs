@@ -43,6 +43,8 @@ pub(crate) enum State {
     Free,
     /// Free, and not scrubbed yet.
     Dirty,
+    /// Free or off line, and in use as well.
+    Contradiction,
 }
 
 const BEFORE: Flags = Flags { name: "before XSA-402", state: 55, broken: 1 << 57, scrub: ALLOCATED };
@@ -56,6 +58,8 @@ impl Flags {
     pub(crate) fn state(&self, count_info: u64) -> State {
         match count_info >> self.state & 3 {
             _ if count_info & self.broken != 0 => State::Broken,
+            // Xen writes these states over all else (xen/common/page_alloc.c, mark_page_free, mark_page_offline)
+            2 | 3 if count_info & !(self.scrub | 3 << self.state) != 0 => State::Contradiction,
             2 => State::Offlined,
             3 if count_info & self.scrub != 0 => State::Dirty,
             3 => State::Free,
@@ -177,5 +181,11 @@ mod tests {
             assert_eq!(states, [State::Free, State::Dirty, State::Broken, State::Offlined, State::InUse], "{flags:?}");
         }
         assert_eq!(SINCE.state(1 << 57 | 1 << 63 | 2), State::InUse, "an extra page is no broken one");
+        for flags in Flags::ALL {
+            for state in [2, 3] {
+                let referenced = state << flags.state | 2;
+                assert_eq!(flags.state(referenced), State::Contradiction, "{flags:?}: free, and somebody has it");
+            }
+        }
     }
 }

@@ -55,7 +55,7 @@ pub enum Owner {
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageClass {
-    /// Nothing is known of it.
+    /// Nothing is known of it, or what is contradicts itself.
     Unknown,
     /// Memory of Xen's own heap.
     XenHeap,
@@ -203,6 +203,7 @@ impl XenHost {
             Ok(State::Offlined) => return PageClass::Offlined,
             Ok(State::Free) => return PageClass::Free,
             Ok(State::Dirty) => return PageClass::Dirty,
+            Ok(State::Contradiction) => return PageClass::Unknown,
             Ok(State::InUse) | Err(_) => {}
         }
         if !is_allocated(frame.count_info) {
@@ -212,6 +213,8 @@ impl XenHost {
             (0, _) => Owner::Nobody,
             (_, Some(domain)) => match domain.kind {
                 DomainKind::Zero => Owner::Zero,
+                // without a domain 0 any of them may be it
+                DomainKind::Guest if self.domains.zero().is_none() => Owner::Stranger,
                 DomainKind::Guest => Owner::Guest,
                 DomainKind::Special => Owner::Special,
             },
