@@ -26,12 +26,14 @@ const RUN: usize = 16;
 const AT_ONCE: u64 = 64 << 10;
 
 /// Runs of pages, one behind the other in the file.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Ranges {
     /// In the order of the file.
     pub runs: Vec<PfnRange>,
     /// Where the first page begins (bytes).
     pub first_page: u64,
+    /// What else says that there are more pages, or fewer.
+    pub fault: Option<Error>,
 }
 
 impl Ranges {
@@ -48,8 +50,17 @@ impl Ranges {
         if first_page > len {
             return Err(context(Error::truncated("it", first_page, len)));
         }
-        let runs = list(input, at + LEN, first_page, complete.then_some(pages))?;
-        Ok(Ranges { runs, first_page })
+        let pages = complete.then_some(pages);
+        let (runs, rest) = list(input, at + LEN, first_page, pages)?;
+        let there: u64 = runs.iter().fold(0, |sum: u64, run| sum.saturating_add(run.len()));
+        let fault = match pages {
+            Some(pages) if pages != there => {
+                Some(Error::corrupt(format!("list of runs at offset {at:#x}: {pages} pages, its runs have {there}")))
+            }
+            _ => rest
+                .map(|rest| Error::corrupt(format!("runs at offset {rest:#x}, behind the one that ends their list"))),
+        };
+        Ok(Ranges { runs, first_page, fault })
     }
 }
 
@@ -75,9 +86,10 @@ fn decode(bytes: &[u8], at: u64) -> Result<(u64, u64)> {
     Ok((first_page, pages))
 }
 
-/// The runs between two places of the file, up to `pages` pages.
-fn list(input: &dyn ReadAt, from: u64, to: u64, pages: Option<u64>) -> Result<Vec<PfnRange>> {
-    let (mut runs, mut total, mut at) = (Vec::new(), 0u64, from);
+/// The runs between two places of the file, up to `pages` pages; and where something stands behind the one that ends them,
+/// which a page frame that was damaged may do.
+fn list(input: &dyn ReadAt, from: u64, to: u64, pages: Option<u64>) -> Result<(Vec<PfnRange>, Option<u64>)> {
+    let (mut runs, mut total, mut at, mut is_over) = (Vec::new(), 0u64, from, false);
     let mut reader = input.reader();
     while at + RUN as u64 <= to {
         let len = (to - at).min(AT_ONCE) / RUN as u64 * RUN as u64;
@@ -85,10 +97,17 @@ fn list(input: &dyn ReadAt, from: u64, to: u64, pages: Option<u64>) -> Result<Ve
         for (i, entry) in bytes.chunks_exact(RUN).enumerate() {
             let mut f = Fields::new(entry, Header::ORDER, WordSize::Bits64);
             let (start, count) = (f.u64("page frame")?, f.u64("pages")?);
-            if start == 0 || pages.is_some_and(|pages| total >= pages) {
-                return Ok(runs);
-            }
             let offset = at + (RUN * i) as u64;
+            if pages.is_some_and(|pages| total >= pages) {
+                return Ok((runs, None));
+            }
+            if is_over && (start, count) != (0, 0) {
+                return Ok((runs, Some(offset)));
+            }
+            is_over |= start == 0;
+            if is_over {
+                continue;
+            }
             let run =
                 memory_block::run(start, count).map_err(|e| e.within(format_args!("run at offset {offset:#x}")))?;
             total = total.saturating_add(count);
@@ -96,5 +115,5 @@ fn list(input: &dyn ReadAt, from: u64, to: u64, pages: Option<u64>) -> Result<Ve
         }
         at += len;
     }
-    Ok(runs)
+    Ok((runs, None))
 }

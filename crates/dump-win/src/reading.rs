@@ -68,7 +68,7 @@ fn ranges(input: impl ReadAt + 'static, header: &Header, meta: DumpMeta, complet
     let found = Ranges::read(&input, header.as_bytes().len() as u64, complete)?;
     // no page's place depends on what is said of RAM
     let block = header.memory();
-    let faults = block.as_ref().err().cloned().into_iter().collect();
+    let faults = block.as_ref().err().cloned().into_iter().chain(found.fault).collect();
     stored(input, &found.runs, found.first_page, &block.ok().flatten().map_or(Vec::new(), ram), meta, faults)
 }
 

@@ -125,4 +125,13 @@ fn lists_that_cannot_be() {
     assert!(error(&file, &[(0x2038, u64::MAX)]).starts_with("run at offset 0x2030"));
     let dump = with(&file, &[(0x2040, 2)]).unwrap();
     assert!(dump.doubts_pages() && dump.header_faults()[0].to_string().contains("the first counts"));
+    // a page frame that became 0 ends the list before its end
+    let faults = |kind: u32, field: (usize, u64)| {
+        let dump = with(&DmpFile::new(DmpKind::Ranges(kind), &RUNS), &[field]).unwrap();
+        assert!(dump.doubts_pages(), "{kind}");
+        dump.header_faults()[0].to_string()
+    };
+    assert_eq!(faults(9, (0x2040, 0)), "runs at offset 0x2050, behind the one that ends their list");
+    assert_eq!(faults(10, (0x2040, 0)), "list of runs at offset 0x2000: 27 pages, its runs have 8");
+    assert_eq!(faults(10, (0x2028, 30)), "list of runs at offset 0x2000: 30 pages, its runs have 27");
 }
