@@ -4,7 +4,7 @@ use crate::container::ElfCore;
 use crate::gcore::GcoreWriter;
 use crate::header::FileHeader;
 use crate::writer::ElfWriter;
-use crate::xen_domain::{self, XenDomain};
+use crate::xen_domain;
 use dump_core::{
     Abilities, Bytes, Container, DumpWriter, Format, OpenOptions, Output, Patch, ReadAt, Result, WriteOptions,
 };
@@ -43,7 +43,7 @@ fn probe(prefix: &[u8], _: &OpenOptions) -> bool {
 fn open(bytes: Bytes, options: &OpenOptions) -> Result<Box<dyn Container>> {
     let header = FileHeader::read(&bytes)?;
     if xen_domain::is_one(&bytes, &header) {
-        return Ok(Box::new(XenDomain::open(bytes, &header)?));
+        return Ok(Box::new(xen_domain::open(bytes, &header)?));
     }
     Ok(Box::new(ElfCore::open_as(bytes, options)?))
 }

@@ -16,8 +16,8 @@ use crate::format;
 use crate::header::FileHeader;
 use crate::section::{self, Section};
 use dump_core::{
-    Claim, Container, Description, DumpMeta, Error, Extent, ExtentPages, Extents, Fields, Notes, PageBitmap,
-    PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result,
+    Description, DumpMeta, Error, Extent, ExtentContainer, ExtentPages, Extents, Fields, Notes, PageSize, PlainMemory,
+    ReadAt, Result,
 };
 
 const NOTES: &[u8] = b".note.Xen";
@@ -37,60 +37,52 @@ const PIECE: u64 = 64 << 10;
 /// Page frames above this are none: 52 bits of addresses.
 const END: u64 = 1 << 40;
 
-/// An opened core of a Xen guest.
-pub(crate) struct XenDomain<R> {
-    pages: ExtentPages<PlainMemory<R>>,
-    is_pv: bool,
-    damage: Option<Error>,
-    faults: Vec<Error>,
-}
-
 /// Whether the file is one.
 pub(crate) fn is_one(input: &dyn ReadAt, header: &FileHeader) -> bool {
     header.phnum == 0 && section::all(input, header).iter().any(|section| section.name == PAGES)
 }
 
-impl<R: ReadAt + 'static> XenDomain<R> {
-    /// Reads the sections.
-    ///
-    /// # Errors
-    /// `Corrupt` if one that is needed is not there, or makes no sense. A file that ends within its pages is not an error.
-    pub fn open(input: R, header: &FileHeader) -> Result<XenDomain<R>> {
-        let sections = section::all(&input, header);
-        let find = |name: &[u8]| sections.iter().find(|section| section.name == name);
-        let lacks = |name: &[u8]| Error::corrupt(format!("no section {}", String::from_utf8_lossy(name)));
-        let pages = find(PAGES).ok_or_else(|| lacks(PAGES))?;
-        let (table, is_pv) = match (find(PFN), find(P2M)) {
-            (Some(table), _) => (table, false),
-            (None, Some(table)) => (table, true),
-            (None, None) => return Err(lacks(PFN)),
-        };
-        let notes = find(NOTES).ok_or_else(|| lacks(NOTES)).and_then(|section| read_notes(&input, section, header))?;
-        let numbers = Numbers::of(&notes, header)?;
-        let (len, size) = (input.len()?, numbers.page_size);
-        let entry = if is_pv { 16 } else { 8 };
-        let claimed = (pages.size / size.bytes() as u64).min(table.size / entry);
-        let there = |section: &Section, unit: u64| len.saturating_sub(section.offset).min(section.size) / unit;
-        let held = there(pages, size.bytes() as u64).min(there(table, entry));
-        let end = pages.offset.saturating_add(pages.size).max(table.offset.saturating_add(table.size));
-        let damage = (held < claimed).then(|| Error::truncated("its memory", end, len));
-        let (extents, odd) = extents(&input, table, pages, entry, held, size)?;
-        let mut faults = Vec::new();
-        if numbers.pages != claimed {
-            let text = format!("the header has {} pages, the sections {claimed}", numbers.pages);
-            faults.push(Error::corrupt(text));
-        }
-        if odd != 0 {
-            faults.push(Error::corrupt(format!("{odd} page frames come late or again, or are none of any machine")));
-        }
-        let meta = DumpMeta {
-            stated_cpus: u32::try_from(numbers.cpus).ok(),
-            notes,
-            ..DumpMeta::new(header.machine.of_kernel(), size)
-        };
-        let pages = ExtentPages::new(PlainMemory::new(input, extents)?, meta);
-        Ok(XenDomain { pages, is_pv, damage, faults })
+/// Reads the sections.
+///
+/// # Errors
+/// `Corrupt` if one that is needed is not there, or makes no sense. A file that ends within its pages is not an error.
+pub(crate) fn open<R: ReadAt>(input: R, header: &FileHeader) -> Result<ExtentContainer<PlainMemory<R>>> {
+    let sections = section::all(&input, header);
+    let find = |name: &[u8]| sections.iter().find(|section| section.name == name);
+    let lacks = |name: &[u8]| Error::corrupt(format!("no section {}", String::from_utf8_lossy(name)));
+    let pages = find(PAGES).ok_or_else(|| lacks(PAGES))?;
+    let (table, is_pv) = match (find(PFN), find(P2M)) {
+        (Some(table), _) => (table, false),
+        (None, Some(table)) => (table, true),
+        (None, None) => return Err(lacks(PFN)),
+    };
+    let notes = find(NOTES).ok_or_else(|| lacks(NOTES)).and_then(|section| read_notes(&input, section, header))?;
+    let numbers = Numbers::of(&notes, header)?;
+    let (len, size) = (input.len()?, numbers.page_size);
+    let entry = if is_pv { 16 } else { 8 };
+    let claimed = (pages.size / size.bytes() as u64).min(table.size / entry);
+    let there = |section: &Section, unit: u64| len.saturating_sub(section.offset).min(section.size) / unit;
+    let held = there(pages, size.bytes() as u64).min(there(table, entry));
+    let end = pages.offset.saturating_add(pages.size).max(table.offset.saturating_add(table.size));
+    let damage = (held < claimed).then(|| Error::truncated("its memory", end, len));
+    let (extents, odd) = extents(&input, table, pages, entry, held, size)?;
+    let mut faults = Vec::new();
+    if numbers.pages != claimed {
+        let text = format!("the header has {} pages, the sections {claimed}", numbers.pages);
+        faults.push(Error::corrupt(text));
     }
+    if odd != 0 {
+        faults.push(Error::corrupt(format!("{odd} page frames come late or again, or are none of any machine")));
+    }
+    let meta = DumpMeta {
+        stated_cpus: u32::try_from(numbers.cpus).ok(),
+        notes,
+        ..DumpMeta::new(header.machine.of_kernel(), size)
+    };
+    let pages = ExtentPages::new(PlainMemory::new(input, extents)?, meta);
+    let producer = if is_pv { "Xen domain core, PV" } else { Flavor::XenDomain.name() };
+    let description = Description { producer: Some(producer), ..Description::of(format::NAME) };
+    Ok(ExtentContainer::new(description, pages).with_damage(damage).with_faults(faults, true))
 }
 
 /// What the note of the header says.
@@ -159,51 +151,4 @@ fn extents(
         }
     }
     Ok((Extents::disjoint(list)?, odd))
-}
-
-impl<R: ReadAt> PageSource for XenDomain<R> {
-    fn meta(&self) -> &DumpMeta {
-        self.pages.meta()
-    }
-
-    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()> {
-        self.pages.mark_ram(ram)
-    }
-
-    fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
-        self.pages.mark_held(held)
-    }
-
-    fn claim(&self) -> Claim {
-        self.pages.claim()
-    }
-
-    fn reader(&self) -> Box<dyn PageReader + '_> {
-        self.pages.reader()
-    }
-}
-
-impl<R: ReadAt> Container for XenDomain<R> {
-    fn describe(&self) -> Description {
-        let producer = if self.is_pv { "Xen domain core, PV" } else { Flavor::XenDomain.name() };
-        Description { producer: Some(producer), ..Description::of(format::NAME) }
-    }
-
-    fn damage(&self) -> Option<&Error> {
-        self.damage.as_ref()
-    }
-
-    fn header_faults(&self) -> &[Error] {
-        &self.faults
-    }
-
-    fn doubts_pages(&self) -> bool {
-        !self.faults.is_empty()
-    }
-
-    fn states_page_size(&self) -> bool {
-        true
-    }
-
-    fn set_page_size(&mut self, _: PageSize) {}
 }

@@ -9,8 +9,8 @@ use crate::pages::Pages;
 use crate::records::{Ram, Segment};
 use crate::stream::{self, Stream};
 use dump_core::{
-    ByteOrder, Bytes, Claim, Container, Description, Detail, DumpMeta, Error, ErrorKind, Extent, ExtentPages, Extents,
-    MemoryMap, PageBitmap, PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result,
+    ByteOrder, Bytes, Container, Description, Detail, DumpMeta, Error, ErrorKind, Extent, ExtentContainer, ExtentPages,
+    Extents, MemoryMap, PageSize, PlainMemory, ReadAt, Result,
 };
 
 /// The version of streams that is read.
@@ -35,52 +35,43 @@ pub fn open_saved(input: Bytes, map: Option<&MemoryMap>) -> Result<impl Containe
     let start = header.as_ref().map_or(0, |header| header.stream);
     let stated = header.as_ref().and_then(|header| header.machine.clone());
     let stream = stream::read(&mut Cursor::new(&input, start)?, stated, map.cloned())?;
-    Saved::new(input, stream, header)
+    container(input, stream, header)
 }
 
-/// A saved guest.
-struct Saved {
-    pages: ExtentPages<PlainMemory<Bytes>>,
-    format: &'static str,
-    missing: u64,
-    damage: Option<Error>,
-    remarks: Vec<Error>,
-    details: Vec<Detail>,
-}
-
-impl Saved {
-    fn new(input: Bytes, stream: Stream, header: Option<Header>) -> Result<Saved> {
-        let Stream { ram, setup, mut damage } = stream;
-        let (details, remarks) = (details(&ram, setup.machine.as_deref(), header.as_ref()), remarks(&ram));
-        let order = header.as_ref().map_or(ByteOrder::Little, |header| header.order);
-        let all =
-            ram.segments.iter().map(|segment| Extent { start: segment.guest.start, end: segment.guest.end, offset: 0 });
-        let all = Extents::disjoint(all.collect())?;
-        let (memory, missing) = if setup.mapped {
-            let (memory, missing) = mapped(input, &ram, setup.page, order)?;
-            if missing > 0 {
-                let text = format!("{missing} pages that were written lie past the end of the file");
-                damage = damage.or(Some(Error::new(ErrorKind::Truncated, text)));
-            }
-            (memory, missing)
-        } else {
-            let Ram { mut extents, pieces, .. } = ram;
-            // what was sent last counts
-            if !extents.is_sorted_by(|a, b| a.end <= b.start) {
-                extents.reverse();
-            }
-            let bytes: Bytes = Box::new(Pages::new(input, pieces));
-            (PlainMemory::new(bytes, Extents::first_wins(extents))?, 0)
-        };
-        let unfinished = header.as_ref().is_some_and(|header| !header.whole);
-        if unfinished {
-            damage = damage.or(Some(Error::new(ErrorKind::Truncated, "libvirt did not complete it")));
+fn container(input: Bytes, stream: Stream, header: Option<Header>) -> Result<ExtentContainer<PlainMemory<Bytes>>> {
+    let Stream { ram, setup, mut damage } = stream;
+    let (details, remarks) = (details(&ram, setup.machine.as_deref(), header.as_ref()), remarks(&ram));
+    let order = header.as_ref().map_or(ByteOrder::Little, |header| header.order);
+    let all =
+        ram.segments.iter().map(|segment| Extent { start: segment.guest.start, end: segment.guest.end, offset: 0 });
+    let all = Extents::disjoint(all.collect())?;
+    let (memory, missing) = if setup.mapped {
+        let (memory, missing) = mapped(input, &ram, setup.page, order)?;
+        if missing > 0 {
+            let text = format!("{missing} pages that were written lie past the end of the file");
+            damage = damage.or(Some(Error::new(ErrorKind::Truncated, text)));
         }
-        let mut meta = DumpMeta::new(machine::machine(setup.machine.as_deref()), PageSize::K4);
-        meta.incomplete = unfinished;
-        let format = if header.is_some() { LIBVIRT_NAME } else { MIGRATION_NAME };
-        Ok(Saved { pages: ExtentPages::of_ram(memory, all, meta), format, missing, damage, remarks, details })
+        (memory, missing)
+    } else {
+        let Ram { mut extents, pieces, .. } = ram;
+        // what was sent last counts
+        if !extents.is_sorted_by(|a, b| a.end <= b.start) {
+            extents.reverse();
+        }
+        let bytes: Bytes = Box::new(Pages::new(input, pieces));
+        (PlainMemory::new(bytes, Extents::first_wins(extents))?, 0)
+    };
+    let unfinished = header.as_ref().is_some_and(|header| !header.whole);
+    if unfinished {
+        damage = damage.or(Some(Error::new(ErrorKind::Truncated, "libvirt did not complete it")));
     }
+    let mut meta = DumpMeta::new(machine::machine(setup.machine.as_deref()), PageSize::K4);
+    meta.incomplete = unfinished;
+    let format = if header.is_some() { LIBVIRT_NAME } else { MIGRATION_NAME };
+    let description = Description { version: Some(VERSION), producer: Some("QEMU"), ..Description::of(format) };
+    let container = ExtentContainer::new(description, ExtentPages::of_ram(memory, all, meta)).of_any_page_size();
+    // pages without a bit are zeros, and take nothing to read
+    Ok(container.with_missing(missing).with_damage(damage).with_remarks(remarks).with_details(details))
 }
 
 /// The blocks of a mapped-ram file that are the guest's, and how many pages of them its end cuts off.
@@ -153,53 +144,4 @@ fn remarks(ram: &Ram) -> Vec<Error> {
         remarks.push(Error::missing(text));
     }
     remarks
-}
-
-impl PageSource for Saved {
-    fn meta(&self) -> &DumpMeta {
-        self.pages.meta()
-    }
-
-    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()> {
-        self.pages.mark_ram(ram)
-    }
-
-    fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
-        self.pages.mark_held(held)
-    }
-
-    fn claim(&self) -> Claim {
-        // pages without a bit are zeros, and take nothing to read
-        Claim { missing: self.missing, ..self.pages.claim() }
-    }
-
-    fn reader(&self) -> Box<dyn PageReader + '_> {
-        self.pages.reader()
-    }
-}
-
-impl Container for Saved {
-    fn describe(&self) -> Description {
-        Description { version: Some(VERSION), producer: Some("QEMU"), ..Description::of(self.format) }
-    }
-
-    fn damage(&self) -> Option<&Error> {
-        self.damage.as_ref()
-    }
-
-    fn remarks(&self) -> &[Error] {
-        &self.remarks
-    }
-
-    fn details(&self) -> Vec<Detail> {
-        self.details.clone()
-    }
-
-    fn states_page_size(&self) -> bool {
-        false
-    }
-
-    fn set_page_size(&mut self, size: PageSize) {
-        self.pages.set_page_size(size);
-    }
 }

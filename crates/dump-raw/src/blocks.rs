@@ -9,10 +9,12 @@
 //! the first counts, and where a later one has other bytes, that is damage.
 
 use crate::avml;
-use crate::image::Image;
+use crate::image::image;
 use crate::payload::{Payload, Pieces};
 use crate::record::{self, Dialect, Header};
-use dump_core::{Container, Error, ErrorKind, Extent, Extents, PlainMemory, ReadAt, Result, Stretch, is_zero};
+use dump_core::{
+    Container, Error, ErrorKind, Extent, ExtentContainer, Extents, PlainMemory, ReadAt, Result, Stretch, is_zero,
+};
 use std::ops::Range;
 
 /// Memory that the header of a block that is cut is believed in any case (bytes).
@@ -51,7 +53,7 @@ pub fn open_avml<R: ReadAt>(input: R) -> Result<impl Container> {
     open(input, Dialect::Avml)
 }
 
-fn open<R: ReadAt>(input: R, first: Dialect) -> Result<Image<PlainMemory<Payload<R>>>> {
+fn open<R: ReadAt>(input: R, first: Dialect) -> Result<ExtentContainer<PlainMemory<Payload<R>>>> {
     let mut found = Blocks { first, list: Vec::new(), pieces: Pieces::new(input.len()?) };
     let damage = index(&input, &mut found).err();
     let Blocks { list, pieces, .. } = found;
@@ -65,7 +67,7 @@ fn open<R: ReadAt>(input: R, first: Dialect) -> Result<Image<PlainMemory<Payload
         (Some(damage), Some(conflict)) => Some(Error::new(damage.kind(), format!("{damage}; {conflict}"))),
         (damage, conflict) => damage.or(conflict),
     };
-    Ok(Image::new(first.format(), PlainMemory::new(payload, extents)?, damage))
+    Ok(image(first.format(), PlainMemory::new(payload, extents)?, damage))
 }
 
 /// The blocks of a file.

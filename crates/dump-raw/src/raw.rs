@@ -1,7 +1,7 @@
 //! Raw images: the bytes of memory and nothing else, in one file or several.
 
 use crate::formats::RAW_NAME;
-use crate::image::Image;
+use crate::image::image;
 use dump_core::{
     Container, Detail, Error, ErrorKind, Extent, Extents, Joined, Mapped, MemoryMap, PhysAddr, PlainMemory, ReadAt,
     Result,
@@ -53,6 +53,6 @@ pub fn open_mapped<R: ReadAt + 'static>(files: Vec<(String, R, MemoryMap)>) -> R
         at = at.checked_add(size).ok_or_else(too_long)?;
     }
     let extents = Extents::disjoint(extents).map_err(|e| e.within("raw image"))?;
-    let image = Image::new(RAW_NAME, PlainMemory::new(input, extents)?, damage);
-    Ok(image.with_remarks(remarks).with_details(details))
+    let memory = PlainMemory::new(input, extents)?;
+    Ok(image(RAW_NAME, memory, damage).with_remarks(remarks).with_details(details))
 }

@@ -13,7 +13,7 @@
 //!
 //! Facts: crash's vmware_vmss.c, Volatility's layer of VMware files.
 
-use crate::image::Image;
+use crate::image::image;
 use dump_core::{
     Bytes, Container, Detail, Error, ErrorKind, Extent, Extents, Format, OpenOptions, Part, PlainMemory, ReadAt, Result,
 };
@@ -116,7 +116,7 @@ pub fn open_vmware(state: Bytes, vmem: Option<Bytes>) -> Result<impl Container +
     details.extend(extents.iter().map(|extent| Detail::new("region", of(extent))));
     details.extend(found.cpus.map(|cpus| Detail::new("processors", cpus.to_string())));
     let memory = PlainMemory::new(input, Extents::disjoint(extents)?)?;
-    Ok(Image::new(NAME, memory, (wanted > there).then(short)).with_details(details))
+    Ok(image(NAME, memory, (wanted > there).then(short)).with_details(details))
 }
 
 impl State {

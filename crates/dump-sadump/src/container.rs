@@ -5,8 +5,8 @@ use crate::cpus::Cpus;
 use crate::formats::NAME;
 use crate::headers::{Header, Media, Partition};
 use dump_core::{
-    Bytes, Claim, Container, Description, Detail, DumpMeta, Error, ErrorKind, Extent, ExtentPages, Extents, Joined,
-    Machine, PageBitmap, PageReader, PageSize, PageSource, PlainMemory, ReadAt, Result,
+    Bytes, Container, Description, Detail, DumpMeta, Error, ErrorKind, Extent, ExtentContainer, ExtentPages, Extents,
+    Joined, Machine, PlainMemory, ReadAt, Result,
 };
 
 /// Physical addresses have 52 bits at most.
@@ -31,7 +31,7 @@ pub fn open_sadump(files: Vec<(String, Bytes)>) -> Result<impl Container + use<>
     check_set(&disks)?;
     let (_, _, first) = disks.first().ok_or_else(|| Error::bug("no file"))?;
     let (partition, header) = Header::read(first)?;
-    Sadump::new(partition, header, disks)
+    container(partition, header, disks)
 }
 
 /// Whether the files are what belongs together.
@@ -55,84 +55,81 @@ fn check_set(disks: &[(String, Partition, Bytes)]) -> Result<()> {
     Ok(())
 }
 
-struct Sadump {
-    pages: ExtentPages<PlainMemory<Joined<Bytes>>>,
-    description: Description,
-    damage: Option<Error>,
-    faults: Vec<Error>,
-    details: Vec<Detail>,
-}
-
-impl Sadump {
-    fn new(partition: Partition, header: Header, disks: Vec<(String, Partition, Bytes)>) -> Result<Sadump> {
-        let mut faults = Vec::new();
-        let unsound = disks.iter().filter(|(_, partition, _)| !partition.is_sound);
-        faults.extend(
-            unsound.map(|(name, ..)| Error::corrupt("what fills the partition header is not sadump's").within(name)),
-        );
-        let given = disks.len() as u32;
-        let mut damage = header.disks.filter(|disks| *disks != given).map(|disks| {
-            Error::new(ErrorKind::Truncated, format!("a set of {disks} disks, of which {given} are given"))
-        });
-        let first = disks.first().map(|(_, _, input)| input).ok_or_else(|| Error::bug("no file"))?;
-        let (size, len) = (header.page, first.len()?);
-        let most = MOST_MEMORY >> size.shift();
-        if header.end > most {
-            return Err(Error::corrupt(format!("max_mapnr {:#x}, more than there can be", header.end)));
-        }
-        let cpus = Cpus::read(first, header.sub.0, header.sub.1, header.cpus);
-        let cpus = cpus.map_err(|e| faults.push(e.within("sub header"))).ok();
-        let mut find = |what: &str, (at, bytes): (u64, u64)| {
-            if at.saturating_add(bytes) > len {
-                return Err(Error::truncated(what, at.saturating_add(bytes), len));
-            }
-            if bytes.saturating_mul(8) < header.end {
-                let text = format!("{what} has {bytes} bytes, too few for {:#x} page frames", header.end);
-                faults.push(Error::corrupt(text));
-            }
-            let mut found = Runs::new(len);
-            runs(first, at, bytes, header.end, &mut |run| found.push(run))?;
-            Ok(found.list)
-        };
-        let (ram, dumped) = (find("the bitmap of RAM", header.ram)?, find("the bitmap of pages", header.dumped)?);
-        let mut offset = 0;
-        let mut extent = |run: &std::ops::Range<u64>| {
-            let extent = Extent { start: size.bytes_of(run.start), end: size.bytes_of(run.end), offset };
-            offset += extent.end - extent.start;
-            extent
-        };
-        let held: Vec<Extent> = dumped.iter().map(&mut extent).collect();
-        let need = offset;
-        // RAM is what either says
-        let all = ram.iter().chain(&dumped);
-        let all = all.map(|run| Extent {
-            start: size.bytes_of(run.start),
-            end: size.bytes_of(run.end),
-            offset: size.bytes_of(run.start),
-        });
-        let all = Extents::first_wins(all);
-        let (cpus_known, machine) =
-            (cpus.as_ref().map_or(0, Cpus::len), cpus.as_ref().map_or(Machine::UNKNOWN, Cpus::machine));
-        let mut meta = DumpMeta::new(machine, size);
-        meta.notes = cpus.as_ref().map_or_else(|| Ok(meta.notes.clone()), |cpus| cpus.notes(machine))?;
-        meta.stated_cpus = Some(header.cpus).filter(|_| cpus_known > 0);
-        meta.crash_time = header.time;
-        let details = details(&partition, &header, cpus.as_ref());
-        let (input, there) = joined(&partition, &header, disks)?;
-        if there < need && damage.is_none() {
-            let text = format!("its pages take {need:#x} bytes, the file has {there:#x} of them");
-            damage = Some(Error::new(ErrorKind::Truncated, text));
-        }
-        let kind = match partition.media {
-            Media::Partition => "a single partition",
-            Media::Disk(_) => "a disk set",
-            Media::Backup => "a media backup",
-        };
-        let version = i32::try_from(header.version).ok();
-        let description = Description { version, producer: Some(kind), ..Description::of(NAME) };
-        let memory = PlainMemory::new(input, Extents::first_wins(held))?;
-        Ok(Sadump { pages: ExtentPages::of_ram(memory, all, meta), description, damage, faults, details })
+fn container(
+    partition: Partition,
+    header: Header,
+    disks: Vec<(String, Partition, Bytes)>,
+) -> Result<ExtentContainer<PlainMemory<Joined<Bytes>>>> {
+    let mut faults = Vec::new();
+    let unsound = disks.iter().filter(|(_, partition, _)| !partition.is_sound);
+    faults.extend(
+        unsound.map(|(name, ..)| Error::corrupt("what fills the partition header is not sadump's").within(name)),
+    );
+    let given = disks.len() as u32;
+    let mut damage = header
+        .disks
+        .filter(|disks| *disks != given)
+        .map(|disks| Error::new(ErrorKind::Truncated, format!("a set of {disks} disks, of which {given} are given")));
+    let first = disks.first().map(|(_, _, input)| input).ok_or_else(|| Error::bug("no file"))?;
+    let (size, len) = (header.page, first.len()?);
+    let most = MOST_MEMORY >> size.shift();
+    if header.end > most {
+        return Err(Error::corrupt(format!("max_mapnr {:#x}, more than there can be", header.end)));
     }
+    let cpus = Cpus::read(first, header.sub.0, header.sub.1, header.cpus);
+    let cpus = cpus.map_err(|e| faults.push(e.within("sub header"))).ok();
+    let mut find = |what: &str, (at, bytes): (u64, u64)| {
+        if at.saturating_add(bytes) > len {
+            return Err(Error::truncated(what, at.saturating_add(bytes), len));
+        }
+        if bytes.saturating_mul(8) < header.end {
+            let text = format!("{what} has {bytes} bytes, too few for {:#x} page frames", header.end);
+            faults.push(Error::corrupt(text));
+        }
+        let mut found = Runs::new(len);
+        runs(first, at, bytes, header.end, &mut |run| found.push(run))?;
+        Ok(found.list)
+    };
+    let (ram, dumped) = (find("the bitmap of RAM", header.ram)?, find("the bitmap of pages", header.dumped)?);
+    let mut offset = 0;
+    let mut extent = |run: &std::ops::Range<u64>| {
+        let extent = Extent { start: size.bytes_of(run.start), end: size.bytes_of(run.end), offset };
+        offset += extent.end - extent.start;
+        extent
+    };
+    let held: Vec<Extent> = dumped.iter().map(&mut extent).collect();
+    let need = offset;
+    // RAM is what either says
+    let all = ram.iter().chain(&dumped);
+    let all = all.map(|run| Extent {
+        start: size.bytes_of(run.start),
+        end: size.bytes_of(run.end),
+        offset: size.bytes_of(run.start),
+    });
+    let all = Extents::first_wins(all);
+    let (cpus_known, machine) =
+        (cpus.as_ref().map_or(0, Cpus::len), cpus.as_ref().map_or(Machine::UNKNOWN, Cpus::machine));
+    let mut meta = DumpMeta::new(machine, size);
+    meta.notes = cpus.as_ref().map_or_else(|| Ok(meta.notes.clone()), |cpus| cpus.notes(machine))?;
+    meta.stated_cpus = Some(header.cpus).filter(|_| cpus_known > 0);
+    meta.crash_time = header.time;
+    let details = details(&partition, &header, cpus.as_ref());
+    let (input, there) = joined(&partition, &header, disks)?;
+    if there < need && damage.is_none() {
+        let text = format!("its pages take {need:#x} bytes, the file has {there:#x} of them");
+        damage = Some(Error::new(ErrorKind::Truncated, text));
+    }
+    let kind = match partition.media {
+        Media::Partition => "a single partition",
+        Media::Disk(_) => "a disk set",
+        Media::Backup => "a media backup",
+    };
+    let version = i32::try_from(header.version).ok();
+    let description = Description { version, producer: Some(kind), ..Description::of(NAME) };
+    let memory = PlainMemory::new(input, Extents::first_wins(held))?;
+    let pages = ExtentPages::of_ram(memory, all, meta);
+    let container = ExtentContainer::new(description, pages).with_damage(damage);
+    Ok(container.with_faults(faults, false).with_details(details))
 }
 
 /// The pages of all disks, one behind the other, and how many bytes there are.
@@ -173,50 +170,4 @@ fn details(partition: &Partition, header: &Header, cpus: Option<&Cpus>) -> Vec<D
         details.push(Detail::new("cpu", format!("{i}, APIC {apic:#x}, rip {rip:#x}, page table {cr3:#x}")));
     }
     details
-}
-
-impl PageSource for Sadump {
-    fn meta(&self) -> &DumpMeta {
-        self.pages.meta()
-    }
-
-    fn mark_ram(&self, ram: &mut PageBitmap) -> Result<()> {
-        self.pages.mark_ram(ram)
-    }
-
-    fn mark_held(&self, held: &mut PageBitmap) -> Result<()> {
-        self.pages.mark_held(held)
-    }
-
-    fn claim(&self) -> Claim {
-        self.pages.claim()
-    }
-
-    fn reader(&self) -> Box<dyn PageReader + '_> {
-        self.pages.reader()
-    }
-}
-
-impl Container for Sadump {
-    fn describe(&self) -> Description {
-        self.description
-    }
-
-    fn damage(&self) -> Option<&Error> {
-        self.damage.as_ref()
-    }
-
-    fn header_faults(&self) -> &[Error] {
-        &self.faults
-    }
-
-    fn details(&self) -> Vec<Detail> {
-        self.details.clone()
-    }
-
-    fn states_page_size(&self) -> bool {
-        true
-    }
-
-    fn set_page_size(&mut self, _: PageSize) {}
 }
