@@ -23,7 +23,7 @@ pub fn run() -> Result<()> {
     if std::env::var_os("GDUMP_CORPUS").is_none() {
         println!("GDUMP_CORPUS is not set: the tests on a folder of real dumps are skipped");
     }
-    get_deny()?;
+    workspace::need_cargo("deny", "cargo-deny")?;
     let mut failed = Vec::new();
     for (name, words) in STEPS {
         note(&mut failed, name, workspace::cargo().and_then(|mut cargo| program::run(cargo.args(*words))));
@@ -100,12 +100,4 @@ fn advisories() -> Option<Result<()>> {
         Err(error) => Some(Err(error)),
         Ok(_) => Some(deny(&["--all-features", "check", "advisories"]).map(|_| ())),
     }
-}
-
-/// Installs cargo-deny where it is missing.
-fn get_deny() -> Result<()> {
-    if program::output(workspace::cargo()?.args(["deny", "--version"])).is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    program::run(workspace::cargo()?.args(["install", "cargo-deny", "--locked"]))
 }

@@ -16,8 +16,9 @@
 //! | `fuzz`   | do parsers, codecs, filter and whole conversions stand any input?                 |
 //! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
 //! | `contract` | is gdump what makedumpfile's callers take it for?                                |
-//! | `man`    | do manual pages and completions name the options the program has?                 |
+//! | `man`    | do manual pages, completions and crates' pages say what the program and docs say?  |
 //! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
+//! | `packages` | are the packages whole, can they be installed, and the crates be published?       |
 //! | `initramfs` | do the hooks put gdump into kdump's initramfs under makedumpfile's name?        |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
@@ -32,6 +33,7 @@ mod ci;
 mod containers;
 mod contract;
 mod crash;
+mod crate_pages;
 mod cross;
 mod differ;
 mod digests;
@@ -44,6 +46,7 @@ mod initramfs;
 mod lab;
 mod live;
 mod man;
+mod packages;
 mod program;
 mod report;
 mod windows;
@@ -93,10 +96,12 @@ enum Command {
     Faults(faults::Args),
     /// Hold gdump, called as makedumpfile, against makedumpfile by a table of what its callers rely on
     Contract(contract::Args),
-    /// Check that manual pages, completions and `gdump --help` name the same options
+    /// Check that manual pages, completions and crates' pages say what the program and its docs say
     Man(man::Args),
     /// Build what is handed out: static binaries, manual pages, completions, hooks for kdump's initramfs
     Dist(dist::Args),
+    /// Make packages of the static program, install each in a clean root, and see whether the crates can be published
+    Packages(packages::Args),
     /// Build kdump's initramfs with the hooks of packaging/ in a Debian root, and run what is in it
     Initramfs(initramfs::Args),
     /// Run all that a change must pass: tests, formatting, lints, fuzz targets, licences, manual page
@@ -121,6 +126,7 @@ fn main() -> ExitCode {
         Command::Contract(args) => contract::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Dist(args) => dist::run(&args),
+        Command::Packages(args) => packages::run(&args),
         Command::Initramfs(args) => initramfs::run(&args),
         Command::Ci => ci::run(),
     };

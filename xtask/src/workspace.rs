@@ -45,3 +45,18 @@ pub fn gdump(given: Option<&Path>) -> Result<PathBuf> {
     program::run(cargo()?.args(["build", "--release", "--package", "gdump"]))?;
     Ok(target()?.join("release/gdump"))
 }
+
+/// Installs a command of cargo's, `cargo NAME`, of the crate `of`, where it is missing.
+pub fn need_cargo(name: &str, of: &str) -> Result<()> {
+    if program::output(cargo()?.args([name, "--version"])).is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    program::run(cargo()?.args(["install", of, "--locked"]))
+}
+
+/// The Debian mirror that this machine's apt uses.
+pub fn debian_mirror() -> Result<String> {
+    let uris = program::quiet(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
+    let of_debian = |uri: &&str| uri.trim_end_matches('/').ends_with("/debian");
+    Ok(uris.lines().find(of_debian).context("this machine's apt names no Debian mirror")?.to_owned())
+}

@@ -48,7 +48,9 @@ pub fn run(args: &Args) -> Result<()> {
         std::fs::create_dir_all(&root).with_context(|| root.display().to_string())?;
         let include = format!("--include={PACKAGES}");
         let mut debootstrap = Command::new(program::find("debootstrap").context("debootstrap was there")?);
-        program::run(debootstrap.args(["--variant=minbase", &include, &args.suite]).arg(&root).arg(mirror()?))?;
+        program::run(
+            debootstrap.args(["--variant=minbase", &include, &args.suite]).arg(&root).arg(workspace::debian_mirror()?),
+        )?;
     }
     let repository = workspace::root()?;
     let scratch = tempfile::tempdir()?;
@@ -63,11 +65,4 @@ pub fn run(args: &Args) -> Result<()> {
         crash::run(&root, &gdump, args.vmlinux.as_deref())?;
     }
     Ok(())
-}
-
-/// The mirror that this machine's apt uses.
-fn mirror() -> Result<String> {
-    let uris = program::quiet(Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI)"]))?;
-    let of_debian = |uri: &&str| uri.trim_end_matches('/').ends_with("/debian");
-    Ok(uris.lines().find(of_debian).context("this machine's apt names no Debian mirror")?.to_owned())
 }
