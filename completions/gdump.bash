@@ -358,7 +358,7 @@ _gdump() {
             return 0
             ;;
         gdump__subcmd__diff)
-            opts="-h --strict --raw-base --raw-map --max-unpacked --num-threads --no-sandbox --help"
+            opts="-h --json --strict --raw-base --raw-map --max-unpacked --num-threads --no-sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

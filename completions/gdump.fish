@@ -124,6 +124,7 @@ complete -c gdump -n "__fish_gdump_using_subcommand diff" -l raw-base -d 'Read a
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand diff" -l json -d 'Print JSON'
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l strict -d 'Count pages that one or both of the dumps lack as differences'
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand diff" -s h -l help -d 'Print help'

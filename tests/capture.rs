@@ -1,6 +1,7 @@
 //! `gdump capture` against a fake QEMU: a server of QMP, whose guest's memory is this process's.
 
 use crate::fake::{Call, Client, Fake, Server};
+use crate::schema;
 use crate::support::{gdump, gdump_ok, scratch, text, without_progress};
 use dump_synth::{ElfCore, Era, KernelBuilder, Load};
 use rustix::process::{Pid, Signal, kill_process};
@@ -521,7 +522,9 @@ fn qemu_is_asked() {
     ] {
         assert!(said.lines().any(|said| said == line), "{line}: {said}");
     }
-    let answer: Value = serde_json::from_str(&qemu.captures(&["--ask", "--json"])).unwrap();
+    let json = qemu.captures(&["--ask", "--json"]);
+    schema::holds("ask", &json);
+    let answer: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&answer["qemu"], &answer["running"], &answer["name"]), (&json!("7.2.9"), &json!(true), &Value::Null));
     assert_eq!(
         (&answer["formats"], &answer["pid"]),

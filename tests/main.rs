@@ -31,6 +31,7 @@ mod rearrange;
 mod repair;
 mod sandbox;
 mod saved;
+mod schema;
 mod stdout;
 mod support;
 mod vmemmap;

@@ -1,6 +1,7 @@
 //! Any container in, any container out: every source to every writer and back gives equal pages and equal metadata, for
 //! machines of each word size, byte order and page size.
 
+use crate::schema;
 use crate::support::{corpus_dir, gdump, gdump_ok, has_drgn, program, root, scratch, skipped, text, tiny};
 use dump_synth::elf::{ElfCore, Load};
 use dump_synth::{Endian, Era, KernelBuilder, Notes, Width, lime};
@@ -109,6 +110,7 @@ fn no_difference(a: &Path, b: &Path) {
 /// What any container keeps that has headers.
 fn metadata(file: &Path) -> BTreeMap<String, serde_json::Value> {
     let json = gdump_ok(&["info", "--json", text(file)]);
+    schema::holds("info", &json);
     let all: BTreeMap<String, serde_json::Value> = serde_json::from_str(&json).unwrap();
     let keep = ["machine", "page_size", "end_pfn", "held_pages", "ram_pages", "kernel", "cpus", "notes", "incomplete"];
     let mut kept: BTreeMap<_, _> = all.into_iter().filter(|(key, _)| keep.contains(&key.as_str())).collect();

@@ -1,6 +1,7 @@
 //! Guests of the QNX hypervisor: their dumps, what qvm says of them, and outputs as qvm has them: names with the time in
 //! them, and shell commands.
 
+use crate::schema;
 use crate::support::{gdump, gdump_ok, gdump_refuses, program, scratch, text, tiny, without_progress};
 use dump_synth::{QnxGcore, QnxVcpu};
 use std::fs;
@@ -294,8 +295,11 @@ fn info_shows_what_the_hypervisor_says() {
     };
     assert!(has(&[text(&gcore)]));
     // it is kept, in every format with notes, and so is all else that is known of the guest
-    let json =
-        |path: &Path| serde_json::from_str::<serde_json::Value>(&gdump_ok(&["info", "--json", text(path)])).unwrap();
+    let json = |path: &Path| {
+        let json = gdump_ok(&["info", "--json", text(path)]);
+        schema::holds("info", &json);
+        serde_json::from_str::<serde_json::Value>(&json).unwrap()
+    };
     let source = json(&gcore);
     assert_eq!(source["qvm_env"]["vdevs"][0]["name"], "virtio-blk");
     assert_eq!(source["qnx"]["cpus"][1]["registers"]["rip"], "0x20f");

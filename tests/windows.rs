@@ -1,5 +1,6 @@
 //! Windows guests: QEMU's dumps of them become Windows crash dumps and come back, and say what they are.
 
+use crate::schema;
 use crate::support::{elf, gdump, gdump_ok, gdump_refuses, limited, scratch, text};
 use dump_synth::windows::{COPY, KDBG};
 use dump_synth::{DmpFile, DmpKind, Era, KernelBuilder, WindowsGuest};
@@ -37,7 +38,9 @@ impl Dumps {
 }
 
 fn json(path: &Path) -> serde_json::Value {
-    serde_json::from_str(&gdump_ok(&["info", "--json", text(path)])).unwrap()
+    let json = gdump_ok(&["info", "--json", text(path)]);
+    schema::holds("info", &json);
+    serde_json::from_str(&json).unwrap()
 }
 
 /// QEMU's dump of a guest with the driver.

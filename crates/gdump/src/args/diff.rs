@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// Options of `gdump diff`.
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
     /// Count pages that one or both of the dumps lack as differences
     #[arg(long)]
     pub strict: bool,

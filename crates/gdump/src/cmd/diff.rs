@@ -4,7 +4,28 @@ use crate::exit::Exit;
 use crate::messages::print;
 use crate::plan::DiffPlan;
 use dump::{Comparison, Dump, NoWatch, Result};
+use serde::Serialize;
 use std::fmt::Write;
+
+/// Version of the JSON below; fields may be added to it without a new one (docs/schema/diff.json).
+const SCHEMA_VERSION: u32 = 1;
+
+/// What `gdump diff --json` prints; numbers are pages, pairs are of the first dump and the second.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: u32,
+    files: [Vec<String>; 2],
+    same: bool,
+    verdict: &'static str,
+    damage: &'a [String],
+    equal: u64,
+    zero_in_one: u64,
+    differ: u64,
+    only_in: [u64; 2],
+    damaged_in: [u64; 2],
+    in_neither: u64,
+    first_different_pfn: Option<u64>,
+}
 
 /// Compares the dumps; exit status 0 if there is no difference, 1 if there is.
 ///
@@ -18,13 +39,43 @@ pub fn run(plan: &DiffPlan) -> Result<Exit> {
         .iter()
         .flat_map(|dump| {
             let wrong = dump.damage().cloned().into_iter().chain(dump.doubts());
-            wrong.map(|wrong| format!("{}: {wrong}\n", dump.name()))
+            wrong.map(|wrong| format!("{}: {wrong}", dump.name()))
         })
         .collect();
     let same = found.is_same(plan.strict) && damage.is_empty();
-    let counts = counts(&found, left.name(), right.name());
-    let exit = print(&format!("{}{counts}{}\n", damage.concat(), verdict(&found, same, !damage.is_empty())));
+    let exit = print(&if plan.json {
+        json(plan, &found, same, &damage)
+    } else {
+        text(&found, same, &damage, [left.name(), right.name()])
+    });
     Ok(if same { exit } else { Exit::Failed })
+}
+
+fn text(found: &Comparison, same: bool, damage: &[String], names: [&str; 2]) -> String {
+    let damaged: String = damage.iter().map(|line| format!("{line}\n")).collect();
+    format!("{damaged}{}{}\n", counts(found, names[0], names[1]), verdict(found, same, !damage.is_empty()))
+}
+
+fn json(plan: &DiffPlan, found: &Comparison, same: bool, damage: &[String]) -> String {
+    let files =
+        [&plan.left, &plan.right].map(|side| side.paths.iter().map(|path| path.display().to_string()).collect());
+    // compare counts by which dump lacks them
+    let only_in = [found.only_other[1], found.only_other[0]];
+    let report = Report {
+        schema_version: SCHEMA_VERSION,
+        files,
+        same,
+        verdict: verdict(found, same, !damage.is_empty()),
+        damage,
+        equal: found.equal,
+        zero_in_one: found.zero,
+        differ: found.differ,
+        only_in,
+        damaged_in: found.damaged,
+        in_neither: found.neither,
+        first_different_pfn: found.first.map(|pfn| pfn.0),
+    };
+    format!("{}\n", serde_json::to_string_pretty(&report).unwrap_or_default())
 }
 
 fn counts(found: &Comparison, left: &str, right: &str) -> String {

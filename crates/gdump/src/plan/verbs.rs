@@ -64,6 +64,8 @@ pub struct DiffPlan {
     pub right: Inputs,
     /// Whether a page that only one dump holds is a difference.
     pub strict: bool,
+    /// Whether JSON is printed.
+    pub json: bool,
     /// Worker threads.
     pub threads: usize,
 }
@@ -122,7 +124,13 @@ impl From<DiffArgs> for DiffPlan {
         };
         let inputs = |side, path| Inputs::to_look_at(vec![path], &raw(side), args.max_unpacked);
         let threads = threads_of_verb(args.num_threads);
-        DiffPlan { left: inputs(0, args.left), right: inputs(1, args.right), strict: args.strict, threads }
+        DiffPlan {
+            left: inputs(0, args.left),
+            right: inputs(1, args.right),
+            json: args.json,
+            strict: args.strict,
+            threads,
+        }
     }
 }
 
