@@ -19,6 +19,7 @@
 //! | `man`    | do manual pages, completions and crates' pages say what the program and docs say?  |
 //! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
 //! | `packages` | are the packages whole, can they be installed, and the crates be published?       |
+//! | `schedulers` | do the recipes for Slurm, Kubernetes and CI work?                                   |
 //! | `initramfs` | do the hooks put gdump into kdump's initramfs under makedumpfile's name?        |
 //! | `ci`     | may this tree be merged?                                                          |
 //!
@@ -49,6 +50,7 @@ mod man;
 mod packages;
 mod program;
 mod report;
+mod schedulers;
 mod windows;
 mod workspace;
 mod xen;
@@ -102,6 +104,8 @@ enum Command {
     Dist(dist::Args),
     /// Make packages of the static program, install each in a clean root, and see whether the crates can be published
     Packages(packages::Args),
+    /// Run Slurm's recipes on a cluster of two nodes on this host, and hold Kubernetes' and CI's files against schemas
+    Schedulers(schedulers::Args),
     /// Build kdump's initramfs with the hooks of packaging/ in a Debian root, and run what is in it
     Initramfs(initramfs::Args),
     /// Run all that a change must pass: tests, formatting, lints, fuzz targets, licences, manual page
@@ -127,6 +131,7 @@ fn main() -> ExitCode {
         Command::Man(args) => man::run(&args),
         Command::Dist(args) => dist::run(&args),
         Command::Packages(args) => packages::run(&args),
+        Command::Schedulers(args) => schedulers::run(&args),
         Command::Initramfs(args) => initramfs::run(&args),
         Command::Ci => ci::run(),
     };
