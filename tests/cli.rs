@@ -15,6 +15,17 @@ fn refuses(input: &Path, why: &str) {
     assert!(!out.exists(), "{line}");
 }
 
+/// Names of files on servers are another program's; what begins otherwise is a path.
+#[test]
+fn dumps_on_servers_are_gdump_fleets() {
+    for args in [&["info", "http://h/x"][..], &["-c", "HTTPS://h/x", "out"], &["diff", "s3://b/k", "x"]] {
+        let said = gdump_refuses(args);
+        assert!(said.contains("reading over the network is gdump-fleet's"), "{said}");
+    }
+    assert!(gdump_refuses(&["info", "./http://h/x"]).contains("No such file"));
+    assert!(gdump_refuses(&["-R", "http://h/x", "out"]).contains("of what is on servers, dumps are read"));
+}
+
 #[test]
 fn inputs_that_are_no_dumps() {
     let dir = scratch();

@@ -8,6 +8,7 @@
 //! | `xen`    | is a Xen host's dump filtered by what Xen says, and domain 0 what it was?         |
 //! | `windows` | do LeechCore and Volatility read the Windows crash dumps that gdump writes?        |
 //! | `containers` | is what QEMU saves of a guest, as read by gdump, QEMU's own dump of it?          |
+//! | `remote` | is a dump in an S3 store read as a file is?                                       |
 //! | `cross`  | do the tests pass on hosts of another byte order and another word size?          |
 //! | `differ` | the same for a dump at hand                                                       |
 //! | `capture` | what do both programs do in a real capture kernel: pages, sizes, seconds, memory? |
@@ -49,6 +50,7 @@ mod live;
 mod man;
 mod packages;
 mod program;
+mod remote;
 mod report;
 mod schedulers;
 mod windows;
@@ -82,6 +84,8 @@ enum Command {
     Windows(windows::Args),
     /// What QEMU saves of guests (streams, mapped-ram, libvirt's files) against QEMU's own dumps
     Containers(containers::Args),
+    /// Have gdump-fleet read a dump from moto, a store that speaks S3
+    Remote(remote::Args),
     /// Run the tests on hosts of another byte order and word size, emulated
     Cross(cross::Args),
     /// Run the static gdump beside makedumpfile in the capture kernel of a real panic
@@ -115,6 +119,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
         Command::Lab(args) => lab::run(&args),
+        Command::Remote(args) => remote::run(&args),
         Command::Cross(args) => cross::run(&args),
         Command::Guests(args) => guests::run(&args),
         Command::Live(args) => live::run(&args),

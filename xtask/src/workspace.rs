@@ -36,14 +36,19 @@ pub fn rustc(words: &[&str]) -> Result<String> {
 
 /// The gdump to test: `given`, or this repository's, built now.
 pub fn gdump(given: Option<&Path>) -> Result<PathBuf> {
+    built("gdump", given)
+}
+
+/// The program `name` to test: `given`, or this repository's, built now.
+pub fn built(name: &str, given: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = given {
         if !path.is_file() {
             bail!("{}: no such program", path.display());
         }
         return path.canonicalize().with_context(|| path.display().to_string());
     }
-    program::run(cargo()?.args(["build", "--release", "--package", "gdump"]))?;
-    Ok(target()?.join("release/gdump"))
+    program::run(cargo()?.args(["build", "--release", "--package", name]))?;
+    Ok(target()?.join("release").join(name))
 }
 
 /// Installs a command of cargo's, `cargo NAME`, of the crate `of`, where it is missing.

@@ -28,6 +28,9 @@ pub enum ErrorKind {
     NoSpace,
     /// The operating system refused a read or a write.
     Io,
+    /// The input is out of reach: a server that had it does not answer any more, or has another file by now. No part of
+    /// it can be read from now on.
+    Unreachable,
     /// A signal asked us to stop.
     Interrupted,
     /// A part of this library broke a promise that it made to another: never the input's fault.

@@ -10,7 +10,7 @@ use crate::addr::{PageSize, Pfn, PfnRange, PhysAddr};
 use crate::bitmap::PageBitmap;
 use crate::bytes::{ByteReader, ReadAt};
 use crate::codec::CodecSet;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::extents::{Extent, Extents};
 use crate::meta::DumpMeta;
 use crate::source::{Absence, Claim, Content, PageReader, PageSource, Push, Span};
@@ -272,6 +272,7 @@ impl<M: ExtentMemory> ExtentPagesReader<'_, M> {
         let bytes = self.size().bytes_of(run.len()) as usize;
         match self.memory.view(extent, self.size().addr_of(run.start).0, bytes) {
             Ok(bytes) => push(Span { pages: run, content: Content::Bytes(bytes) }),
+            Err(e) if e.kind() == ErrorKind::Unreachable => Err(e),
             Err(_) if run.len() > 1 => {
                 let mut pages = (0..run.len()).map(|i| PfnRange::at(run.start + i, 1));
                 pages.try_for_each(|page| self.push_whole(extent, page, push))
@@ -291,6 +292,7 @@ impl<M: ExtentMemory> ExtentPagesReader<'_, M> {
             let (from, to) = (extent.start.max(start), extent.end.min(end));
             match self.memory.view(extent, from, (to - from) as usize) {
                 Ok(bytes) => self.page[(from - start) as usize..(to - start) as usize].copy_from_slice(bytes),
+                Err(e) if e.kind() == ErrorKind::Unreachable => return Err(e),
                 Err(_) => unreadable = true,
             }
         }

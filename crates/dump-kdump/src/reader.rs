@@ -13,8 +13,8 @@
 //! between batches but buffers and codecs.
 
 use dump_core::{
-    Absence, ByteReader, CodecSet, Content, Damage, Error, Fault, PageChecker, PageReader, Pfn, PfnRange, Push, Result,
-    Span,
+    Absence, ByteReader, CodecSet, Content, Damage, Error, ErrorKind, Fault, PageChecker, PageReader, Pfn, PfnRange,
+    Push, Result, Span,
 };
 
 use crate::desc::PageDesc;
@@ -99,7 +99,7 @@ impl<'a> KdumpReader<'a> {
         while at < pages.end {
             let batch = PfnRange::new(at, (at + step).min(pages.end));
             let rank = rank.saturating_add(at - pages.start);
-            self.read_fates(batch, rank, to);
+            self.read_fates(batch, rank, to)?;
             self.push_batch(batch.start, rank, to)?;
             at = batch.end;
         }
@@ -108,28 +108,29 @@ impl<'a> KdumpReader<'a> {
 
     /// Fills `fates` with one for each page of `batch`. Descriptors past the end of the file make their pages
     /// unreadable.
-    fn read_fates(&mut self, batch: PfnRange, rank: u64, to: &mut Sinks<'_>) {
+    fn read_fates(&mut self, batch: PfnRange, rank: u64, to: &mut Sinks<'_>) -> Result<()> {
         let (head, size) = (self.head, PageDesc::SIZE as u64);
         let at = head.layout.descriptor(rank).unwrap_or(u64::MAX);
         let there = batch.len().min(head.file_len.saturating_sub(at) / size);
         self.fates.clear();
         if self.input.view(at, (there * size) as usize).is_ok() {
-            self.add_fates(PfnRange::at(batch.start, there), rank, at, to);
+            self.add_fates(PfnRange::at(batch.start, there), rank, at, to)?;
         } else {
             // One bad sector must not take the descriptors around it along: one by one then.
-            (0..there).for_each(|i| {
-                self.add_fates(PfnRange::at(batch.start + i, 1), rank.saturating_add(i), at + i * size, to);
-            });
+            (0..there).try_for_each(|i| {
+                self.add_fates(PfnRange::at(batch.start + i, 1), rank.saturating_add(i), at + i * size, to)
+            })?;
         }
         for pfn in batch.start.0 + self.fates.len() as u64..batch.end.0 {
             let at = at.saturating_add((pfn - batch.start.0) * size);
             to.fault(Pfn(pfn), Damage::Table, past_the_end(Pfn(pfn), at.saturating_add(size), head.file_len));
             self.fates.push(Fate::Absent(Absence::Unreadable));
         }
+        Ok(())
     }
 
     /// Adds to `fates` those of `pages`, whose descriptors, from number `rank` on, are at `at`.
-    fn add_fates(&mut self, pages: PfnRange, rank: u64, at: u64, to: &mut Sinks<'_>) {
+    fn add_fates(&mut self, pages: PfnRange, rank: u64, at: u64, to: &mut Sinks<'_>) -> Result<()> {
         let head = self.head;
         let pfns = (pages.start.0..pages.end.0).map(Pfn);
         match self.input.view(at, pages.len() as usize * PageDesc::SIZE) {
@@ -142,6 +143,7 @@ impl<'a> KdumpReader<'a> {
                     None => fate(pfn, desc, head, to),
                 }));
             }
+            Err(e) if e.kind() == ErrorKind::Unreachable => return Err(e),
             Err(e) => {
                 for pfn in pfns {
                     let e = e.clone().within(format_args!("page descriptor of pfn {pfn} at offset {at:#x}"));
@@ -150,6 +152,7 @@ impl<'a> KdumpReader<'a> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Hands over the pages from `at` on that `fates` are of; the first has descriptor number `rank`.
@@ -175,6 +178,7 @@ impl<'a> KdumpReader<'a> {
         let beside = self.stored.beside(rank, group, self.input.as_mut());
         match self.input.view(*offset, group.iter().map(Fate::size).sum()) {
             Ok(bytes) => self.stored.push_all(first, group, bytes, beside, to),
+            Err(e) if e.kind() == ErrorKind::Unreachable => Err(e),
             Err(e) if group.len() == 1 => to.unreadable(first, Damage::Read, within_page(e, first, *offset)),
             // One bad sector must not take the pages around it along: one by one then.
             Err(_) => {

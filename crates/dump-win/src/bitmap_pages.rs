@@ -2,8 +2,8 @@
 
 use crate::bitmap::BitmapHeader;
 use dump_core::{
-    Absence, ByteReader, Claim, CodecSet, Content, DumpMeta, Error, PageBitmap, PageReader, PageSet, PageSize,
-    PageSource, Pfn, PfnRange, Push, Ranked, ReadAt, Result, Span,
+    Absence, ByteReader, Claim, CodecSet, Content, DumpMeta, Error, ErrorKind, PageBitmap, PageReader, PageSet,
+    PageSize, PageSource, Pfn, PfnRange, Push, Ranked, ReadAt, Result, Span,
 };
 
 const PAGE: PageSize = PageSize::K4;
@@ -140,6 +140,7 @@ impl<R: ReadAt> BitmapReader<'_, R> {
     fn push_stored(&mut self, run: PfnRange, offset: u64, push: Push<'_>) -> Result<()> {
         match self.input.view(offset, PAGE.bytes_of(run.len()) as usize) {
             Ok(bytes) => push(Span { pages: run, content: Content::Bytes(bytes) }),
+            Err(e) if e.kind() == ErrorKind::Unreachable => Err(e),
             Err(_) if run.len() > 1 => {
                 let mut pages = (0..run.len()).map(|i| (PfnRange::at(run.start + i, 1), offset + PAGE.bytes_of(i)));
                 pages.try_for_each(|(page, offset)| self.push_stored(page, offset, push))

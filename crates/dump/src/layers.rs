@@ -58,7 +58,11 @@ impl Layers {
 
     fn of_file(file: File, len: u64, mapped: bool) -> Layers {
         let make = if mapped { InputFile::new } else { InputFile::unmapped };
-        Layers { bytes: Box::new(make(file, len)), prefix: Vec::new(), names: Vec::new(), damage: None }
+        Layers::of_bytes(Box::new(make(file, len)))
+    }
+
+    fn of_bytes(bytes: Bytes) -> Layers {
+        Layers { bytes, prefix: Vec::new(), names: Vec::new(), damage: None }
     }
 }
 
@@ -89,6 +93,9 @@ fn open_file(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers
     if path.as_os_str() == "-" {
         return from_stream(std::io::stdin(), 0, opening, watch);
     }
+    if let Some(bytes) = opening.elsewhere(path) {
+        return from_elsewhere(Box::new(bytes?), opening, watch);
+    }
     let file = File::open(path).map_err(Error::from)?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
@@ -108,11 +115,23 @@ fn open_file(path: &Path, opening: &Opening, watch: &dyn Watch) -> Result<Layers
     }
 }
 
+/// What is compressed is unpacked as it comes. What does not come is no damage of the file, whose beginning would be read
+/// instead of it: another attempt may get it all.
+fn from_elsewhere(bytes: Bytes, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
+    if Compression::probe(&prefix(&bytes)?).is_none() {
+        return Ok(Layers::of_bytes(bytes));
+    }
+    let mut stored = Stored { bytes: &bytes, at: 0, failed: None };
+    let layers = from_stream(&mut stored, bytes.len()?, opening, watch);
+    stored.failed.map_or(layers, Err)
+}
+
 /// A save file of libvirt whose stream is compressed, as one whose stream is not.
 fn unpack_saved(layers: Layers, opening: &Opening, watch: &dyn Watch) -> Result<Layers> {
     let Some(Packed { head, stream, format }) = dump_migration::packed(&layers.bytes)? else { return Ok(layers) };
     let len = layers.bytes.len()?;
-    let mut input = Input::new(Counted::new(Stored { bytes: &layers.bytes, at: stream }, len - stream, watch));
+    let mut input =
+        Input::new(Counted::new(Stored { bytes: &layers.bytes, at: stream, failed: None }, len - stream, watch));
     let Some(row) = Compression::probe(input.peek(PROBE_BYTES).map_err(unpack::damage)?) else {
         let e = Error::unsupported(format!("a save file of libvirt, compressed with {format}, which is not unpacked"));
         return Err(e.hint(format!("tail -c +{} FILE | {format} -d gives a stream that is read", stream + 1)));
@@ -129,6 +148,8 @@ fn unpack_saved(layers: Layers, opening: &Opening, watch: &dyn Watch) -> Result<
 struct Stored<'a> {
     bytes: &'a Bytes,
     at: u64,
+    /// Why it ended early, if it did.
+    failed: Option<Error>,
 }
 
 impl Read for Stored<'_> {
@@ -136,7 +157,10 @@ impl Read for Stored<'_> {
         let left = self.bytes.len().map_err(io::Error::other)?.saturating_sub(self.at);
         let now = usize::try_from(left).unwrap_or(usize::MAX).min(out.len());
         let out = out.get_mut(..now).unwrap_or_default();
-        self.bytes.read_exact_at(self.at, out).map_err(io::Error::other)?;
+        if let Err(e) = self.bytes.read_exact_at(self.at, out) {
+            self.failed = Some(e.clone());
+            return Err(io::Error::other(e));
+        }
         self.at += now as u64;
         Ok(now)
     }

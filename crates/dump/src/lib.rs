@@ -167,10 +167,10 @@ pub use xen_files::{XenFiles, generate_xen_vmcoreinfo};
 pub use dump_core::{
     Abilities, Absence, BlockEncoder, ByteOrder, ByteReader, Bytes, Claim, CodecId, CodecSet, Container, Content,
     Damage, Description, Detail, DumpMeta, DumpWriter, EncodedBlock, EncodedSpan, Ending, Error, ErrorKind, Fault,
-    Format, ForwardStream, InputFile, Machine, MemoryMap, NoWatch, NoteInfo, Notes, OpenOptions, Output, OutputFile,
-    OwnNote, PageBitmap, PageChecker, PageReader, PageSet, PageSize, PageSource, PageWriter, Part, Patch, Pfn,
-    PfnRange, Phase, PhysAddr, Placer, Push, ReadAt, Result, Span, SpanData, Stretch, Survey, UtsName, VirtAddr,
-    Vouched, Watch, WordSize, WriteAt, WriteOptions, read_pages, system_text,
+    Format, ForwardStream, InputFile, Machine, MemoryMap, NoWatch, NoteInfo, Notes, OpenOptions, Opener, Output,
+    OutputFile, OwnNote, PageBitmap, PageChecker, PageReader, PageSet, PageSize, PageSource, PageWriter, Part, Patch,
+    Pfn, PfnRange, Phase, PhysAddr, Placer, Push, Reach, ReadAt, Result, Span, SpanData, Stretch, Survey, UtsName,
+    VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions, read_pages, system_text,
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};

@@ -7,11 +7,12 @@ use crate::kernel_files::KernelFiles;
 use crate::layers::{self, Layers};
 use crate::salvage::{self, SharedBytes};
 use dump_core::{
-    Container, Depth, Description, Detail, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, PageSource, Part,
-    Result, Watch,
+    Container, Depth, Description, Detail, DumpMeta, Error, ErrorKind, Format, NoWatch, OpenOptions, Opener,
+    PageSource, Part, ReadAt, Result, Watch,
 };
 use dump_kernel::Vmcoreinfo;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The format of files that say nothing of themselves.
 const BARE: &str = "raw";
@@ -38,11 +39,28 @@ pub struct Opening {
     pub directory: Option<PathBuf>,
     /// Whether a dump that is damaged is opened to read what is certain of it, and nothing else.
     pub salvage: bool,
+    /// Opens what is named otherwise than by a path, if that is wanted.
+    pub opener: Option<Arc<dyn Opener>>,
 }
 
 impl Default for Opening {
     fn default() -> Opening {
-        Opening { options: OpenOptions::default(), mapped: true, max_unpacked: None, directory: None, salvage: false }
+        let (options, mapped, salvage) = (OpenOptions::default(), true, false);
+        Opening { options, mapped, max_unpacked: None, directory: None, salvage, opener: None }
+    }
+}
+
+impl Opening {
+    /// The file that `path` names, where that is no path but a name for the opener.
+    pub(crate) fn elsewhere(&self, path: &Path) -> Option<Result<Arc<dyn ReadAt>>> {
+        let (opener, name) = (self.opener.as_ref()?, path.to_str()?);
+        opener.takes(name).then(|| opener.open(name))
+    }
+
+    /// Whether there is a file at `path`, as far as is known without opening it.
+    fn has(&self, path: &Path) -> bool {
+        let taken = |opener: &Arc<dyn Opener>| path.to_str().is_some_and(|name| opener.takes(name));
+        path.is_file() || self.opener.as_ref().is_some_and(taken)
     }
 }
 
@@ -210,13 +228,13 @@ impl File {
 
 /// A guest's memory, and what beside it says where it lies, in either of which there is no more than a part of a dump.
 fn beside(paths: &[PathBuf], opening: &Opening, watch: &dyn Watch) -> Result<Option<Vec<(String, File)>>> {
-    let (path, others) = match paths {
+    let (path, others): (_, Vec<PathBuf>) = match paths {
         _ if !opening.options.raw_maps.is_empty() => return Ok(None),
-        [path] => (path, companions(path)),
+        [path] => (path, companions(path).into_iter().filter(|other| other.is_file()).collect()),
         [path, other] => (path, companions(path).into_iter().filter(|found| found == other).collect()),
         _ => return Ok(None),
     };
-    for other in others.into_iter().filter(|other| other.is_file() && path.is_file()) {
+    for other in others.into_iter().filter(|other| opening.has(other) && opening.has(path)) {
         let mut files = Vec::new();
         for path in [path, &other] {
             let name = path.display().to_string();

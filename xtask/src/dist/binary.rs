@@ -9,8 +9,6 @@ use anyhow::{Context, Result, ensure};
 use super::target::Target;
 use crate::program;
 
-/// Its size at most, for what kdump reserves counts each byte in the initramfs several times.
-const SIZE: usize = 4 << 20;
 /// The address space that it must start in.
 const ADDRESS_SPACE: u64 = 64 << 20;
 
@@ -20,11 +18,11 @@ const PT_INTERP: u64 = 3;
 /// A library that is needed, `d_tag`.
 const DT_NEEDED: u64 = 1;
 
-/// Checks the binary of a target that was built from the tree at `root`.
-pub fn check(target: &Target, binary: &Path, root: &Path) -> Result<()> {
+/// Checks the binary of a target that was built from the tree at `root`, and may have `most` bytes.
+pub fn check(target: &Target, binary: &Path, root: &Path, most: usize) -> Result<()> {
     let bytes = std::fs::read(binary).with_context(|| binary.display().to_string())?;
-    let name = target.triple;
-    ensure!(bytes.len() <= SIZE, "{name}: {} bytes, more than {SIZE}", bytes.len());
+    let name = format!("{} for {}", program::base(binary), target.triple);
+    ensure!(bytes.len() <= most, "{name}: {} bytes, more than {most}", bytes.len());
     let needed = needs(&bytes, target.machine).with_context(|| format!("{name}: not an ELF program for it"))?;
     ensure!(needed == 0, "{name}: needs {needed} other files, an interpreter or libraries");
     for path in [Some(root.to_path_buf()), std::env::home_dir()].into_iter().flatten() {

@@ -41,8 +41,8 @@ const CHANGING: &[&str] = &[
 ];
 
 impl Build {
-    /// Builds for a target; where the binary is.
-    pub fn run(&self, target: &Target) -> Result<PathBuf> {
+    /// Builds the program `name` for a target; where the binary is.
+    pub fn run(&self, name: &str, target: &Target) -> Result<PathBuf> {
         let mut cargo = workspace::cargo()?;
         for (name, _) in std::env::vars_os() {
             if CHANGING.iter().any(|start| name.to_string_lossy().starts_with(start)) {
@@ -55,9 +55,9 @@ impl Build {
         cargo.env("CARGO_INCREMENTAL", "0").env("SOURCE_DATE_EPOCH", "0");
         cargo.env(format!("CC_{of_target}"), target.compiler().context("no C compiler")?);
         cargo.env(format!("CFLAGS_{of_target}"), C_FLAGS);
-        cargo.args(["build", "--release", "--locked", "--package", "gdump", "--target", target.triple]);
+        cargo.args(["build", "--release", "--locked", "--package", name, "--target", target.triple]);
         program::run(cargo.arg("--target-dir").arg(&self.target_dir))?;
-        Ok(self.target_dir.join(target.triple).join("release/gdump"))
+        Ok(self.target_dir.join(target.triple).join("release").join(name))
     }
 
     /// [`RUST_FLAGS`], and paths that are the same everywhere.

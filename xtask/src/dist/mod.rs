@@ -16,6 +16,10 @@ use crate::{man, program, workspace};
 use build::Build;
 use target::{TARGETS, Target};
 
+/// What is built for each target, and its size at most: what kdump reserves counts each byte of gdump in the initramfs
+/// several times. gdump-fleet stays out of initramfs.
+const PROGRAMS: [(&str, usize); 2] = [("gdump", 4 << 20), ("gdump-fleet", 8 << 20)];
+
 /// What is handed out with the binaries, as it stands in the repository.
 const FILES: &[&str] = &[
     "man",
@@ -53,13 +57,15 @@ pub fn run(args: &Args) -> Result<()> {
     let here = Build { root: workspace::root()?, target_dir: workspace::target()?.join("dist-build") };
     let mut sums = String::new();
     for target in targets {
-        let built = here.run(target)?;
-        binary::check(target, &built, &here.root)?;
-        if args.check {
-            elsewhere(target, &built)?;
+        for (program, most) in PROGRAMS {
+            let built = here.run(program, target)?;
+            binary::check(target, &built, &here.root, most)?;
+            if args.check {
+                elsewhere(program, target, &built)?;
+            }
+            let name = format!("{}/{program}", target.arch);
+            sums.push_str(&put(&built, &out, &name)?);
         }
-        let name = format!("{}/gdump", target.arch);
-        sums.push_str(&put(&built, &out, &name)?);
     }
     for file in FILES {
         copy(&here.root.join(file), &out)?;
@@ -74,21 +80,21 @@ pub fn native() -> Result<PathBuf> {
     let target = TARGETS.iter().find(|target| target.arch == std::env::consts::ARCH);
     let target = target.with_context(|| format!("no static binary is built for {}", std::env::consts::ARCH))?;
     target::need(&[target])?;
-    Build { root: workspace::root()?, target_dir: workspace::target()?.join("dist-build") }.run(target)
+    Build { root: workspace::root()?, target_dir: workspace::target()?.join("dist-build") }.run("gdump", target)
 }
 
 /// Builds in a copy of the tree, and compares.
-fn elsewhere(target: &Target, built: &Path) -> Result<()> {
+fn elsewhere(program: &str, target: &Target, built: &Path) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("another place for gdump ").tempdir()?;
     let root = dir.path().join("tree");
     build::copy_tree(&workspace::root()?, &root)?;
-    let again = Build { root, target_dir: dir.path().join("out") }.run(target)?;
+    let again = Build { root, target_dir: dir.path().join("out") }.run(program, target)?;
     let [here, there] = [built, &again].map(std::fs::read);
     let (here, there) = (here?, there?);
     let at = here.iter().zip(&there).position(|(a, b)| a != b);
     ensure!(
         here == there,
-        "{}: two builds of one tree differ: {} and {} bytes, the first difference at {at:?}",
+        "{} {program}: two builds of one tree differ: {} and {} bytes, the first difference at {at:?}",
         target.triple,
         here.len(),
         there.len()

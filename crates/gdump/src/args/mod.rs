@@ -80,7 +80,8 @@ struct Cli {
     ///
     /// Without this option, gdump gives up what it does not need before it reads an input, where the kernel has
     /// landlock and seccomp: it opens no file but inputs, outputs and temporary files, runs no program, and has no
-    /// network. A kernel that lacks them costs nothing. With -D, it is said whether they are in force.
+    /// network but to servers that have inputs. A kernel that lacks them costs nothing. With -D, it is said whether they
+    /// are in force.
     #[arg(long, global = true)]
     no_sandbox: bool,
     /// Print help
@@ -118,7 +119,7 @@ const VERBS_HELP: &str = "A verb must be the first word (./info is a file); gdum
 const AFTER_HELP: &str = "\
 Options may come before, between and after file names. Letters may be joined (-cd 31), long
 options abbreviated. If an option is repeated, the last one counts. Several VMCOREs are the
-parts of a split dump; - is stdin.
+parts of a split dump; - is stdin; gdump-fleet reads http://, https:// and s3:// too.
 A DUMPFILE that begins with | is a shell command, which gets the dump on its standard input.
 A verb must be the first word (./info is a file); gdump VERB --help prints its options.
 

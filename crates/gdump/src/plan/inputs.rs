@@ -3,6 +3,7 @@
 use super::files::is_stdin;
 use super::located::located;
 use crate::args::{ConvertArgs, RawArgs, XenArgs};
+use crate::network;
 use crate::qvm_env::{self, QvmEnv};
 use dump::{Error, KernelFiles, MemoryMap, OpenOptions, Opening, PhysAddr, XenFiles};
 use std::path::{Path, PathBuf};
@@ -177,6 +178,7 @@ impl Inputs {
             max_unpacked: self.max_unpacked,
             directory: self.work_dir.clone(),
             salvage: false,
+            opener: network::opener(),
         }
     }
 }

@@ -88,6 +88,20 @@ impl Plan {
         }
     }
 
+    /// The dumps to read, which may be on servers.
+    pub fn dumps(&self) -> Vec<PathBuf> {
+        match self {
+            Plan::Convert(plan) => plan.inputs.paths.clone(),
+            Plan::Dmesg(plan) => plan.inputs.paths.clone(),
+            Plan::Info(plan) => plan.inputs.paths.clone(),
+            Plan::Check(plan) => plan.inputs.paths.clone(),
+            Plan::Estimate(plan) => plan.inputs.paths.clone(),
+            Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
+            Plan::Repair(plan) => plan.inputs.paths.clone(),
+            Plan::Rearrange(_) | Plan::Generate(_) | Plan::Capture(_) => Vec::new(),
+        }
+    }
+
     /// The files to read.
     pub fn inputs(&self) -> Vec<PathBuf> {
         match self {

@@ -145,7 +145,18 @@ fn needed(contact: Contact) -> &'static [libc::c_long] {
         Contact::Nobody => &[],
         Contact::Server => &[libc::SYS_socket, libc::SYS_connect],
         Contact::Process(_) => &[libc::SYS_pidfd_send_signal],
+        // name servers are asked from a port of ours
+        Contact::Internet => &[libc::SYS_socket, libc::SYS_connect, libc::SYS_bind],
     }
+}
+
+/// Refuses sockets of other kinds than those of the internet: those to processes of this machine, which landlock would
+/// let be connected to by their paths, and to the kernel.
+fn internet_alone() -> [libc::sock_filter; 6] {
+    let is = |family: libc::c_int, passed_over| jump(libc::BPF_JEQ, family as u32, passed_over, 0);
+    // another call passes over the five that follow
+    let of_other = jump(libc::BPF_JEQ, libc::SYS_socket as u32, 0, 5);
+    [of_other, load(argument(0)), is(libc::AF_INET, 2), is(libc::AF_INET6, 1), refuse(), load(NUMBER)]
 }
 
 #[allow(unsafe_code)]
@@ -180,6 +191,9 @@ fn filter(contact: Contact) -> Vec<libc::sock_filter> {
     filter.extend(refuse_if(libc::BPF_JGE, X32));
     for number in REFUSED.iter().chain(REFUSED_HERE).filter(|number| !needed(contact).contains(number)) {
         filter.extend(refuse_if(libc::BPF_JEQ, *number as u32));
+    }
+    if contact == Contact::Internet {
+        filter.extend(internet_alone());
     }
     for (number, index, value) in REFUSED_WITH {
         let [test, refuse] = match *value {
@@ -274,7 +288,15 @@ mod tests {
             assert!(!is_allowed(call, [0; 3]) && verdict(contact, ARCH, call, [0; 3]) == libc::SECCOMP_RET_ALLOW);
             assert_ne!(verdict(contact, ARCH, libc::SYS_execve, [0; 3]), libc::SECCOMP_RET_ALLOW);
         }
+        for (family, allowed) in
+            [(libc::AF_INET, true), (libc::AF_INET6, true), (libc::AF_UNIX, false), (libc::AF_NETLINK, false)]
+        {
+            let verdict = verdict(Contact::Internet, ARCH, libc::SYS_socket, [family as u32, 0, 0]);
+            assert_eq!(verdict == libc::SECCOMP_RET_ALLOW, allowed, "{family}");
+        }
         let (read, run) = (libc::PROT_READ as u32, libc::PROT_EXEC as u32);
+        assert_ne!(verdict(Contact::Internet, ARCH, libc::SYS_mmap, [0, 0, run]), libc::SECCOMP_RET_ALLOW);
+        assert_ne!(verdict(Contact::Internet, ARCH, libc::SYS_listen, [0; 3]), libc::SECCOMP_RET_ALLOW);
         for call in [libc::SYS_mmap, libc::SYS_mprotect] {
             assert!(is_allowed(call, [run, run, read]) && !is_allowed(call, [0, 0, read | run]), "{call}");
         }

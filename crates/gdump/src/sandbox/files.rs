@@ -1,12 +1,15 @@
-//! Which files the process may open: with landlock, since Linux 5.13. No network, no signals to others.
+//! Which files the process may open: with landlock, since Linux 5.13. No signals to others, and no network but ports of
+//! servers that have dumps.
 
 use super::Contact;
 use crate::checksum;
+use crate::network::is_remote;
 use crate::output_path::{destination, parent};
 use crate::plan::{Plan, is_stdin};
+use dump::Reach;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
+    ABI, Access, AccessFs, AccessNet, BitFlags, NetPort, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr,
+    RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
 };
 use rustix::process::{Resource, getrlimit};
 use std::error::Error;
@@ -48,13 +51,15 @@ pub struct Needs {
     directory: Option<PathBuf>,
     /// Where an input may be copied to a temporary file, decompressed.
     unpacks_to: Option<PathBuf>,
+    /// What dumps on servers take.
+    reach: Reach,
 }
 
 impl Needs {
-    /// Those of `plan`.
-    pub fn of(plan: &Plan) -> Needs {
+    /// Those of `plan`, and what its dumps on servers take.
+    pub fn of(plan: &Plan, reach: Reach) -> Needs {
         let (mut inputs, mut outputs) = (plan.inputs(), plan.outputs());
-        inputs.retain(|path| !is_stdin(path));
+        inputs.retain(|path| !is_stdin(path) && !is_remote(path));
         let beside: Vec<PathBuf> = inputs.iter().flat_map(|path| dump::companions(path)).collect();
         inputs.extend(beside);
         inputs.extend(plan.vmlinux().into_iter().flat_map(of_vmlinux));
@@ -74,13 +79,13 @@ impl Needs {
         inputs.extend(process.map(|pid| PathBuf::from(format!("/proc/{pid}"))));
         let directory = plan.output_directory().map(Path::to_owned);
         let unpacks_to = (!matches!(plan, Plan::Rearrange(_))).then(|| plan.unpack_directory());
-        Needs { inputs, outputs, process, directory, unpacks_to }
+        Needs { inputs, outputs, process, directory, unpacks_to, reach }
     }
 
     /// What is to be allowed, where.
     fn rules(&self) -> Vec<(PathBuf, BitFlags<AccessFs>)> {
         let mut rules: Vec<_> = SYSTEM.iter().map(|path| (PathBuf::from(path), AccessFs::ReadFile.into())).collect();
-        rules.extend(self.inputs.iter().map(|path| (path.clone(), READ)));
+        rules.extend(self.inputs.iter().chain(&self.reach.files).map(|path| (path.clone(), READ)));
         rules.extend(self.directory.iter().chain(&self.unpacks_to).map(|dir| (dir.clone(), MAKE)));
         for path in &self.outputs {
             match fs::metadata(path) {
@@ -123,6 +128,9 @@ pub fn restrict(needs: &Needs) -> Result<Vec<PathFd>, Box<dyn Error>> {
     let mut kept = Vec::new();
     for (path, access) in rules {
         kept.extend(allow(&mut ruleset, &path, access)?.filter(|_| can_keep));
+    }
+    for port in &needs.reach.ports {
+        ruleset = ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     match ruleset.restrict_self()?.ruleset {
         RulesetStatus::NotEnforced => Err("this kernel does not have it".into()),

@@ -15,7 +15,7 @@ mod calls;
 mod files;
 
 use crate::plan::{CapturePlan, GuestSource, Plan};
-use dump::system_text;
+use dump::{Reach, system_text};
 use files::Needs;
 use std::error::Error;
 
@@ -28,6 +28,8 @@ enum Contact {
     Server,
     /// A process, which is told to go on.
     Process(i32),
+    /// Servers on the internet, which have dumps.
+    Internet,
 }
 
 impl Contact {
@@ -41,10 +43,11 @@ impl Contact {
 }
 
 /// Restricts the calling thread and all threads that it starts from now on; what it returns is kept as long as they
-/// work.
-pub fn enter(plan: &Plan) -> impl Sized + use<> {
-    let files = files::restrict(&Needs::of(plan));
-    let calls = calls::restrict(Contact::of(plan));
+/// work. `reach` is what dumps on servers take.
+pub fn enter(plan: &Plan, reach: Option<Reach>) -> impl Sized + use<> {
+    let contact = if reach.is_some() { Contact::Internet } else { Contact::of(plan) };
+    let files = files::restrict(&Needs::of(plan, reach.unwrap_or_default()));
+    let calls = calls::restrict(contact);
     let text = format!("sandbox          : landlock {}, seccomp {}\n", said(&files), said(&calls));
     plan.messages().debug(&text);
     files

@@ -1,8 +1,9 @@
-//! gdump: reads, filters and converts kernel crash dumps.
+//! gdump: reads, filters and converts kernel crash dumps. The program, for those that are made of it: `gdump` itself, and
+//! `gdump-fleet`, which reads over the network too.
 //!
 //! `args` is the command line, `makedumpfile` the one that its callers know, `called` which of them it is; `plan` is
 //! what it asks for, `cmd` does it. The rest is what they need of the outside: `target` and `stdout` for outputs,
-//! `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the rights that a run keeps.
+//! `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the rights that a run keeps, `network` for files on servers.
 //! All knowledge of formats and kernels is in the library `dump`; terminals, paths and exit statuses are here.
 
 #![deny(unsafe_code)]
@@ -20,6 +21,7 @@ mod limited;
 mod makedumpfile;
 mod messages;
 mod naming;
+mod network;
 mod output_path;
 mod plan;
 mod progress;
@@ -32,37 +34,50 @@ mod target;
 use args::Parsed;
 use called::Called;
 use cmd::capture::Session;
-use dump::{Error, Taken};
+use dump::{Error, Opener, Taken};
 use exit::Exit;
 use makedumpfile::Asked;
 use messages::{Messages, Voice};
 use plan::Plan;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 use target::Early;
 
 /// Address space that opening a dump takes and saying why it cannot be (bytes); what is allocated beyond the limit aborts
 /// a process.
 const LEAST_SPACE: u64 = 1 << 20;
 
-fn main() -> ExitCode {
+/// A program.
+#[derive(Debug)]
+pub struct Program {
+    /// What it is called, unless by a name of another that it stands for.
+    pub name: &'static str,
+    /// Opens dumps by URLs, if it can.
+    pub opener: Option<Arc<dyn Opener>>,
+}
+
+/// Runs a program with the words that it was called with; its exit status.
+pub fn main(program: Program) -> ExitCode {
     let called = Called::by(std::env::args_os());
-    messages::begin_with(called.name());
+    let Program { name, opener } = program;
+    messages::begin_with(if matches!(called, Called::Gdump(_)) { name } else { called.name() });
+    network::begin_with(opener);
     interrupt::outlive_limits();
     let exit = match called {
-        Called::Gdump(words) => gdump(words),
+        Called::Gdump(words) => gdump(words, name),
         Called::Makedumpfile(words) => makedumpfile(words),
         Called::Rearrange(words) => rearrange(words),
-        Called::Dmesg(words) => gdump(["gdump".into(), "dmesg".into()].into_iter().chain(words).collect()),
+        Called::Dmesg(words) => gdump(["gdump".into(), "dmesg".into()].into_iter().chain(words).collect(), name),
     };
     exit.into()
 }
 
-fn gdump(words: Vec<OsString>) -> Exit {
+fn gdump(words: Vec<OsString>, name: &str) -> Exit {
     match args::parse(words.into_iter()) {
         Err(refusal) => fail(Messages::default(), &refusal),
         Ok(Parsed::Help(text)) => messages::print(&text),
-        Ok(Parsed::Version) => messages::print(&args::version("gdump")),
+        Ok(Parsed::Version) => messages::print(&args::version(name)),
         Ok(Parsed::Verb { verb, sandboxed }) => match Plan::try_from(verb) {
             Ok(plan) => run(&plan, sandboxed),
             Err(refusal) => fail(Messages::default(), &refusal),
@@ -124,13 +139,13 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
     };
     let reached = session.and_then(|session| {
         let early = plan.conversion().map_or(Ok(Early::Nothing), Early::of)?;
-        Ok((session, early))
+        Ok((session, early, network::prepare(plan)?))
     });
-    let (session, early) = match reached {
+    let (session, early, reach) = match reached {
         Ok(reached) => reached,
         Err(e) => return fail(plan.messages(), &e.to_string()),
     };
-    let _sandbox = sandboxed.then(|| sandbox::enter(plan));
+    let _sandbox = sandboxed.then(|| sandbox::enter(plan, reach));
     let done = match plan {
         Plan::Capture(plan) => {
             session.map_or_else(|| Err(Error::bug("no guest")), |guest| cmd::capture::run(plan, guest, early))
@@ -149,6 +164,10 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         fail(plan.messages(), &e.to_string());
         Exit::from(&e)
     });
+    // what could not be read may have been taken for what is not there
+    if let Some(e) = network::failure().filter(|_| exit == Exit::Completed) {
+        return fail(plan.messages(), &e.to_string());
+    }
     match messages::lost() {
         Some(why) if exit == Exit::Completed && plan.prints() => fail(plan.messages(), why),
         _ => exit,
