@@ -188,7 +188,7 @@ mod tests {
     use std::io::Write;
 
     fn bytes(len: usize) -> Vec<u8> {
-        (0..len).map(|i| if i % 7 == 0 { (i * i) as u8 } else { (i >> 9) as u8 }).collect()
+        (0..len).map(|i| if i % 7 == 0 { i.wrapping_mul(i) as u8 } else { (i >> 9) as u8 }).collect()
     }
 
     fn framed(memory: &[u8]) -> Vec<u8> {

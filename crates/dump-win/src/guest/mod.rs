@@ -11,6 +11,7 @@ mod cpu;
 mod debugger_data;
 mod kernel_image;
 mod memory;
+mod msf;
 mod symbols;
 
 pub use building::{build, find_kernel};

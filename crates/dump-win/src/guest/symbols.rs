@@ -1,6 +1,7 @@
 //! A kernel's PDB: where its symbols are in the image.
 
 use super::kernel_image::PdbId;
+use super::msf;
 use dump_core::{Error, ErrorKind, ReadAt, Result};
 use pdb::{FallibleIterator, PDB, Source, SourceSlice, SourceView, SymbolData};
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ impl Symbols {
     /// `OtherKernel` if it is another; `Corrupt` if it makes no sense.
     pub fn read(file: Box<dyn ReadAt>, wanted: &PdbId) -> Result<Symbols> {
         let len = file.len()?;
+        msf::check(file.as_ref(), len)?;
         let bad = |e: pdb::Error| Error::corrupt(format!("PDB: {e}"));
         let mut pdb = PDB::open(Bytes { file, len }).map_err(bad)?;
         let info = pdb.pdb_information().map_err(bad)?;
