@@ -14,6 +14,9 @@ use std::sync::OnceLock;
 /// How many recipes there are at least.
 const RECIPES: usize = 20;
 
+/// Where a guest's QEMU listens.
+const SOCKET: &str = "vm.sock";
+
 /// What schedulers set, by which gdump would take a share of the work.
 const SCHEDULERS: &[&str] = &[
     "SLURM_ARRAY_TASK_ID",
@@ -129,7 +132,7 @@ fn pantry() -> &'static Pantry {
         let dump = fs::read(at("dump")).unwrap();
         fs::write(at("damaged"), &dump[..dump.len() * 3 / 5]).unwrap();
         fs::write(at("stream"), gdump(&["-F", "-c", "-d", "31", text(&tiny().vmcore)]).stdout).unwrap();
-        let windows = DmpFile::new(DmpKind::Full, &[0..64]);
+        let windows = DmpFile::new(DmpKind::Full, &[0..32, 64..96]);
         fs::write(at("MEMORY.DMP"), windows.to_bytes(|pfn| vec![pfn as u8; 4096])).unwrap();
         symlink(&tiny().vmcore, at("vmcore")).unwrap();
         let files = SUPPLIES.iter().map(|name| (*name, at(name))).collect();
@@ -152,8 +155,10 @@ fn follow(recipe: &Recipe, names: &[&str]) -> Result<(), String> {
     for (name, path) in pantry().files.iter().filter(|(name, _)| names.contains(name)) {
         symlink(path, dir.path().join(name)).unwrap();
     }
-    let qemu = Qemu::healthy();
-    symlink(qemu.path(), dir.path().join("vm.sock")).unwrap();
+    let qemu = recipe.blocks.iter().any(|block| block.script.contains(SOCKET)).then(Qemu::healthy);
+    if let Some(qemu) = &qemu {
+        symlink(qemu.path(), dir.path().join(SOCKET)).unwrap();
+    }
     recipe.blocks.iter().try_for_each(|block| {
         run(block, dir.path()).map_err(|e| format!("{:?}, line {}: {e}\n{}", recipe.heading, block.line, block.script))
     })

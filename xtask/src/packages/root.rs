@@ -76,3 +76,15 @@ fn quick_start() -> Result<Vec<Vec<String>>> {
     };
     block.lines().map(words).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_start_filters_first() {
+        let commands = quick_start().unwrap();
+        assert_eq!(commands.len(), 3);
+        assert_eq!(commands[0], ["-c", "-d", "31", "vmcore", "dump"]);
+    }
+}
