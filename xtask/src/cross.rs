@@ -1,5 +1,6 @@
 //! `cargo xtask cross`: the tests on hosts of another byte order and another word size, so that nothing of a host leaks
-//! into what dumps are taken for. What the host is not, an emulator of its user programs is.
+//! into what dumps are taken for. What the host is not, an emulator of its user programs is; 32-bit programs run by
+//! themselves on a 64-bit CPU of their kind whose kernel lets them.
 
 use std::process::Command;
 
@@ -18,6 +19,8 @@ struct Host {
     compiler: &'static str,
     /// What runs its programs, in words.
     emulator: &'static [&'static str],
+    /// Its loader, in words, which runs them where this CPU can.
+    loader: Option<&'static [&'static str]>,
 }
 
 const HOSTS: &[Host] = &[
@@ -26,12 +29,14 @@ const HOSTS: &[Host] = &[
         triple: "s390x-unknown-linux-gnu",
         compiler: "s390x-linux-gnu-gcc",
         emulator: &["qemu-s390x-static", "-L", "/usr/s390x-linux-gnu"],
+        loader: None,
     },
     Host {
         name: "i686",
         triple: "i686-unknown-linux-gnu",
         compiler: "i686-linux-gnu-gcc",
         emulator: &["qemu-i386-static", "-L", "/usr/i686-linux-gnu"],
+        loader: Some(&["/usr/i686-linux-gnu/lib/ld-linux.so.2", "--library-path", "/usr/i686-linux-gnu/lib"]),
     },
 ];
 
@@ -55,8 +60,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
     for host in HOSTS.iter().filter(|host| args.host.as_deref().is_none_or(|name| name == host.name)) {
-        println!("{}", host.name);
         host.need()?;
+        println!("{}, by {}", host.name, host.runner()[0]);
         if !args.words.is_empty() {
             program::run(host.test()?.args(&args.words))?;
             continue;
@@ -76,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
 impl Host {
     /// Fails with what is missing and how to get it.
     fn need(&self) -> Result<()> {
-        program::need(&[self.compiler, self.emulator[0]])?;
+        program::need(&[self.compiler, self.runner()[0]])?;
         let sysroot = workspace::rustc(&["--print", "sysroot"])?;
         if !std::path::Path::new(&sysroot).join("lib/rustlib").join(self.triple).is_dir() {
             bail!("the standard library for {0} is not installed: rustup target add {0}", self.triple);
@@ -84,15 +89,23 @@ impl Host {
         Ok(())
     }
 
+    /// What runs its programs here.
+    fn runner(&self) -> &'static [&'static str] {
+        let runs = |loader: &&[&str]| {
+            program::output(Command::new(loader[0]).arg("--version")).is_ok_and(|output| output.status.success())
+        };
+        self.loader.filter(runs).unwrap_or(self.emulator)
+    }
+
     /// `cargo test` for it.
     fn test(&self) -> Result<Command> {
         let mut cargo = workspace::cargo()?;
         let variable = self.triple.to_uppercase().replace('-', "_");
-        let emulator = self.emulator.join(" ");
+        let runner = self.runner().join(" ");
         cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), self.compiler);
-        cargo.env(format!("CARGO_TARGET_{variable}_RUNNER"), &emulator);
+        cargo.env(format!("CARGO_TARGET_{variable}_RUNNER"), &runner);
         // tests start the program themselves
-        cargo.env("GDUMP_EMULATOR", emulator);
+        cargo.env("GDUMP_EMULATOR", runner);
         cargo.args(["test", "--quiet", "--no-fail-fast", "--target", self.triple]);
         Ok(cargo)
     }

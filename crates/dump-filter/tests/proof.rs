@@ -338,7 +338,8 @@ fn each_bit_of_struct_pages() {
     println!("{tried} bits of struct pages, {lost_alone} make a page say that it can go");
 }
 
-/// Page tables, sections, struct pages and names stay, whatever their own struct pages say.
+/// Page tables, sections, struct pages and names stay, whatever their own struct pages say, and so do the pages whose struct
+/// pages lie where none can by that.
 #[test]
 fn what_struct_pages_were_found_with_stays() {
     for (era, fake) in sound() {
@@ -358,9 +359,10 @@ fn what_struct_pages_were_found_with_stays() {
             let lost: Vec<_> = tables.difference(&kept.pages).collect();
             assert!(tables.len() >= 4 && lost.is_empty(), "{what}: page tables {lost:x?} of {tables:x?} are lost");
             let (walked, right) = (kept.tally.doubtful(Doubt::Walked), damaged.filter(0));
+            let kept_for = walked.pages + kept.tally.doubtful(Doubt::Unread).pages;
             let lists = era == Era::V3_8 && from == 0x1a0; // nothing says there that a page is free but the lists
-            assert!(walked.pages > 100 || lists, "{what}: {walked:?}");
-            assert!(kept.said.iter().any(|text| text.contains("found with them")) || lists, "{what}: {:?}", kept.said);
+            assert!(kept_for > 100 || lists, "{what}: {:?}", kept.tally);
+            assert!(!kept.said.is_empty() || lists, "{what}: nothing is said");
             assert_eq!(right.tally.doubtful(Doubt::Walked).pages, 0, "{what}: nothing goes at level 0");
         }
     }
@@ -629,13 +631,7 @@ fn struct_pages_that_lie_where_others_do_keep_their_pages() {
     for (era, fake) in sound() {
         let right = filter(&fake, fake.memory(), fake.vmcoreinfo(), 31).unwrap();
         assert_eq!(right.tally.doubtful(Doubt::Unread).pages, 0, "{era}");
-        let entry = |pfn: u64| {
-            let (virt, _) = fake.struct_page(pfn).unwrap();
-            let table = [39, 30, 21].into_iter().fold(fake.page_table_root(), |table, shift| {
-                fake.memory().number(table + (virt >> shift & 511) * 8, 8) & 0x000f_ffff_ffff_f000
-            });
-            table + (virt >> 12 & 511) * 8
-        };
+        let entry = |pfn: u64| vmemmap_entry(&fake, pfn);
         let all: Vec<u64> = fake.ram().iter().cloned().flatten().filter(|pfn| pfn % 64 == 0).collect();
         for (what, from, to) in [("all", 0x100, all), ("one", 0x1a0, vec![0x100]), ("another", 0x100, vec![0x1c0])] {
             let mut memory = fake.memory().clone();
@@ -649,6 +645,49 @@ fn struct_pages_that_lie_where_others_do_keep_their_pages() {
             assert!(to.iter().chain([&from]).all(|pfn| kept.pages.contains(pfn)), "{era} {what}");
         }
     }
+}
+
+/// A page table entry that leads from the struct pages of kernel memory to a page of a process or a file, or a free one,
+/// in which a plan, or an old use, has struct pages: of pages that every level above leaves out.
+#[test]
+fn struct_pages_in_memory_of_another_use_are_none() {
+    for (era, fake) in sound() {
+        let kept = |level: u32| filter(&fake, fake.memory(), fake.vmcoreinfo(), level).unwrap().pages;
+        let (all, right) = (kept(0), kept(31));
+        let entry = |pfn: u64| vmemmap_entry(&fake, pfn);
+        let array = |pfn: u64| fake.memory().number(entry(pfn), 8) & 0x000f_ffff_ffff_f000;
+        // 64 struct pages of which all stay, and 64 of which none does
+        let groups = || (0..fake.max_pfn() / 64).map(|group| group * 64..group * 64 + 64);
+        let own = |group: &std::ops::Range<u64>| group.clone().all(|pfn| right.contains(&pfn));
+        let Some(from) = groups().find(own) else { panic!("{era}: no memory of the kernel alone") };
+        let used = fake.memory().bytes(fake.struct_page(*all.difference(&kept(8)).next().unwrap()).unwrap().1, 64);
+        let small: Vec<u8> = used.repeat(64);
+        for (what, level) in [("cache", 6), ("user", 8), ("free", 16)] {
+            if what == "free" && !fake.vmcoreinfo().contains("PAGE_BUDDY_MAPCOUNT_VALUE") {
+                // lists of the allocator say what is free, struct pages do not (before 3.9)
+                continue;
+            }
+            let without = kept(level);
+            let to = *all.difference(&without).find(|pfn| array(from.start) != **pfn << 12).unwrap();
+            let mut memory = fake.memory().clone();
+            memory.write(to << 12, &small);
+            let word = memory.number(entry(from.start), 8) & !0x000f_ffff_ffff_f000 | to << 12;
+            memory.write(entry(from.start), &word.to_le_bytes());
+            let kept = filter(&fake, &memory, fake.vmcoreinfo(), 31).unwrap();
+            let lost: Vec<_> = right.difference(&kept.pages).collect();
+            assert!(lost.is_empty(), "{era}, a {what} page {to:x}: {lost:x?}");
+            assert!(kept.tally.doubtful(Doubt::Unread).pages >= 64, "{era} {what}: {:?}", kept.tally);
+        }
+    }
+}
+
+/// Where the page table entry is that maps the struct page of `pfn`.
+fn vmemmap_entry(fake: &FakeKernel, pfn: u64) -> u64 {
+    let (virt, _) = fake.struct_page(pfn).unwrap();
+    let table = [39, 30, 21].into_iter().fold(fake.page_table_root(), |table, shift| {
+        fake.memory().number(table + (virt >> shift & 511) * 8, 8) & 0x000f_ffff_ffff_f000
+    });
+    table + (virt >> 12 & 511) * 8
 }
 
 #[test]
@@ -672,6 +711,6 @@ fn each_bit_of_page_tables() {
             }
         }
         assert!(flips.silent.is_empty(), "{flips:#?}");
-        flips.conclude(&format!("page tables, struct pages in {leaf:?} pages"), 1);
+        flips.conclude(&format!("page tables, struct pages in {leaf:?} pages"), 0);
     }
 }

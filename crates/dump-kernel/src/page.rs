@@ -34,7 +34,7 @@ bitflags::bitflags! {
         /// block, compound page or hugetlb page of these pages can have. None of the other facts is proof of anything, but for
         /// [`PageFacts::HWPOISON`].
         const CONTRADICTION = 1 << 9;
-        /// Its struct page cannot be read, or was never written: nothing is known.
+        /// Its struct page cannot be read, was never written, or is none: nothing is known.
         const UNREAD = 1 << 10;
         /// Of the type that unaccepted memory has in all likelihood, in a kernel that does not say.
         const MAYBE_UNACCEPTED = 1 << 11;
@@ -60,6 +60,10 @@ impl PageState {
     }
 }
 
+/// Of what has the mark of broken memory and a pointer that leads nowhere: no struct page, but other memory that reads as
+/// one, where page tables are damaged. No level reads broken memory, so that it takes more than a bit to be believed.
+const NONE_AT_ALL: PageFacts = PageFacts::UNREAD.union(PageFacts::CONTRADICTION);
+
 /// Orders above this are garbage: 2^30 pages are 4 TiB, the largest huge page there is has 2^22.
 const MAX_COMPOUND_ORDER: u64 = 30;
 
@@ -84,7 +88,7 @@ impl PageRules {
             return PageState::new(F::UNREAD);
         }
         if W::word(page, self.tail_at) & self.tail_bit != 0 {
-            return self.tail_state(flags);
+            return self.tail_state::<W>(page, flags);
         }
         let mapcount = W::u32(page, self.mapcount);
         let slab = self.slab_type.matches(mapcount) | (flags & self.slab_flag != 0);
@@ -99,16 +103,19 @@ impl PageRules {
         let unaccepted = self.unaccepted.matches(mapcount);
         let buddy = self.buddy_type.matches(mapcount);
         // what has a type is no page of a process or a file, but for hugetlb pages, which are on no list
+        let astray = self.leads_astray(mapping);
+        let broken = flags & self.hwpoison != 0;
         let typed = ((mapcount as i32) < self.typed_below) & (cache | (anon & !self.hugetlb_type.matches(mapcount)));
         let facts = fact(F::CACHE, cache)
             | fact(F::PRIVATE, flags & self.has_private != 0)
             | fact(F::ANON, anon)
-            | fact(F::HWPOISON, flags & self.hwpoison != 0)
+            | fact(F::HWPOISON, broken & !astray)
             | fact(F::OFFLINE, !slab & self.offline.matches(mapcount))
             | fact(F::UNACCEPTED, unaccepted)
             | fact(F::BUDDY, buddy)
             | fact(F::MAYBE_UNACCEPTED, self.maybe_unaccepted.matches(mapcount))
-            | fact(F::CONTRADICTION, typed | (slab & (cache | buddy)) | ((cache | anon) & self.leads_astray(mapping)));
+            | fact(F::CONTRADICTION, typed | (slab & (cache | buddy)) | ((cache | anon) & astray))
+            | fact(NONE_AT_ALL, broken & astray);
         let mut state = PageState::new(facts);
         if flags & self.head != 0 {
             if let Some(next) = next() {
@@ -132,8 +139,15 @@ impl PageRules {
     }
 
     /// A tail: what it is, its head says, but broken memory is marked page by page.
-    fn tail_state(&self, flags: u64) -> PageState {
-        PageState::new(PageFacts::TAIL | fact(PageFacts::HWPOISON, flags & self.hwpoison != 0))
+    fn tail_state<W: WordLayout>(&self, page: &[u8], flags: u64) -> PageState {
+        if flags & self.hwpoison == 0 {
+            return PageState::new(PageFacts::TAIL);
+        }
+        let astray = match self.tail() {
+            TailMark::Head { offset } | TailMark::HeadOrMask { offset } => self.leads_astray(W::word(page, offset)),
+            TailMark::None | TailMark::Unknown => false,
+        };
+        PageState::new(PageFacts::TAIL | if astray { NONE_AT_ALL } else { PageFacts::HWPOISON })
     }
 
     /// Adds what the first tail `next` of a head at `at` says: the order and whether it is a hugetlb page.

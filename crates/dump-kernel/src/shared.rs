@@ -1,9 +1,14 @@
-//! Struct pages that lie where those of other page frames lie too: one of them errs, and which is not known.
+//! Struct pages that lie where those of other page frames lie too, or where none can: one of them errs, and which is not
+//! known.
 //!
 //! A damaged page table, or a damaged section that has another address, may lead to the struct pages of other memory,
 //! each of which is sound, or to page tables. In one case alone do page frames share memory for their struct pages: the tails of a hugetlb
 //! page or of a device's memory, which are all alike, have few page frames between them, and the head's may be one of
 //! these (Linux mm/hugetlb_vmemmap.c, f41f2ed43ca5).
+//!
+//! And it may lead to memory that is none of struct pages. What that is, its own struct pages say: the kernel takes memory
+//! for struct pages at boot, or as pages of its own, which are in no list, of no process and no part of a compound page
+//! (Linux mm/sparse-vmemmap.c, vmemmap_alloc_block).
 
 use crate::era::PageRules;
 use crate::footprint::Noted;
@@ -23,8 +28,8 @@ const MOST_FRAMES: u64 = 1 << 24;
 const MAX_RANGES: usize = 1 << 16;
 
 impl Kernel {
-    /// `map` without struct pages that lie where others do, unless they are tails of huge pages, or where page tables do:
-    /// their page frames are [unlocated](MemMap::unlocated). Memory from page frame `end` on is not looked at, nor is a
+    /// `map` without struct pages that lie where others do, unless they are tails of huge pages, where page tables do, or
+    /// in memory that is free or of another use by its own struct pages: their page frames are [unlocated](MemMap::unlocated). Memory from page frame `end` on is not looked at, nor is a
     /// machine that has more than 2^24 page frames.
     pub fn without_shared(&self, phys: &dyn PhysMemory, mut map: MemMap, rules: &PageRules, end: Pfn) -> MemMap {
         if end.0 > MOST_FRAMES {
@@ -49,15 +54,15 @@ struct Shared<'a> {
 struct Frames {
     /// Those that struct pages are mapped to more than once.
     twice: PageBitmap,
-    /// Those that have what struct pages are found with.
-    walked: PageBitmap,
+    /// Those that hold something else: what struct pages are found with, or what their own struct pages say.
+    other: PageBitmap,
 }
 
 impl Shared<'_> {
     /// The page frames that are shared; `None` where there are none.
     fn frames(&self, end: Pfn) -> Option<Frames> {
         let new = || PageBitmap::new(end);
-        let (mut seen, mut twice, mut walked) = (new()?, new()?, new()?);
+        let (mut seen, mut twice, mut other) = (new()?, new()?, new()?);
         let noted = Noted::new(self.kernel, self.phys);
         // it could be read before
         let _ = self.kernel.mem_map(&noted, end);
@@ -71,28 +76,44 @@ impl Shared<'_> {
             });
         }
         for run in noted.frames() {
-            seen.runs(run.intersect(seen.span())).for_each(|run| walked.set(run));
+            seen.runs(run.intersect(seen.span())).for_each(|run| other.set(run));
         }
-        let any = [&twice, &walked].iter().any(|frames| frames.next_set(Pfn(0)).is_some());
-        any.then_some(Frames { twice, walked })
+        self.add_of_other_use(&seen, &mut other);
+        let any = [&twice, &other].iter().any(|frames| frames.next_set(Pfn(0)).is_some());
+        any.then_some(Frames { twice, other })
+    }
+
+    /// Adds to `other` what of `seen` is no memory of struct pages by its own.
+    fn add_of_other_use(&self, seen: &PageBitmap, other: &mut PageBitmap) {
+        let mut scanner = PageScanner::new(self.rules, self.map, self.kernel.memory(self.phys));
+        for run in seen.runs(seen.span()) {
+            let mut used = OtherUse { frames: Vec::new() };
+            // a free block that begins before the run says of its first page alone that it is free
+            let before = (0..64).map_while(|order| 1u64.checked_shl(order)).take_while(|pages| *pages <= run.start.0);
+            let heads = before.map(|pages| Pfn(run.start.0 & !(pages - 1)));
+            heads.for_each(|head| scanner.show(PfnRange::at(head, 1), &mut used));
+            scanner.windows(run).for_each(|piece| scanner.show(piece, &mut used));
+            let frames = used.frames.into_iter().map(|frames| frames.intersect(run));
+            frames.filter(|frames| !frames.is_empty()).for_each(|frames| other.set(frames));
+        }
     }
 
     /// The page frames whose struct pages lie in shared ones and are no tails, ascending.
     fn described_in(&self, frames: &Frames) -> Vec<PfnRange> {
-        let Frames { twice, walked } = frames;
+        let Frames { twice, other } = frames;
         let mut scanner = PageScanner::new(self.rules, self.map, self.kernel.memory(self.phys));
         let (mut found, mut last) = (Vec::new(), None);
         for run in self.map.runs() {
             self.each(self.phys, run, &mut |into, at, bytes| {
                 let whole = self.whole(at, bytes).intersect(twice.span());
-                if twice.count(whole) + walked.count(whole) == 0 {
+                if twice.count(whole) + other.count(whole) == 0 {
                     return;
                 }
-                for frame in pfns(whole).filter(|frame| twice.get(*frame) || walked.get(*frame)) {
+                for frame in pfns(whole).filter(|frame| twice.get(*frame) || other.get(*frame)) {
                     let described = self.described(run, into + (self.kernel.page_size().addr_of(frame).0 - at.0));
                     let tails = match last {
-                        Some((other, tails)) if other == frame => tails,
-                        _ => !walked.get(frame) && self.are_tails(&mut scanner, described),
+                        Some((same, tails)) if same == frame => tails,
+                        _ => !other.get(frame) && self.are_tails(&mut scanner, described),
                     };
                     last = Some((frame, tails));
                     if !tails {
@@ -131,6 +152,31 @@ impl Shared<'_> {
         let mut tails = Tails { first: described.start, count: 0 };
         scanner.windows(described).for_each(|piece| scanner.show(piece, &mut tails));
         fill && tails.count + 1 == described.len()
+    }
+}
+
+/// Facts of pages that hold no struct pages.
+const OTHER_USE: PageFacts = PageFacts::BUDDY
+    .union(PageFacts::UNACCEPTED)
+    .union(PageFacts::CACHE)
+    .union(PageFacts::ANON)
+    .union(PageFacts::HUGETLB)
+    .union(PageFacts::OFFLINE)
+    .union(PageFacts::TAIL);
+
+/// Page frames that hold no struct pages by what theirs say: free blocks whole.
+struct OtherUse {
+    frames: Vec<PfnRange>,
+}
+
+impl PageVisitor for OtherUse {
+    fn visit<W: WordLayout>(&mut self, pages: StructPages<'_, W>) {
+        for pfn in pfns(pages.window()) {
+            let state = pages.state(pfn);
+            if state.facts.intersects(OTHER_USE) {
+                self.frames.push(PfnRange::at(pfn, 1 << state.free_order));
+            }
+        }
     }
 }
 
