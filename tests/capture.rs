@@ -90,7 +90,7 @@ impl Guest {
 }
 
 /// A fake QEMU, and whether its guest runs.
-struct Qemu {
+pub struct Qemu {
     fake: Fake,
     runs: Arc<AtomicBool>,
 }
@@ -108,8 +108,14 @@ impl Qemu {
         Qemu { fake: Fake::start_tcp(machine), runs }
     }
 
-    fn healthy() -> Qemu {
+    /// One that does as it should.
+    pub fn healthy() -> Qemu {
         Qemu::start(true, |_, _| false)
+    }
+
+    /// Its socket.
+    pub fn path(&self) -> &Path {
+        self.fake.path()
     }
 
     fn runs(&self) -> bool {

@@ -14,13 +14,8 @@ pub struct Root {
     program: PathBuf,
 }
 
-/// What a newcomer runs: the README's quick start.
-const COMMANDS: &[&[&str]] = &[
-    &["-c", "-d", "31", "/vmcore", "/out.kdump"],
-    &["estimate", "/vmcore"],
-    &["info", "/out.kdump"],
-    &["check", "/out.kdump"],
-];
+/// What is run besides.
+const QUESTIONS: &[&[&str]] = &[&["info", "dump"], &["check", "dump"]];
 
 impl Root {
     /// One with nothing in it.
@@ -58,10 +53,38 @@ impl Root {
     pub fn try_gdump(&self) -> Result<()> {
         let packed = std::fs::read(workspace::root()?.join("fixtures/tiny/vmcore.zst"))?;
         std::fs::write(self.path().join("vmcore"), zstd::decode_all(&packed[..])?)?;
-        for words in COMMANDS {
+        // chroot begins in /
+        for words in quick_start()? {
+            program::run(self.command(&self.program).args(words))?;
+        }
+        for words in QUESTIONS {
             program::run(self.command(&self.program).args(*words))?;
         }
-        ensure!(self.path().join("out.kdump").metadata()?.len() > 0, "an empty dump");
+        ensure!(self.path().join("dump").metadata()?.len() > 0, "an empty dump");
         Ok(())
+    }
+}
+
+/// What a newcomer runs, by the book: options and names of each gdump.
+fn quick_start() -> Result<Vec<Vec<String>>> {
+    let page = std::fs::read_to_string(workspace::root()?.join("docs/quickstart.md"))?;
+    let block =
+        page.split("```").find_map(|block| block.strip_prefix("sh\n")).context("no commands in the quick start")?;
+    let words = |line: &str| {
+        let words = line.strip_prefix("gdump ").with_context(|| format!("{line}: not a gdump"))?;
+        Ok(words.split_whitespace().map(str::to_owned).collect())
+    };
+    block.lines().map(words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_start_filters_first() {
+        let commands = quick_start().unwrap();
+        assert_eq!(commands.len(), 3);
+        assert_eq!(commands[0], ["-c", "-d", "31", "vmcore", "dump"]);
     }
 }
