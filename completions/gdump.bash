@@ -178,7 +178,7 @@ _gdump() {
             return 0
             ;;
         gdump__subcmd__capture)
-            opts="-c -l -p -z -d -e -x -i -g -E -F -R -f -D -L -b -v -X -h --via --keep-stopped --on-panic --live --ask --json --resume-guest --ram --qemu-pid --timeout --codec --keep-mmio --pdb --qvm-env --format --split --splitblock-size --pfn-range --reassemble --dump-dmesg --partial-dmesg --raw-base --raw-map --diskset --max-unpacked --non-mmap --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --dom0 --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --no-sandbox --help"
+            opts="-c -l -p -z -d -e -x -i -E -F -f -D -L -b -X -R -g -v -h --via --keep-stopped --on-panic --live --ask --json --resume-guest --ram --qemu-pid --timeout --codec --keep-mmio --pdb --format --split --splitblock-size --pfn-range --max-unpacked --output-dir --prefix --atomic --no-sync --num-threads --max-memory --cyclic-buffer --message-level --show-stats --checksum --dry-run --strict --vtop --mem-usage --check-params --work-dir --dom0 --xen-syms --xen-vmcoreinfo --xen_phys_start --config --eppic --extension --reassemble --dump-dmesg --partial-dmesg --raw-base --raw-map --non-mmap --qvm-env --diskset --no-sandbox --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,14 +220,6 @@ _gdump() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --qvm-env)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -g)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "elf gcore kdump dmp lime raw kdump-zlib kdump-lzo kdump-snappy kdump-raw-zlib kdump-raw-lzo kdump-raw-snappy win-dmp" -- "${cur}"))
                     return 0
@@ -237,18 +229,6 @@ _gdump() {
                     return 0
                     ;;
                 --pfn-range)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --raw-base)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --raw-map)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --diskset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -317,6 +297,26 @@ _gdump() {
                     return 0
                     ;;
                 --extension)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -g)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --raw-base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --raw-map)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --qvm-env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --diskset)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -78,10 +78,14 @@ fn gdump(words: Vec<OsString>, name: &str) -> Exit {
         Err(refusal) => fail(Messages::default(), &refusal),
         Ok(Parsed::Help(text)) => messages::print(&text),
         Ok(Parsed::Version) => messages::print(&args::version(name)),
-        Ok(Parsed::Verb { verb, sandboxed }) => match Plan::try_from(verb) {
-            Ok(plan) => run(&plan, sandboxed),
-            Err(refusal) => fail(Messages::default(), &refusal),
-        },
+        Ok(Parsed::Verb { verb, sandboxed }) => {
+            let checks_params = verb.checks_params();
+            match Plan::try_from(verb) {
+                Ok(_) if checks_params => Exit::Completed,
+                Ok(plan) => run(&plan, sandboxed),
+                Err(refusal) => fail(Messages::default(), &refusal),
+            }
+        }
         Ok(Parsed::Convert { args, sandboxed }) => match Plan::new(&args, Voice::Gdump) {
             Ok(_) if args.check_params => Exit::Completed,
             Ok(plan) => run(&plan, sandboxed),

@@ -156,12 +156,17 @@ pub enum Parsed {
     },
 }
 
+/// The program's command line.
+fn command() -> Command {
+    Cli::command().mut_subcommand("capture", capture::without_the_senseless)
+}
+
 /// Parses the command line.
 ///
 /// # Errors
 /// One line: what is wrong, and if help is.
 pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
-    let mut command = Cli::command();
+    let mut command = self::command();
     let words: Vec<OsString> = words.collect();
     let matches = command.try_get_matches_from_mut(&words);
     match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
@@ -176,7 +181,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
 /// # Errors
 /// As [`parse`], without a word on help.
 pub fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
-    let mut command = Cli::command();
+    let mut command = self::command();
     // an option comes first, or what ends options, so that no word is a verb
     let words = std::iter::once(OsString::from("gdump")).chain(words);
     let matches = command.try_get_matches_from_mut(words);
@@ -186,7 +191,7 @@ pub fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Parsed, St
 
 /// The long options of command lines without a verb, and whether a word follows each.
 pub fn long_options() -> Vec<(String, bool)> {
-    let command = Cli::command();
+    let command = self::command();
     let long = |arg: &clap::Arg| arg.get_long().map(|long| (long.to_owned(), arg.get_action().takes_values()));
     command.get_arguments().filter_map(long).collect()
 }
@@ -221,9 +226,9 @@ impl Cli {
 /// The help of command lines without a verb, for a program that is called `name`.
 pub fn help(name: &'static str) -> String {
     let usage = USAGE.lines().take(USAGE_LINES_WITHOUT_VERBS).collect::<Vec<_>>().join("\n").replace("gdump", name);
-    let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let verbs: Vec<String> = command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let after = COMMANDS_HELP.iter().fold(AFTER_HELP.replace(VERBS_HELP, ""), |text, part| text.replace(part, ""));
-    let command = Cli::command().name(name).override_usage(usage).after_help(after);
+    let command = self::command().name(name).override_usage(usage).after_help(after);
     let mut command =
         verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, |verb| verb.hide(true)));
     command.render_help().to_string()
@@ -269,7 +274,7 @@ mod tests {
 
     #[test]
     fn clap_finds_no_fault_in_the_command() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Whether no more is asked than whether the options are well-formed.
+    pub fn checks_params(&self) -> bool {
+        matches!(self, Verb::Capture(args) if args.convert.check_params)
+    }
+
     /// The file names, in the order of the command line.
     pub(super) fn files(&self) -> Vec<&Path> {
         match self {
