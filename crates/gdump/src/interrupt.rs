@@ -3,6 +3,8 @@
 //! A dump carries its flag from the first byte on, so that nothing has to be done at the end. Whatever the work waits
 //! for, an input that is idle or a disk, the program is gone a moment after the signal.
 
+use crate::exit::Exit;
+use crate::job;
 use crate::makedumpfile;
 use crate::messages::{Messages, Voice};
 use dump::Result;
@@ -29,7 +31,9 @@ const OTHERS: [c_int; 10] =
     [SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGABRT, SIGIO, SIGSYS, libc::SIGPWR];
 
 /// Exit status of a run that was stopped.
-const FAILED: c_int = 1;
+fn stopped() -> c_int {
+    job::end(Exit::TryAgain).status().into()
+}
 
 /// Whether a signal asked to stop.
 #[derive(Clone, Default)]
@@ -46,6 +50,13 @@ impl Interrupt {
             // without the thread, only work that waits for nothing ends by itself
             let _ = small().spawn(move || end_after(signals, messages, || {}));
         }
+        interrupt
+    }
+
+    /// Takes notice from now on, and leaves it to the work to end; a second signal ends the program.
+    pub fn note() -> Interrupt {
+        let interrupt = Interrupt::default();
+        interrupt.listens(&HEEDED, true);
         interrupt
     }
 
@@ -70,7 +81,7 @@ impl Interrupt {
         for signal in heeded(signals) {
             if ends {
                 // the order matters: the first signal finds the flag down and only raises it, the second ends the program
-                let _ = flag::register_conditional_shutdown(signal, FAILED, Arc::clone(&self.asked));
+                let _ = flag::register_conditional_shutdown(signal, stopped(), Arc::clone(&self.asked));
             }
             let _ = flag::register(signal, Arc::clone(&self.asked));
         }
@@ -108,7 +119,7 @@ fn end_after(mut signals: Signals, messages: Messages, last: impl FnOnce()) {
                 std::thread::sleep(GRACE / 100);
             }
         }
-        std::process::exit(FAILED);
+        std::process::exit(stopped());
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the command line asks for, checked as a whole.
 
+mod batch;
 mod capture;
 mod conversion;
 mod files;
@@ -9,9 +10,12 @@ mod located;
 mod log;
 mod output;
 mod rearrangement;
+mod shard;
+mod split_one;
 mod threads;
 mod verbs;
 
+pub use batch::{BatchPlan, JobSource};
 pub use capture::{CapturePlan, CaptureTask, GuestSource, Stop};
 pub use conversion::Conversion;
 pub use files::is_stdin;
@@ -20,6 +24,7 @@ pub use inputs::Inputs;
 pub use log::{DmesgPlan, LogTarget};
 pub use output::{Naming, Output};
 pub use rearrangement::Rearrangement;
+pub use split_one::SplitOnePlan;
 pub use verbs::{CheckPlan, DiffPlan, EstimatePlan, InfoPlan, RepairPlan, Room};
 
 use crate::args::{ConvertArgs, Verb};
@@ -55,6 +60,10 @@ pub enum Plan {
     Repair(RepairPlan),
     /// Write a dump of a running guest.
     Capture(CapturePlan),
+    /// Convert many dumps.
+    Batch(Box<BatchPlan>),
+    /// List jobs that write a part of a dump each.
+    SplitOne(Box<SplitOnePlan>),
 }
 
 impl Plan {
@@ -101,6 +110,8 @@ impl Plan {
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
             Plan::Capture(plan) => plan.conversion().map_or(Vec::new(), |plan| plan.inputs.kernel.files()),
+            Plan::Batch(plan) => plan.inputs(),
+            Plan::SplitOne(plan) => plan.conversion.inputs.files(),
         }
     }
 
@@ -110,6 +121,7 @@ impl Plan {
             Plan::Dmesg(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::Generate(plan) => Some(&plan.vmlinux),
             Plan::Estimate(plan) => plan.inputs.kernel.vmlinux.as_deref(),
+            Plan::SplitOne(plan) => plan.conversion.inputs.kernel.vmlinux.as_deref(),
             _ => self.conversion()?.inputs.kernel.vmlinux.as_deref(),
         }
     }
@@ -127,6 +139,7 @@ impl Plan {
     pub fn unpack_directory(&self) -> PathBuf {
         let wanted = match self {
             Plan::Dmesg(plan) => plan.inputs.work_dir.as_deref(),
+            Plan::SplitOne(plan) => plan.conversion.inputs.work_dir.as_deref(),
             _ => self.conversion().and_then(|plan| plan.inputs.work_dir.as_deref()),
         };
         dump::unpack_directory(wanted)
@@ -142,9 +155,14 @@ impl Plan {
             Plan::Repair(plan) => vec![plan.output.clone()],
             Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
             Plan::Generate(plan) => vec![plan.output.clone()],
-            Plan::Capture(_) | Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) => {
-                Vec::new()
-            }
+            Plan::Batch(plan) => plan.outputs(),
+            Plan::Capture(_)
+            | Plan::Dmesg(_)
+            | Plan::Info(_)
+            | Plan::Check(_)
+            | Plan::Estimate(_)
+            | Plan::Diff(_)
+            | Plan::SplitOne(_) => Vec::new(),
         }
     }
 
@@ -188,7 +206,10 @@ impl Plan {
             Plan::Dmesg(plan) => plan.messages,
             Plan::Generate(plan) => plan.messages,
             Plan::Capture(plan) => plan.messages,
-            Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
+            Plan::SplitOne(plan) => plan.conversion.messages,
+            Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) | Plan::Repair(_) | Plan::Batch(_) => {
+                Messages::default()
+            }
         }
     }
 }
@@ -206,6 +227,7 @@ impl TryFrom<Verb> for Plan {
             Verb::Diff(args) => Plan::Diff(Box::new(DiffPlan::from(args))),
             Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
+            Verb::Batch(args) => batch::plan(*args).map_err(|e| format!("{e} (see gdump batch --help)"))?,
             Verb::Capture(args) => {
                 Plan::Capture(CapturePlan::new(*args).map_err(|e| format!("{e} (see gdump capture --help)"))?)
             }
