@@ -148,19 +148,19 @@ fn is_temporary(e: &io::Error) -> bool {
             | Kind::ReadOnlyFilesystem
             | Kind::InvalidInput
             | Kind::InvalidData
-            | Kind::InvalidFilename
             | Kind::Unsupported
             | Kind::UnexpectedEof
             | Kind::FileTooLarge
             // no error of the system: a decoder's
             | Kind::Other
     );
-    !of_the_request && !e.raw_os_error().is_some_and(|number| [ELOOP, EBADF].contains(&number))
+    !of_the_request && !e.raw_os_error().is_some_and(|number| [ELOOP, EBADF, ENAMETOOLONG].contains(&number))
 }
 
 /// Numbers of errors that the standard library has no stable name for.
 const ELOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
 const EBADF: i32 = rustix::io::Errno::BADF.raw_os_error();
+const ENAMETOOLONG: i32 = rustix::io::Errno::NAMETOOLONG.raw_os_error();
 
 /// What `e` says, without the numbers that [`io::Error`] adds to the words of the operating system: they tell people
 /// nothing that the words do not.
@@ -197,8 +197,10 @@ mod tests {
 
     #[test]
     fn what_may_succeed_another_time() {
-        // ENOSPC, EIO, ENOMEM, EMFILE, ESTALE, EAGAIN; ENOENT, EACCES, EEXIST, EISDIR, EINVAL, ELOOP, EFBIG, EROFS
-        for (numbers, temporary) in [(&[28, 5, 12, 24, 116, 11][..], true), (&[2, 13, 17, 21, 22, 40, 27, 30], false)] {
+        // ENOSPC, EIO, ENOMEM, EMFILE, ESTALE, EAGAIN; ENOENT, EACCES, EEXIST, EISDIR, EINVAL, ELOOP, EFBIG, EROFS, ENAMETOOLONG
+        for (numbers, temporary) in
+            [(&[28, 5, 12, 24, 116, 11][..], true), (&[2, 13, 17, 21, 22, 40, 27, 30, 36], false)]
+        {
             for number in numbers {
                 let e = Error::from(io::Error::from_raw_os_error(*number)).within("a file").hint("a way round it");
                 assert_eq!(e.is_temporary(), temporary, "{number}: {e}");

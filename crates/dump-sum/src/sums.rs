@@ -217,6 +217,14 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_hashed_as_b3sum_does() {
+        for len in [0, 1, BLOCK as usize, 2 * BLOCK as usize + 7] {
+            let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+            assert_eq!(file_hash(&bytes).unwrap(), blake3::hash(&bytes), "{len}");
+        }
+    }
+
+    #[test]
     fn text_and_back() {
         assert_eq!(Sums::parse(&sums().to_text()).unwrap(), sums());
         assert_eq!(Sums::parse(&Sums::new(0, Vec::new()).to_text()).unwrap().file_len(), 0);

@@ -108,6 +108,9 @@ impl Board {
 
     /// Takes all lines from the terminal.
     pub fn end(&self) {
+        // one that is not finished would be drawn once more when it is dropped
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().chain([&self.all]).for_each(ProgressBar::finish_and_clear);
         let _ = self.multi.clear(); // a terminal that went away shows nothing
     }
 }

@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_terminal() {
-        for line in ["gdump -h", "gdump info -h", "gdump check -h", "gdump diff -h"] {
+        for line in ["gdump -h", "gdump info -h", "gdump check -h", "gdump diff -h", "gdump batch -h"] {
             let text = help(line);
             let long = text.lines().find(|line| line.len() > 112);
             assert_eq!(long, None, "{line}");

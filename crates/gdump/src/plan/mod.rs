@@ -383,9 +383,34 @@ mod tests {
             "--raw-base x a b",
             "diff a",
             "info",
+            "batch",
+            "batch -",
+            "batch -0 a",
+            "batch --output-dir d a",
+            "batch --jobs 0 a",
+            "batch --shard 3/2 a",
+            "batch --journal a a",
+            "batch --results x --junit x a",
+            "batch a b",
+            "batch --parts 2 a",
+            "batch --split-one a",
+            "batch --split-one a --parts 1",
+            "batch --split-one a --parts 2 b",
+            "batch --split-one a --parts 2 -- b",
+            "batch --split-one a --parts 2 -- -F",
+            "batch --split-one a --parts 2 -- -d 1,31",
+            "batch --split-one a --parts 2 -- --dry-run",
+            "batch --split-one a --parts 2 -- --pfn-range 0..64",
+            "batch --split-one a --parts 2 -- -E",
         ] {
             assert!(plan(line).is_err(), "{line}");
         }
         assert!(plan("--pfn-range 64.. a b").is_ok());
+        assert!(plan("batch --shard 1/1 a -- -E").is_ok());
+        let Ok(Plan::SplitOne(split)) = plan("batch --split-one d/a --parts 2 --output-dir o -- -l -d 31") else {
+            panic!("no parts");
+        };
+        assert_eq!(split.conversion.outputs(), ["o/a.1-of-2", "o/a.2-of-2"].map(Path::new));
+        assert_eq!((split.input.as_str(), split.options.len()), ("d/a", 3));
     }
 }

@@ -185,10 +185,9 @@ impl<'a> Crew<'a> {
         let before = Stamp::of(&job.output);
         let ours = before.as_ref().zip(task.known.as_ref()).is_some_and(|(there, known)| known.is_ours(there));
         let left = job.until_whole();
-        if self.journal.known(&job.wish.output).is_some() || task.attempts > 0 {
-            if left.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-                fs::remove_file(&left).map_err(|e| Error::from(e).within(left.display()))?;
-            }
+        let may_be_ours = task.attempts > 0 || self.journal.known(&job.wish.output).is_some();
+        if may_be_ours && left.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+            fs::remove_file(&left).map_err(|e| Error::from(e).within(left.display()))?;
         }
         let begun = Begun { output: job.wish.output.clone(), ask: task.ask.clone(), before, ours };
         self.journal.begin(begun.clone())?;

@@ -49,7 +49,11 @@ pub fn run(plan: &BatchPlan, sandboxed: bool) -> Result<Exit> {
     let mut results = Results::open(plan, &board)?;
     let mut tasks = VecDeque::new();
     for (position, job) in jobs {
-        match past::look(&job, &journal, plan)? {
+        let past = match interrupt.asked() {
+            true => Past::Open { ask: job.ask(), known: None },
+            false => past::look(&job, &journal, plan)?,
+        };
+        match past {
             Past::Ended(outcome) => results.add(position, &job, &outcome),
             Past::Open { ask, known } => {
                 let time = Duration::ZERO;
