@@ -3,6 +3,7 @@
 use super::stamp::Stamp;
 use crate::args::{self, Parsed};
 use crate::messages::Voice;
+use crate::network;
 use crate::output_path::{OutputOptions, until_whole};
 use crate::plan::{Output, Plan};
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,7 @@ impl Job {
         }
         Ok(Job {
             output: base.join(&wish.output),
-            reads: plan.inputs.files().iter().map(|path| base.join(path)).collect(),
+            reads: plan.inputs.files().into_iter().map(|path| placed(base, path)).collect(),
             checksum: plan.checksum,
             threads: threads.map(|_| plan.threads),
             max_memory: plan.max_memory,
@@ -107,6 +108,11 @@ impl Job {
     pub fn until_whole(&self) -> PathBuf {
         until_whole(&self.output, OutputOptions { own_name: true, ..OutputOptions::default() })
     }
+}
+
+/// Where a file is that is named from `base`. One on a server is known by its name alone.
+fn placed(base: &Path, name: PathBuf) -> PathBuf {
+    if network::is_remote(&name) { name } else { base.join(name) }
 }
 
 #[cfg(test)]
@@ -128,6 +134,8 @@ mod tests {
             assert!(job.reads.iter().any(|path| path == Path::new(name)), "{name}: {:?}", job.reads);
         }
         assert_eq!(job.until_whole(), Path::new("/m/o.incomplete"));
+        let url = "https://h/vmcore";
+        assert_eq!(self::job(&["-c"], &[url], "o").unwrap().reads, [Path::new(url)]);
     }
 
     #[test]
