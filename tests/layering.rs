@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-flat", &["dump-core"]),
     ("dump-guest", &["dump-core"]),
     ("dump-migration", &["dump-core"]),
+    ("dump-picture", &[]),
     ("dump-raw", &["dump-core"]),
     ("dump-sadump", &["dump-core"]),
     ("dump-sum", &["dump-core"]),
@@ -47,7 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // the program knows formats and kernels through the library alone
-    ("gdump", &["dump"]),
+    ("gdump", &["dump", "dump-picture"]),
     ("dump-kit", &["dump-core"]),
     (
         "dump-fuzz",
@@ -89,6 +90,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("dump-guest", &["pt_load", "flattened", "struct_page", "vmemmap"]),
     ("dump-kdump", &["pt_load", "flattened", "lime"]),
     ("dump-sadump", &["pt_load", "flattened", "struct_page", "vmcoreinfo"]),
+    ("dump-picture", &["kdump", "pt_load", "struct_page", "vmcoreinfo", "dump_level", "dumplevel"]),
     ("dump-migration", &["pt_load", "flattened", "struct_page", "vmcoreinfo"]),
     ("dump-win", &["kdump", "pt_load", "flattened", "struct_page"]),
     (

@@ -8,6 +8,7 @@ pub mod dmesg;
 pub mod estimate;
 pub mod generate;
 pub mod info;
+pub mod map;
 pub mod rearrange;
 pub mod repair;
 mod xen;
