@@ -95,19 +95,17 @@ fn legend(picture: &Picture) -> String {
 fn map(picture: &Picture) -> String {
     let map = Map::new(picture);
     let (width, height) = (map.width(), map.height());
-    let size = bytes(picture.block.saturating_mul(picture.page_size));
-    let pages = if picture.block == 1 { "page" } else { "pages" };
     format!(
         r#"<div id="map" tabindex="0" role="application" aria-label="Map of memory. Arrow keys go from cell to cell; the tables below say the same in sums." aria-describedby="said">
 <svg viewBox="0 0 {width} {height}" aria-hidden="true">
 {PATTERNS}{}<rect id="cursor"/>
 </svg>
 </div>
-<p>A cell is {} {pages}, {size}. It is filled from below by its classes, in quarters. Point at it, or use the arrow keys.</p>
+<p>{} Point at it, or use the arrow keys.</p>
 <p id="said" role="status" style="position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"></p>
 "#,
         map.draw(),
-        grouped(picture.block),
+        map.caption(),
     )
 }
 
@@ -142,9 +140,9 @@ fn classes(picture: &Picture) -> String {
             escaped(&class.name),
             grouped(class.pages),
             bytes(class.pages.saturating_mul(picture.page_size)),
-            grouped(class.dumped),
-            bytes(share),
-            percent(share, all),
+            if class.paint.is_some() { grouped(class.dumped) } else { String::new() },
+            if class.paint.is_some() { bytes(share) } else { String::new() },
+            if class.paint.is_some() { percent(share, all) } else { String::new() },
             escaped(&class.meaning)
         );
     }

@@ -12,7 +12,7 @@
 use crate::markup::escaped;
 use crate::picture::{Picture, Stretch, pfns};
 use crate::shares::parts;
-use crate::units::bytes;
+use crate::units::{bytes, grouped};
 use std::fmt::Write;
 
 /// Quarters of a cell.
@@ -29,7 +29,7 @@ pub(crate) const PART: f64 = 5.0;
 /// What is left and right of the cells, for labels, and above them.
 pub(crate) const LEFT: f64 = 96.0;
 pub(crate) const RIGHT: f64 = 224.0;
-pub(crate) const TOP: f64 = 12.0;
+pub(crate) const TOP: f64 = 22.0;
 
 /// A map, laid out.
 pub(crate) struct Map<'a> {
@@ -63,6 +63,14 @@ impl<'a> Map<'a> {
 
     fn y(&self, row: usize) -> f64 {
         TOP + self.tops.get(row).copied().unwrap_or(0) as f64 * PART
+    }
+
+    /// What a cell is.
+    pub(crate) fn caption(&self) -> String {
+        let block = self.picture.block;
+        let pages = if block == 1 { "page" } else { "pages" };
+        let size = bytes(block.saturating_mul(self.picture.page_size));
+        format!("A cell is {} {pages}, {size}; its classes fill it from below, in quarters.", grouped(block))
     }
 
     /// The map as a part of an SVG, without tooltips.
@@ -105,6 +113,10 @@ impl<'a> Map<'a> {
     /// Page frames on the left, addresses on the right.
     fn labels(&self, out: &mut String) {
         let (left, right) = (LEFT - 8.0, LEFT + self.cells_width() + 8.0);
+        let _ = writeln!(
+            out,
+            r#"<text class="pfn" x="{left}" y="11">pfn</text><text class="at" x="{right}" y="11">address</text>"#
+        );
         for (i, row) in self.picture.rows.iter().enumerate() {
             let (y, at) = (self.y(i) + 14.0, row.first.saturating_mul(self.picture.page_size));
             let _ = writeln!(

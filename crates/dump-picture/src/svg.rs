@@ -1,6 +1,6 @@
 //! The whole picture as one SVG, for light grounds.
 
-use crate::map::Map;
+use crate::map::{LEFT, Map};
 use crate::markup::escaped;
 use crate::picture::{Class, Picture, percent, pfns};
 use crate::treemap::{self, Area};
@@ -51,7 +51,9 @@ pub fn svg(picture: &Picture) -> String {
     heading(&mut body, picture, &mut y);
     legend(&mut body, picture, &mut y);
     let _ = writeln!(body, r#"<g transform="translate({MARGIN},{y})">{}{}</g>"#, map.draw(), map.titles());
-    y += map.height() + MARGIN;
+    y += map.height() + LINE;
+    let _ = writeln!(body, r#"<text class="at" x="{}" y="{}">{}</text>"#, MARGIN + LEFT, y - 4.0, map.caption());
+    y += MARGIN + 8.0;
     tiles(&mut body, picture, width, &mut y);
     holes(&mut body, picture, &mut y);
     let (height, title) = (y + MARGIN / 2.0, escaped(&picture.title));
@@ -145,7 +147,7 @@ fn holes(out: &mut String, picture: &Picture, y: &mut f64) {
     }
     let note = escaped(&picture.holes_note);
     let _ = writeln!(out, r#"<text x="{MARGIN}" y="{y}" style="font-size:14px;font-weight:600">Largest holes</text>"#);
-    let _ = writeln!(out, r#"<text x="{}" y="{y}" class="at">{note}</text>"#, MARGIN + 110.0);
+    let _ = writeln!(out, r#"<text x="{}" y="{y}" class="at">{note}</text>"#, MARGIN + 122.0);
     for (place, hole) in picture.holes.iter().enumerate() {
         let x = MARGIN + (place % 3) as f64 * COLUMN * 4.0 / 3.0;
         let at = *y + LINE * (1 + place / 3) as f64;

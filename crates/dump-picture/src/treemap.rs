@@ -12,7 +12,7 @@ use std::fmt::Write;
 const SPACE: f64 = 2.0;
 
 /// Columns of a letter, about.
-const LETTER: f64 = 7.2;
+const LETTER: f64 = 6.8;
 
 /// A rectangle.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,14 +40,14 @@ pub(crate) fn draw(picture: &Picture, whole: Area) -> String {
             out,
             r#"<g class="tile {class}"><rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/><title>{name}: {size}, {part}</title>"#
         );
-        label(&mut out, area, &share.name, &format!("{size}, {part}"));
+        label(&mut out, area, &share.name, &[format!("{size}, {part}"), size]);
         out.push_str("</g>\n");
     }
     out + "</g>\n"
 }
 
-/// What a rectangle is, where it has room for that.
-fn label(out: &mut String, area: Area, name: &str, text: &str) {
+/// What a rectangle is, where it has room for that: its name, and the first of `texts` that fits.
+fn label(out: &mut String, area: Area, name: &str, texts: &[String]) {
     let fits = |text: &str, lines: f64| {
         area.width > text.chars().count() as f64 * LETTER + 14.0 && area.height > lines * 17.0 + 8.0
     };
@@ -55,7 +55,7 @@ fn label(out: &mut String, area: Area, name: &str, text: &str) {
     if fits(name, 1.0) {
         let _ = write!(out, r#"<text class="tile-name" x="{x:.1}" y="{y:.1}">{}</text>"#, escaped(name));
     }
-    if fits(name, 2.0) && fits(text, 2.0) {
+    if let Some(text) = texts.iter().find(|text| fits(name, 2.0) && fits(text, 2.0)) {
         let _ = write!(out, r#"<text x="{x:.1}" y="{:.1}">{text}</text>"#, y + 17.0);
     }
 }

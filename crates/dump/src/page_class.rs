@@ -80,7 +80,7 @@ impl PageClass {
             PageClass::CachePrivate => "page cache with private data of its file system",
             PageClass::Slab => "kernel objects of the slab allocator",
             PageClass::Kernel => "all else that the kernel has",
-            PageClass::Zero => "nothing but zeros, and of none of the classes above that a level leaves out",
+            PageClass::Zero => "what dump level 30 keeps and is nothing but zeros",
             PageClass::Unreadable => "broken, offline or not accepted: never read",
             PageClass::Excluded => "RAM that is not in the dump",
             PageClass::Hole => "no RAM",
