@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_gdump_global_optspecs
-    string join \n c l p z codec= d= e keep-mmio x= i= pdb= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= raw-map= diskset= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X dom0 xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= no-sandbox h/help
+    string join \n c l p z codec= d= e keep-mmio x= i= pdb= qvm-env= g= E format= F R split splitblock-size= pfn-range= reassemble dump-dmesg partial-dmesg raw-base= raw-map= diskset= max-unpacked= non-mmap output-dir= prefix= f atomic no-sync D num-threads= max-memory= cyclic-buffer= message-level= show-stats checksum dry-run strict vtop= L= mem-usage check-params work-dir= b= v X dom0 xen-syms= xen-vmcoreinfo= xen_phys_start= config= eppic= extension= no-sandbox job-of= h/help
 end
 
 function __fish_gdump_needs_command
@@ -70,6 +70,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -l xen_phys_start -d 'Where Xe
 complete -c gdump -n "__fish_gdump_needs_command" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_needs_command" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
+complete -c gdump -n "__fish_gdump_needs_command" -l job-of -d 'Be a job of the batch that is process PID: batch gives it' -r
 complete -c gdump -n "__fish_gdump_needs_command" -s c -d 'Compress each page with zlib, which every reader supports'
 complete -c gdump -n "__fish_gdump_needs_command" -s l -d 'Compress each page with lzo, which is faster than zlib and compresses less'
 complete -c gdump -n "__fish_gdump_needs_command" -s p -d 'Compress each page with snappy'
@@ -106,6 +107,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -a "dmesg" -d 'Print the log o
 complete -c gdump -n "__fish_gdump_needs_command" -a "estimate" -d 'Say how large a dump would be at each dump level with each codec, and how long making it would take'
 complete -c gdump -n "__fish_gdump_needs_command" -a "repair" -d 'Save what is certain of a damaged dump'
 complete -c gdump -n "__fish_gdump_needs_command" -a "capture" -d 'Write a dump of a running guest, whose memory is read while it stands still'
+complete -c gdump -n "__fish_gdump_needs_command" -a "batch" -d 'Convert many dumps, as many at a time as the machine carries; what is done is not done again'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
@@ -167,8 +169,6 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -s d -d 'Exclude pa
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pdb -d 'Take what a Windows guest did not publish from FILE, its kernel\'s PDB' -r -F
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l format -d 'Write FORMAT: kdump, elf, gcore (an ELF core of the QNX hypervisor), dmp (a Windows crash dump), raw (memory from address 0) or lime [default: kdump]' -r -f -a "elf\t''
 gcore\t''
 kdump\t''
@@ -184,9 +184,6 @@ kdump-raw-snappy\t''
 win-dmp\t''"
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l splitblock-size -d 'Split at multiples of KB KiB of memory [default: 16384]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l pfn-range -d 'Write only the part of a split dump with page frames A up to, not including, B' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l diskset -d 'Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed VMCORE or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l output-dir -d 'Write to a new file PREFIX-YYYYMMDD-hhmmss.FORMAT in DIR, without DUMPFILE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l prefix -d 'Begin the name in DIR (--output-dir) with PREFIX [default: qvm-guest]' -r
@@ -204,6 +201,11 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l xen_phys_start -
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l config -d 'Erase what FILE names (refused: not built yet)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l eppic -d 'Run an eppic program (refused: it needs makedumpfile\'s own shared object)' -r
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l extension -d 'Load a plug-in (refused: it needs makedumpfile\'s own memory)' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -s g -d 'Write vmcoreinfo of VMLINUX (-x) to FILE, for -i, and no dump' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l qvm-env -d 'Keep FILE, what qvm says of the virtual machine, in the notes of DUMPFILE [default: NAME.gcore.env, NAME.env or env beside a QNX guest\'s NAME.gcore]' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l diskset -d 'Read FILE as a disk of a sadump disk set, once for each disk, without VMCORE' -r -F
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l keep-stopped -d 'Leave the guest as it stands at the end'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l on-panic -d 'Wait until the guest\'s kernel has panicked'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l live -d 'Do not stop the guest: pages that it changes meanwhile do not fit each other'
@@ -218,12 +220,7 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -s e -d 'Exclude pa
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l keep-mmio -d 'Keep what the dump holds beyond the kernel\'s last section of memory'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s E -d 'Write an ELF core; the same as --format elf'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s F -d 'Write the dump to stdout in the flattened format, for a pipe'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -s R -d 'Turn a flattened dump, from FILE or stdin, into a regular one'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l split -d 'Split the dump into several files of about the same size'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l reassemble -d 'Join the parts of a split dump'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l dump-dmesg -d 'Write the log of the dumped kernel to DUMPFILE, as text'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l partial-dmesg -d 'With --dump-dmesg, write only what was logged after the last dmesg -c'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -l non-mmap -d 'Use read(2), not mmap(2), on /proc/vmcore'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s f -d 'Overwrite DUMPFILE'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l atomic -d 'Give DUMPFILE its name only when it is whole'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l no-sync -d 'Do not wait until the dump is stored on its disk'
@@ -234,8 +231,29 @@ complete -c gdump -n "__fish_gdump_using_subcommand capture" -l dry-run -d 'Do e
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l strict -d 'Fail if pages of a class in LEVEL cannot be identified, rather than keep them'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l mem-usage -d 'Print how many pages of each class VMCORE has, and write nothing'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l check-params -d 'Only check the options, print what is wrong with them, and exit'
-complete -c gdump -n "__fish_gdump_using_subcommand capture" -s v -d 'Print the version and the codecs'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s X -d 'Exclude pages of Xen\'s guests and of its free memory from the dump of a Xen host'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l dom0 -d 'Write domain 0 of a Xen host\'s dump, as the dump of an ordinary machine'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -s R -d 'Turn a flattened dump, from FILE or stdin, into a regular one'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l reassemble -d 'Join the parts of a split dump'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l dump-dmesg -d 'Write the log of the dumped kernel to DUMPFILE, as text'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l partial-dmesg -d 'With --dump-dmesg, write only what was logged after the last dmesg -c'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -l non-mmap -d 'Use read(2), not mmap(2), on /proc/vmcore'
+complete -c gdump -n "__fish_gdump_using_subcommand capture" -s v -d 'Print the version and the codecs'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand capture" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l output-dir -d 'Write dumps into DIR, under the names of their inputs, where no MANIFEST names them' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -s j -l jobs -d 'Run at most N jobs at a time [default: as many as there are CPUs and memory for]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l num-threads -d 'Use N threads in all jobs together [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l max-memory -d 'Use at most SIZE bytes of memory (512M, 2G) in all jobs together [default: half of what is available]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l retries -d 'Try a job again up to N times where the system is what failed [default: 2]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l shard -d 'Do the K-th of N shares of the jobs, K from 1 on; /N takes K from the scheduler [default: by SLURM_ARRAY_TASK_ID and its like, CI_NODE_INDEX and CI_NODE_TOTAL]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l journal -d 'Keep the journal in FILE [default: MANIFEST.journal, or batch.journal in --output-dir]' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l results -d 'Write the results, a line of JSON for each job, to FILE [default: stdout]' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l junit -d 'Write the results as JUnit XML to FILE' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l split-one -d 'Print a manifest of jobs that write a part of FILE each, for machines that share it' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l parts -d 'With --split-one, how many parts there are to be' -r
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -s 0 -l null -d 'Take names on stdin that end with NUL, as find -print0 writes them'
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l retry-failed -d 'Do jobs again, too, of which the journal says that they failed'
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l verify -d 'Read what is done already, and do again what is not as the journal says'
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand batch" -s h -l help -d 'Print help'

@@ -396,6 +396,54 @@ fn somebody_else_lets_the_guest_run() {
     }
 }
 
+/// A reset loads firmware and kernel anew, and what is captured has changed; without us the guest would have started again.
+#[test]
+fn somebody_else_resets_the_guest() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    for (ran, kept) in [(true, false), (true, true), (false, false)] {
+        let mut reset = false;
+        let qemu = Qemu::start(ran, move |client, call| {
+            if call.name == "dump-guest-memory" {
+                client.event("RESET", json!({ "guest": false, "reason": "host-qmp-system-reset" }));
+                reset = true;
+            }
+            let asked = reset && call.name == "query-status";
+            if asked {
+                client.answer(call, json!({ "running": false, "status": "prelaunch" }));
+            }
+            asked
+        });
+        let stays: &[&str] = if kept { &["--keep-stopped"] } else { &[] };
+        let run = qemu.capture(&[stays, &["-f", "-l", "-d", "31", text(&out)]].concat());
+        let said = said(&run);
+        assert!(run.status.code() == Some(1) && said.contains("the guest was reset"), "{said}");
+        assert!(!said.contains("as it was before"), "{said}");
+        assert_eq!(qemu.runs(), ran && !kept, "{said}");
+    }
+}
+
+/// Nothing of a guest is touched by what can be refused, or waited for, without it.
+#[test]
+fn a_guest_is_not_stopped_for_nothing() {
+    let dir = scratch();
+    let [out, missing] = ["out", "missing"].map(|name| dir.path().join(name));
+    std::fs::write(&out, "precious").unwrap();
+    let qemu = Qemu::healthy();
+    let run = qemu.capture(&["--check-params", "-l", "-d", "31", "-f", text(&out)]);
+    assert!(run.status.success() && run.stdout.is_empty() && run.stderr.is_empty(), "{}", said(&run));
+    let run = qemu.capture(&["--check-params", "-l", "--dump-dmesg", text(&out)]);
+    assert!(run.status.code() == Some(1), "{}", said(&run));
+    for option in ["-x", "-i"] {
+        let run = qemu.capture(&["-f", "-l", "-d", "31", option, text(&missing), text(&out)]);
+        assert!(run.status.code() == Some(1) && said(&run).contains("missing"), "{}", said(&run));
+    }
+    let run = qemu.capture(&["-l", "-d", "31"]);
+    assert!(run.status.code() == Some(1) && said(&run).contains("found the guest alone"), "{}", said(&run));
+    assert!(qemu.runs() && qemu.changes().is_empty());
+    assert_eq!(std::fs::read(&out).unwrap(), b"precious");
+}
+
 /// A guest that migrated while it stood still runs elsewhere: nobody may let it run here.
 #[test]
 fn a_guest_that_is_gone_is_left_so() {
@@ -470,6 +518,10 @@ fn a_guest_is_left_as_it_is_to_be() {
     let elf = dir.path().join("elf");
     qemu.captures(&["-f", "--live", "-E", "-d", "31", text(&elf)]);
     assert!(gdump_ok(&["info", text(&elf)]).contains("its machine ran"));
+    // one that stands still has nothing that does not fit
+    let still = Qemu::start(false, |_, _| false);
+    let said = still.captures(&[&["--live"], &args[..]].concat());
+    assert!(still.changes().is_empty() && !gdump_ok(&["info", text(&out)]).contains("its machine ran"), "{said}");
     // QEMU itself would stop it
     let run = qemu.capture(&[&["--live", "--qemu-pid", NOBODY], &args[..]].concat());
     assert!(run.status.code() == Some(1), "{}", self::said(&run));
@@ -514,6 +566,15 @@ fn a_panic_is_waited_for() {
     });
     let run = qemu.capture(&["-f", "-l", "--on-panic", text(&out)]);
     assert!(run.status.code() == Some(1) && said(&run).contains("shut down without a panic"), "{}", said(&run));
+    let qemu = Qemu::start(false, |client, call| {
+        let asked = call.name == "query-status";
+        if asked {
+            client.answer(call, json!({ "running": false, "status": "shutdown" }));
+        }
+        asked
+    });
+    let run = qemu.capture(&["-f", "-l", "--on-panic", text(&out)]);
+    assert!(run.status.code() == Some(1) && said(&run).contains("shut down without a panic"), "{}", said(&run));
 }
 
 #[test]
@@ -537,6 +598,15 @@ fn qemu_is_asked() {
         (&json!(["elf", "kdump-zlib", "kdump-snappy", "win-dmp"]), &json!(std::process::id()))
     );
     assert_eq!(answer["dump"], json!({ "status": "completed", "completed": 8192, "total": 8192 }));
+    let early = Qemu::start(false, |client, call| {
+        let early = call.name.starts_with("query-dump");
+        if early {
+            client.refuse(call, "GenericError", "permitted only after machine initialization has completed");
+        }
+        early
+    });
+    let said = early.captures(&["--ask"]);
+    assert!(said.contains("status       paused") && said.contains("it does not say"), "{said}");
     assert!(qemu.changes().is_empty());
 }
 

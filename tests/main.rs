@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)] // a test ends by it
 
 mod arches;
+mod batch;
 mod capture;
 mod claims;
 mod cli;

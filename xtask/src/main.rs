@@ -16,6 +16,7 @@
 //! | `bench`  | how fast is gdump, in what memory, beside makedumpfile, or an older gdump?        |
 //! | `fuzz`   | do parsers, codecs, filter and whole conversions stand any input?                 |
 //! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
+//! | `batch`  | do hundreds of dumps in a batch come to what single runs do, killed or not?         |
 //! | `contract` | is gdump what makedumpfile's callers take it for?                                |
 //! | `man`    | do manual pages, completions and crates' pages say what the program and docs say?  |
 //! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
@@ -29,6 +30,7 @@
 // A program for a terminal: printing is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod batch;
 mod bench;
 mod capture;
 mod ci;
@@ -100,6 +102,8 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Kill gdump, fill its disk, fail its system calls, and judge what it leaves and says
     Faults(faults::Args),
+    /// Convert hundreds of dumps in a batch, kill it again and again, and compare with single runs
+    Batch(batch::Args),
     /// Hold gdump, called as makedumpfile, against makedumpfile by a table of what its callers rely on
     Contract(contract::Args),
     /// Check that manual pages, completions and crates' pages say what the program and its docs say
@@ -132,6 +136,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Faults(args) => faults::run(&args),
+        Command::Batch(args) => batch::run(&args),
         Command::Contract(args) => contract::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Dist(args) => dist::run(&args),

@@ -46,12 +46,13 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    temporary: bool,
 }
 
 impl Error {
     /// A failure of `kind` that reads `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), hint: None }
+        Error { kind, message: message.into(), hint: None, temporary: false }
     }
 
     /// [`ErrorKind::Corrupt`].
@@ -93,6 +94,19 @@ impl Error {
         self
     }
 
+    /// The same failure, of which nothing lies in what was asked for: the same may succeed another time.
+    #[must_use]
+    pub fn temporary(mut self) -> Error {
+        self.temporary = true;
+        self
+    }
+
+    /// Whether the same may succeed another time: the disk was full or failed, memory was short, another process was in
+    /// the way, a signal came.
+    pub fn is_temporary(&self) -> bool {
+        self.temporary || self.kind == ErrorKind::Interrupted
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -120,9 +134,36 @@ impl From<io::Error> for Error {
             io::ErrorKind::UnexpectedEof => ErrorKind::Truncated,
             _ => ErrorKind::Io,
         };
-        Error::new(kind, system_text(&e))
+        Error { temporary: is_temporary(&e), ..Error::new(kind, system_text(&e)) }
     }
 }
+
+/// Whether what the system refused is no answer to what it was asked for: the name, the rights, the kind of file.
+fn is_temporary(e: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let of_the_request = matches!(
+        e.kind(),
+        Kind::NotFound
+            | Kind::PermissionDenied
+            | Kind::AlreadyExists
+            | Kind::NotADirectory
+            | Kind::IsADirectory
+            | Kind::ReadOnlyFilesystem
+            | Kind::InvalidInput
+            | Kind::InvalidData
+            | Kind::Unsupported
+            | Kind::UnexpectedEof
+            | Kind::FileTooLarge
+            // no error of the system: a decoder's
+            | Kind::Other
+    );
+    !of_the_request && !e.raw_os_error().is_some_and(|number| [ELOOP, EBADF, ENAMETOOLONG].contains(&number))
+}
+
+/// Numbers of errors that the standard library has no stable name for.
+const ELOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
+const EBADF: i32 = rustix::io::Errno::BADF.raw_os_error();
+const ENAMETOOLONG: i32 = rustix::io::Errno::NAMETOOLONG.raw_os_error();
 
 /// What `e` says, without the numbers that [`io::Error`] adds to the words of the operating system: they tell people
 /// nothing that the words do not.
@@ -155,6 +196,23 @@ mod tests {
         let nested = io::Error::other(format!("{e} at path \"/tmp/x\""));
         assert_eq!(Error::from(nested).to_string(), "No such file or directory at path \"/tmp/x\"");
         assert_eq!(system_text("frame (of 2) is damaged"), "frame (of 2) is damaged");
+    }
+
+    #[test]
+    fn what_may_succeed_another_time() {
+        // ENOSPC, EIO, ENOMEM, EMFILE, ESTALE, EAGAIN; ENOENT, EACCES, EEXIST, EISDIR, EINVAL, ELOOP, EFBIG, EROFS, ENAMETOOLONG
+        for (numbers, temporary) in
+            [(&[28, 5, 12, 24, 116, 11][..], true), (&[2, 13, 17, 21, 22, 40, 27, 30, 36], false)]
+        {
+            for number in numbers {
+                let e = Error::from(io::Error::from_raw_os_error(*number)).within("a file").hint("a way round it");
+                assert_eq!(e.is_temporary(), temporary, "{number}: {e}");
+            }
+        }
+        assert!(!Error::from(io::Error::other("a broken frame")).is_temporary());
+        assert!(!Error::new(ErrorKind::NoSpace, "a limit").is_temporary());
+        assert!(Error::new(ErrorKind::Interrupted, "a signal").is_temporary());
+        assert!(Error::new(ErrorKind::Io, "locked").temporary().is_temporary());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind as IoKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A file read by any number of workers at once: with `pread`, holes of sparse files not at all, `/proc/vmcore` through
 /// mapped windows where the kernel lets it be mapped. See `map.rs` for why no other file is.
@@ -19,6 +20,22 @@ pub struct InputFile {
     mapped: bool,
     /// `None` where the file has no holes.
     stretches: Option<Stretches>,
+}
+
+/// Whether a read failed that may succeed another time.
+static FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process was refused a read that may succeed another time, of a disk or a server that failed. A page that
+/// cannot be read is data, and why not ends where it is found, so that this is noted for the process.
+pub fn reads_failed() -> bool {
+    FAILED.load(Ordering::Relaxed)
+}
+
+fn noted(e: Error) -> Error {
+    if e.is_temporary() {
+        FAILED.store(true, Ordering::Relaxed);
+    }
+    e
 }
 
 /// Fewer bytes than this are read rather than mapped, unless a window has them anyway: page tables, wherever they lie.
@@ -68,7 +85,7 @@ impl ReadAt for InputFile {
                 Ok(0) => return Err(Error::truncated("a read", offset.saturating_add(buf.len() as u64), at)),
                 Ok(n) => done += n,
                 Err(e) if e.kind() == IoKind::Interrupted => {}
-                Err(e) => return Err(Error::from(e).within(format_args!("reading at offset {at:#x}"))),
+                Err(e) => return Err(noted(e.into()).within(format_args!("reading at offset {at:#x}"))),
             }
         }
         Ok(())

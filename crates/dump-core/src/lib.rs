@@ -58,7 +58,7 @@ pub use error::{Error, ErrorKind, Result, system_text};
 pub use extent_container::ExtentContainer;
 pub use extent_pages::{ExtentMemory, ExtentPages, ExtentReader, PlainMemory};
 pub use extents::{Extent, Extents, Overlap};
-pub use file::{InputFile, OutputFile};
+pub use file::{InputFile, OutputFile, reads_failed};
 pub use format::{Abilities, Bytes, Format, OpenOptions, Output, PROBE_BYTES, Part, Patch, WriteOptions};
 pub use forward::ForwardStream;
 pub use joined::Joined;

@@ -36,6 +36,7 @@ impl Access {
                 Ok(process) => return Ok(Access::Process(process)),
                 Err(e) => e,
             },
+            None if qmp.passes_files() => Error::missing("the process that runs the guest is in another PID namespace"),
             None => Error::missing("which process runs the guest is not known over TCP"),
         };
         let files = if qmp.passes_files() { Backing::all(qmp)? } else { Vec::new() };

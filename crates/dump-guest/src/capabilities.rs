@@ -72,7 +72,9 @@ pub fn ask(qmp: &Qmp) -> Result<Asked> {
         Err(e) => Err(e),
     };
     let (version, name) = (optional("query-version")?, optional("query-name")?);
-    let (formats, dump) = (optional("query-dump-guest-memory-capability")?, optional("query-dump")?);
+    // a machine that is not made yet (-preconfig) is asked in vain
+    let made = |command| optional(command).or_else(|e| if state.running { Err(e) } else { Ok(Value::Null) });
+    let (formats, dump) = (made("query-dump-guest-memory-capability")?, made("query-dump")?);
     let part = |name: &str| version.pointer(&format!("/qemu/{name}")).and_then(Value::as_u64).unwrap_or(0);
     let package = version.get("package").and_then(Value::as_str).unwrap_or_default();
     let package = if package.is_empty() { String::new() } else { format!(" ({package})") };

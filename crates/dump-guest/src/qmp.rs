@@ -46,6 +46,9 @@ const LONGEST: usize = 16 << 20;
 /// The event of a guest that runs again.
 const RESUMED: &str = "RESUME";
 
+/// The event of a machine that was reset, in which firmware and kernels that QEMU loads itself are put into memory anew.
+const RESET: &str = "RESET";
+
 /// Events that are kept for whoever waits for them later; older ones are forgotten.
 const EVENTS: usize = 256;
 
@@ -134,7 +137,7 @@ impl Qmp {
         // a server that serves one client at a time would not greet the next
         link.stream.close();
         let again = Link::open(&self.address, &patience).and_then(|new| {
-            *link = Link { resumptions: link.resumptions, ..new };
+            *link = Link { happened: link.happened, ..new };
             link.run(command, json!({}), None, &patience)
         });
         again.map_err(|e| e.within(&self.address))
@@ -199,9 +202,9 @@ impl Qmp {
         Ok(link.take(names))
     }
 
-    /// How often the guest was let run, by the events that came so far.
-    pub(crate) fn resumptions(&self) -> u64 {
-        self.link().resumptions
+    /// What happened to the guest, by the events that came so far.
+    pub(crate) fn happened(&self) -> Happened {
+        self.link().happened
     }
 
     /// Forgets what events came.
@@ -214,6 +217,15 @@ impl Qmp {
     }
 }
 
+/// How often things happened to a guest that change its memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Happened {
+    /// It was let run.
+    pub resumptions: u64,
+    /// It was reset.
+    pub resets: u64,
+}
+
 enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
@@ -224,8 +236,7 @@ struct Link {
     stream: Stream,
     received: Received,
     events: VecDeque<Event>,
-    /// Events [`RESUMED`] that came.
-    resumptions: u64,
+    happened: Happened,
     /// The number of the last command.
     number: u64,
     lost: bool,
@@ -242,7 +253,7 @@ impl Link {
             stream,
             received: Received::default(),
             events: VecDeque::new(),
-            resumptions: 0,
+            happened: Happened::default(),
             number: 0,
             lost: false,
         };
@@ -357,7 +368,8 @@ impl Link {
 
     fn keep(&mut self, message: &Value) {
         let Some(name) = message.get("event").and_then(Value::as_str) else { return };
-        self.resumptions += u64::from(name == RESUMED);
+        self.happened.resumptions += u64::from(name == RESUMED);
+        self.happened.resets += u64::from(name == RESET);
         if self.events.len() == EVENTS {
             self.events.pop_front();
         }

@@ -36,6 +36,11 @@ impl RunState {
         qmp.run("set-action", json!({ "panic": "pause" })).map(drop)
     }
 
+    /// Whether the guest was shut down, and its QEMU stayed (`-no-shutdown`).
+    pub fn is_shut_down(&self) -> bool {
+        self.status == "shutdown"
+    }
+
     /// Whether the guest's kernel has panicked.
     pub fn is_panicked(&self) -> bool {
         self.status == "guest-panicked"

@@ -1,6 +1,6 @@
 //! A guest that stands still, and runs again whatever happens.
 
-use crate::qmp::Qmp;
+use crate::qmp::{Happened, Qmp};
 use crate::run_state::RunState;
 use dump_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
@@ -15,6 +15,9 @@ const STOPPED: &str = "paused";
 
 /// How QEMU calls one that runs.
 const RUNS: &str = "running";
+
+/// How QEMU calls one that was reset while it was stopped, or not started yet.
+const RESET: &str = "prelaunch";
 
 /// How QEMU calls one that it stopped for a dump that it writes.
 const DUMPED: &str = "save-vm";
@@ -34,8 +37,8 @@ struct Held {
     lent: bool,
     /// Whether that is over: the guest is not stopped any more.
     over: bool,
-    /// How often the guest had been let run when it stood still; `None` where that does not count.
-    resumptions: Option<u64>,
+    /// What had happened to the guest when it stood still; `None` where that does not count.
+    happened: Option<Happened>,
     /// What others did meanwhile.
     others: Others,
 }
@@ -45,6 +48,8 @@ struct Held {
 pub struct Others {
     /// They let it run.
     pub ran: bool,
+    /// They reset it.
+    pub reset: bool,
     /// They brought it into a state, by QEMU's name for it, that is not for us to end: it migrated, it was shut down.
     pub left_as: Option<String>,
 }
@@ -69,7 +74,7 @@ impl Standstill {
         if held.since.is_some() {
             self.qmp.run("stop", json!({}))?;
         }
-        held.resumptions = Some(self.qmp.resumptions());
+        held.happened = Some(self.qmp.happened());
         Ok(())
     }
 
@@ -116,18 +121,22 @@ impl Standstill {
     pub fn end(&self) -> Result<Option<Duration>> {
         let mut held = self.held();
         held.over = true;
-        let now = held.resumptions.take().and_then(|before| {
+        let now = held.happened.take().and_then(|before| {
             let now = self.now();
             // events come before the answer
-            held.others.ran = now.as_deref() == Some(RUNS) || self.qmp.resumptions() != before;
+            let after = self.qmp.happened();
+            held.others.ran = now.as_deref() == Some(RUNS) || after.resumptions != before.resumptions;
+            held.others.reset = after.resets != before.resets;
             now
         });
         let Some(begun) = held.since else { return Ok(None) };
         match now {
             _ if held.lent => self.await_qemu(),
             Some(status) if status == RUNS => {}
+            // without us it would have started again
+            Some(status) if status == RESET && held.others.reset => self.go_on()?,
             Some(status) if status != STOPPED => held.others.left_as = Some(status),
-            _ => self.cont().map_err(|e| e.within("the guest may still stand still"))?,
+            _ => self.go_on()?,
         }
         held.since = None;
         Ok(Some(begun.elapsed()))
@@ -143,9 +152,14 @@ impl Standstill {
             RunState { status, .. } if status == STOPPED => self.cont(),
             RunState { status, .. } => {
                 let text = format!("the guest is {status}, not {STOPPED}: no capture left it so");
-                Err(Error::unsupported(text).within(self.qmp.address()))
+                let e = Error::unsupported(text).hint("QMP's cont starts a guest that was reset, or not started yet");
+                Err(e.within(self.qmp.address()))
             }
         }
+    }
+
+    fn go_on(&self) -> Result<()> {
+        self.cont().map_err(|e| e.within("the guest may still stand still"))
     }
 
     /// QEMU lets no guest run while it writes a dump, which it goes on with for a moment after nobody reads it any more.

@@ -216,7 +216,8 @@ impl RemoteFile {
 
     /// Ends the file, because of what happened at an offset.
     fn fail(&self, e: &Error, at: u64) -> Error {
-        let e = Error::new(ErrorKind::Unreachable, format!("offset {at:#x}: {e}"));
+        let unreachable = Error::new(ErrorKind::Unreachable, format!("offset {at:#x}: {e}"));
+        let e = if e.is_temporary() { unreachable.temporary() } else { unreachable };
         let e = self.failed.get_or_init(|| e).clone();
         let _ = self.shared.failure.set(e.clone().within(&self.name));
         e

@@ -21,7 +21,7 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// What may pass.
     pub fn passing(error: Error) -> Trouble {
-        Trouble { error, passes: true, wait: None }
+        Trouble { error: error.temporary(), passes: true, wait: None }
     }
 
     /// What stays.
@@ -72,6 +72,7 @@ impl Trouble {
             _ => error,
         };
         let passes = matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502..=504);
+        let error = if passes { error.temporary() } else { error };
         Trouble { error, passes, wait: retry_after(answer) }
     }
 }

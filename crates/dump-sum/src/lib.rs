@@ -20,4 +20,4 @@ mod summed;
 mod sums;
 
 pub use summed::Summed;
-pub use sums::{Sums, block_hash};
+pub use sums::{Sums, block_hash, file_hash};

@@ -37,6 +37,18 @@ pub fn block_hash(bytes: &[u8]) -> Hash {
     blake3::hash(bytes)
 }
 
+/// The hash of all bytes of `file`: what `b3sum` prints for it.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn file_hash(file: &dyn ReadAt) -> Result<Hash> {
+    let (len, mut reader, mut hasher) = (file.len()?, file.reader(), Hasher::new());
+    for at in (0..len).step_by(BLOCK as usize) {
+        hasher.update(reader.view(at, (len - at).min(BLOCK) as usize)?);
+    }
+    Ok(hasher.finalize())
+}
+
 impl Sums {
     pub(crate) fn new(len: u64, hashes: Vec<Hash>) -> Sums {
         Sums { block: BLOCK, len, hashes }
@@ -202,6 +214,14 @@ mod tests {
 
     fn sums() -> Sums {
         Sums::new(BLOCK + 5, vec![block_hash(&[1]), block_hash(&[2])])
+    }
+
+    #[test]
+    fn a_file_is_hashed_as_b3sum_does() {
+        for len in [0, 1, BLOCK as usize, 2 * BLOCK as usize + 7] {
+            let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+            assert_eq!(file_hash(&bytes).unwrap(), blake3::hash(&bytes), "{len}");
+        }
     }
 
     #[test]

@@ -94,6 +94,7 @@ pub struct Conversion<'a> {
     ram: Ram<'a>,
     dumpable: Dumpable<'a>,
     pages: PfnRange,
+    parts: Vec<PfnRange>,
     files: usize,
     writer: Box<dyn DumpWriter>,
     watch: &'a dyn Watch,
@@ -161,13 +162,13 @@ impl<'a> Conversion<'a> {
         let dumpable = Dumpable::new(criteria, end, window, unknown, watch)?;
         meta.excluded_vmemmap |= dumpable.lacks_vmemmap();
         let parts = parts(image, &meta, &dumpable, options, watch)?;
-        let writer = (output.create)(&WriteOptions { codec: options.codec, parts })?;
+        let writer = (output.create)(&WriteOptions { codec: options.codec, parts: parts.clone() })?;
         // all that a report needs of the source: once there are outputs, nothing may fail without a message about them
         let (ram_pages, held_pages) = (ram.count(ram.span())?, ram.count_held()?);
         let all = dumpable.span();
         let pages = options.part.map_or(all, |range| range.intersect(all));
         let files = options.files.max(1);
-        Ok(Conversion { image, meta, ram, dumpable, pages, files, writer, watch, mmio, ram_pages, held_pages })
+        Ok(Conversion { image, meta, ram, dumpable, pages, parts, files, writer, watch, mmio, ram_pages, held_pages })
     }
 
     /// Why the vmemmap stays whole although page frames of it were to be left out; `None` where it does not.
@@ -178,6 +179,11 @@ impl<'a> Conversion<'a> {
     /// The page frames beyond memory that are left out.
     pub fn mmio(&self) -> Option<Mmio> {
         self.mmio
+    }
+
+    /// The page frames in each file of a split dump, or in the one part that is written; none of a dump that is not split.
+    pub fn parts(&self) -> &[PfnRange] {
+        &self.parts
     }
 
     /// What the output will state about the machine.
@@ -194,8 +200,7 @@ impl<'a> Conversion<'a> {
             let text = format!("{} outputs for a dump of {} files", outputs.len(), self.files);
             return Err(Error::unsupported(text));
         }
-        let Conversion { image, meta, ram, dumpable, pages, files: _, writer, watch, mmio, ram_pages, held_pages } =
-            self;
+        let Conversion { image, meta, ram, dumpable, pages, writer, watch, mmio, ram_pages, held_pages, .. } = self;
         let source = Noted::new(image.source());
         let job = Job { source: &source, meta: &meta, ram: &ram, dumpable: &dumpable, pages, outputs, watch };
         let mut outcome = convert(&job, writer)?;

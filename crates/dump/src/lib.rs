@@ -170,7 +170,7 @@ pub use dump_core::{
     Format, ForwardStream, InputFile, Machine, MemoryMap, NoWatch, NoteInfo, Notes, OpenOptions, Opener, Output,
     OutputFile, OwnNote, PageBitmap, PageChecker, PageReader, PageSet, PageSize, PageSource, PageWriter, Part, Patch,
     Pfn, PfnRange, Phase, PhysAddr, Placer, Push, Reach, ReadAt, Result, Span, SpanData, Stretch, Survey, UtsName,
-    VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions, read_pages, system_text,
+    VirtAddr, Vouched, Watch, WordSize, WriteAt, WriteOptions, read_pages, reads_failed, system_text,
 };
 pub use dump_debuginfo::debug_paths;
 pub use dump_elf::{QnxCpu, QnxGuest, QnxNote};
@@ -186,6 +186,6 @@ pub use dump_kernel::{
 };
 pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};
-pub use dump_sum::{Summed, Sums};
+pub use dump_sum::{Summed, Sums, file_hash};
 pub use dump_win::{DumpType as WindowsDumpType, Header as WindowsHeader, note::header as windows_header};
 pub use dump_xen::{Domain, DomainKind, XenHost};

@@ -94,7 +94,7 @@ impl Room {
             }
             Room::Free(max) if stored > max => {
                 let what = format!("unpacked, it takes more than {max} bytes, 7/8 of what is free there");
-                Err(Error::new(ErrorKind::NoSpace, what).hint(format!("{TMPDIR}, or --max-unpacked SIZE")))
+                Err(Error::new(ErrorKind::NoSpace, what).temporary().hint(format!("{TMPDIR}, or --max-unpacked SIZE")))
             }
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use crate::output_path::OutputOptions;
 use crate::target;
-use dump::{ErrorKind, InputFile, Result, Summed, Sums, WriteAt};
+use dump::{ErrorKind, InputFile, ReadAt, Result, Summed, Sums, WriteAt, file_hash};
 use rustix::fs::OFlags;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -72,6 +72,15 @@ fn open_regular(path: &Path) -> io::Result<Option<File>> {
     }
     let file = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
     Ok(file.metadata()?.is_file().then_some(file))
+}
+
+/// The length of the file at `path` (bytes), and the digest of all its bytes.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn digest(path: &Path) -> Result<(u64, String)> {
+    let digest = |file: InputFile| Ok((file.len()?, format!("blake3:{}", file_hash(&file)?)));
+    open(path).and_then(digest).map_err(|e| e.within(path.display()))
 }
 
 fn open(path: &Path) -> Result<InputFile> {

@@ -14,21 +14,40 @@ pub enum Exit {
     OtherKernel,
     /// 3: the command that got the dump failed, and nothing else did.
     CommandFailed,
+    /// 75, as sendmail has it (EX_TEMPFAIL): the same may succeed another time. Only a batch and its jobs end with it.
+    TryAgain,
 }
 
 impl From<&Error> for Exit {
     fn from(e: &Error) -> Exit {
-        if e.kind() == ErrorKind::OtherKernel { Exit::OtherKernel } else { Exit::Failed }
+        match e.kind() {
+            ErrorKind::OtherKernel => Exit::OtherKernel,
+            _ if e.is_temporary() => Exit::TryAgain,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+impl Exit {
+    /// Its number.
+    pub const fn status(self) -> u8 {
+        match self {
+            Exit::Completed => 0,
+            Exit::Failed => 1,
+            Exit::OtherKernel => 2,
+            Exit::CommandFailed => 3,
+            Exit::TryAgain => 75,
+        }
+    }
+
+    /// What is said of it where nobody asks whether to try again.
+    pub fn for_people(self) -> Exit {
+        if self == Exit::TryAgain { Exit::Failed } else { self }
     }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        match exit {
-            Exit::Completed => ExitCode::SUCCESS,
-            Exit::Failed => ExitCode::from(1),
-            Exit::OtherKernel => ExitCode::from(2),
-            Exit::CommandFailed => ExitCode::from(3),
-        }
+        ExitCode::from(exit.status())
     }
 }

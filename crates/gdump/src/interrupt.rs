@@ -3,6 +3,8 @@
 //! A dump carries its flag from the first byte on, so that nothing has to be done at the end. Whatever the work waits
 //! for, an input that is idle or a disk, the program is gone a moment after the signal.
 
+use crate::exit::Exit;
+use crate::job;
 use crate::makedumpfile;
 use crate::messages::{Messages, Voice};
 use dump::Result;
@@ -29,7 +31,9 @@ const OTHERS: [c_int; 10] =
     [SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGABRT, SIGIO, SIGSYS, libc::SIGPWR];
 
 /// Exit status of a run that was stopped.
-const FAILED: c_int = 1;
+fn stopped() -> c_int {
+    job::end(Exit::TryAgain).status().into()
+}
 
 /// Whether a signal asked to stop.
 #[derive(Clone, Default)]
@@ -41,11 +45,18 @@ impl Interrupt {
     /// Listens from now on. If that cannot be set up, signals have their default effect.
     pub fn listen(messages: Messages) -> Interrupt {
         let interrupt = Interrupt::default();
-        interrupt.listens(&HEEDED, true);
+        interrupt.listens(&HEEDED, Some(stopped()));
         if let Ok(signals) = Signals::new(heeded(&HEEDED)) {
             // without the thread, only work that waits for nothing ends by itself
             let _ = small().spawn(move || end_after(signals, messages, || {}));
         }
+        interrupt
+    }
+
+    /// Takes notice from now on, and leaves it to the work to end; a second signal ends the program.
+    pub fn note() -> Interrupt {
+        let interrupt = Interrupt::default();
+        interrupt.listens(&HEEDED, Some(Exit::TryAgain.status().into()));
         interrupt
     }
 
@@ -55,7 +66,7 @@ impl Interrupt {
     /// If that cannot be set up.
     pub fn listen_and(&self, messages: Messages, last: impl FnOnce() + Send + 'static) -> Result<()> {
         let all: Vec<c_int> = HEEDED.into_iter().chain(OTHERS).chain(libc::SIGRTMIN()..=libc::SIGRTMAX()).collect();
-        self.listens(&all, false);
+        self.listens(&all, None);
         // nor does the terminal stop it (Ctrl-Z, stty tostop) while something is held
         for signal in [SIGTSTP, libc::SIGTTOU, libc::SIGTTIN] {
             let _ = flag::register(signal, Arc::new(AtomicBool::new(false)));
@@ -65,12 +76,12 @@ impl Interrupt {
         Ok(())
     }
 
-    /// Takes notice of `signals`; the second of them ends the program, where it `ends`.
-    fn listens(&self, signals: &[c_int], ends: bool) {
+    /// Takes notice of `signals`; the second of them ends the program with a `status`, where there is one.
+    fn listens(&self, signals: &[c_int], status: Option<c_int>) {
         for signal in heeded(signals) {
-            if ends {
+            if let Some(status) = status {
                 // the order matters: the first signal finds the flag down and only raises it, the second ends the program
-                let _ = flag::register_conditional_shutdown(signal, FAILED, Arc::clone(&self.asked));
+                let _ = flag::register_conditional_shutdown(signal, status, Arc::clone(&self.asked));
             }
             let _ = flag::register(signal, Arc::clone(&self.asked));
         }
@@ -108,7 +119,7 @@ fn end_after(mut signals: Signals, messages: Messages, last: impl FnOnce()) {
                 std::thread::sleep(GRACE / 100);
             }
         }
-        std::process::exit(FAILED);
+        std::process::exit(stopped());
     }
 }
 

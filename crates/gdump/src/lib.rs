@@ -3,13 +3,15 @@
 //!
 //! `args` is the command line, `makedumpfile` the one that its callers know, `called` which of them it is; `plan` is
 //! what it asks for, `cmd` does it. The rest is what they need of the outside: `target` and `stdout` for outputs,
-//! `progress`, `messages` and `report` for people, `interrupt` for signals, `sandbox` for the rights that a run keeps, `network` for files on servers.
+//! `progress`, `board`, `messages` and `report` for people, `interrupt` for signals, `job` for a run that is one of a
+//! batch's, `sandbox` for the rights that a run keeps, `network` for files on servers.
 //! All knowledge of formats and kernels is in the library `dump`; terminals, paths and exit statuses are here.
 
 #![deny(unsafe_code)]
 
 mod all_read;
 mod args;
+mod board;
 mod called;
 mod checksum;
 mod cmd;
@@ -17,6 +19,7 @@ mod command;
 mod escape;
 mod exit;
 mod interrupt;
+mod job;
 mod limited;
 mod makedumpfile;
 mod messages;
@@ -78,15 +81,25 @@ fn gdump(words: Vec<OsString>, name: &str) -> Exit {
         Err(refusal) => fail(Messages::default(), &refusal),
         Ok(Parsed::Help(text)) => messages::print(&text),
         Ok(Parsed::Version) => messages::print(&args::version(name)),
-        Ok(Parsed::Verb { verb, sandboxed }) => match Plan::try_from(verb) {
-            Ok(plan) => run(&plan, sandboxed),
-            Err(refusal) => fail(Messages::default(), &refusal),
-        },
-        Ok(Parsed::Convert { args, sandboxed }) => match Plan::new(&args, Voice::Gdump) {
-            Ok(_) if args.check_params => Exit::Completed,
-            Ok(plan) => run(&plan, sandboxed),
-            Err(refusal) => fail(Messages::default(), &args::see_help(&refusal)),
-        },
+        Ok(Parsed::Verb { verb, sandboxed }) => {
+            let checks_params = verb.checks_params();
+            match Plan::try_from(verb) {
+                Ok(_) if checks_params => Exit::Completed,
+                Ok(plan) => run(&plan, sandboxed),
+                Err(refusal) => fail(Messages::default(), &refusal),
+            }
+        }
+        Ok(Parsed::Convert { args, sandboxed, batch }) => {
+            if let Err(e) = batch.map_or(Ok(()), job::begin) {
+                fail(Messages::default(), &e.to_string());
+                return Exit::from(&e);
+            }
+            match Plan::new(&args, Voice::Gdump) {
+                Ok(_) if args.check_params => Exit::Completed,
+                Ok(plan) => run(&plan, sandboxed),
+                Err(refusal) => fail(Messages::default(), &args::see_help(&refusal)),
+            }
+        }
     }
 }
 
@@ -145,8 +158,11 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Ok(reached) => reached,
         Err(e) => return fail(plan.messages(), &e.to_string()),
     };
-    let _sandbox = sandboxed.then(|| sandbox::enter(plan, reach));
+    // a batch reads no dump, and its jobs, which do, have their own
+    let _sandbox = (sandboxed && !matches!(plan, Plan::Batch(_))).then(|| sandbox::enter(plan, reach));
     let done = match plan {
+        Plan::Batch(plan) => cmd::batch::run(plan, sandboxed),
+        Plan::SplitOne(plan) => cmd::split_one::run(plan),
         Plan::Capture(plan) => {
             session.map_or_else(|| Err(Error::bug("no guest")), |guest| cmd::capture::run(plan, guest, early))
         }
@@ -165,12 +181,14 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Exit::from(&e)
     });
     // what could not be read may have been taken for what is not there
-    if let Some(e) = network::failure().filter(|_| exit == Exit::Completed) {
-        return fail(plan.messages(), &e.to_string());
-    }
+    let exit = network::failure().filter(|_| exit == Exit::Completed).map_or(exit, |e| {
+        fail(plan.messages(), &e.to_string());
+        Exit::from(&e)
+    });
     match messages::lost() {
         Some(why) if exit == Exit::Completed && plan.prints() => fail(plan.messages(), why),
-        _ => exit,
+        _ if matches!(plan, Plan::Batch(_)) => exit,
+        _ => job::end(exit),
     }
 }
 

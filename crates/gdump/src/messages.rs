@@ -115,6 +115,11 @@ impl Messages {
         self.stderr(MessageLevel::ERROR, &format!("{}: warning: {}\n", name(), escaped_line(text)));
     }
 
+    /// Prints how far the work is.
+    pub fn progress(self, text: &str) {
+        self.stderr(MessageLevel::PROGRESS, text);
+    }
+
     /// Prints what was done.
     pub fn common(self, text: &str) {
         self.stdout(MessageLevel::COMMON, text);

@@ -26,7 +26,7 @@ pub struct OutputOptions {
 }
 
 /// What two names of one file have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity(u64, u64);
 
 impl Identity {
@@ -107,7 +107,9 @@ impl OutputPath {
 
     fn lock_file(&self) -> Result<()> {
         match flock(self.output.file(), FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Io, "another process is writing it")),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(Error::new(ErrorKind::Io, "another process is writing it").temporary())
+            }
             // file systems without locks can be written all the same
             _ => check_place(&self.current, &self.meta).inspect_err(|_| self.discard_if_made()),
         }

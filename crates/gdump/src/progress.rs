@@ -9,6 +9,7 @@
 
 use crate::cmd::capture::Stages;
 use crate::interrupt::Interrupt;
+use crate::job;
 use crate::messages::{MessageLevel, Messages};
 use dump::{PageSize, Phase, Watch};
 use indicatif::{HumanBytes, HumanDuration};
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub enum Form {
     /// Not at all.
     None,
     /// A line that is drawn anew.
@@ -31,7 +32,7 @@ enum Form {
 
 impl Form {
     /// The form for stderr as it is.
-    fn of_stderr(messages: Messages) -> Form {
+    pub fn of_stderr(messages: Messages) -> Form {
         if !messages.has(MessageLevel::PROGRESS) {
             return Form::None;
         }
@@ -40,10 +41,12 @@ impl Form {
     }
 
     /// Time between two lines.
-    fn interval(self) -> Duration {
+    pub fn interval(self) -> Duration {
         match self {
             // a capture kernel's terminal is often a serial line that is logged
             Form::None | Form::Drawn => Duration::from_millis(500),
+            // a batch draws them
+            Form::Lines if job::is_one() => Duration::from_millis(500),
             Form::Lines => Duration::from_secs(10),
         }
     }

@@ -66,11 +66,12 @@ fn options(plan: &Conversion) -> OutputOptions {
 }
 
 /// What names of one file have in common that is not there yet: its directory and its last name.
-#[derive(PartialEq, Eq)]
-struct Place(Option<Identity>, OsString);
+#[derive(PartialEq, Eq, Hash)]
+pub struct Place(Option<Identity>, OsString);
 
 impl Place {
-    fn of(path: &Path) -> Place {
+    /// Of the file that is, or will be, at `path`.
+    pub fn of(path: &Path) -> Place {
         let path = destination(path);
         let directory = fs::metadata(parent(&path)).ok().map(|meta| Identity::of(&meta));
         Place(directory, path.file_name().unwrap_or(path.as_os_str()).to_owned())

@@ -2,11 +2,40 @@
 
 use super::convert::ConvertArgs;
 use super::number::seconds;
+use clap::Command;
 use dump::GivenRange;
 use std::time::Duration;
 
+const USAGE: &str = "\
+gdump capture [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] qmp:SOCKET DUMPFILE
+       gdump capture -F [OPTIONS] qmp:tcp:HOST:PORT | ssh HOST gdump -R DUMPFILE
+       gdump capture --ram RANGE[,RANGE...] [OPTIONS] pid:N DUMPFILE
+       gdump capture --ask [--json] qmp:SOCKET
+       gdump capture --resume-guest qmp:SOCKET";
+
+/// Arguments of a conversion that mean nothing for a guest's memory.
+const WITHOUT_SENSE: [&str; 11] = [
+    "rearrange",
+    "reassemble",
+    "dump_dmesg",
+    "partial_dmesg",
+    "generate",
+    "base",
+    "map",
+    "non_mmap",
+    "qvm_env",
+    "version",
+    "diskset",
+];
+
+/// The command without them in its help.
+pub(super) fn without_the_senseless(command: Command) -> Command {
+    WITHOUT_SENSE.iter().fold(command, |command, id| command.mut_arg(id, |arg| arg.hide(true)))
+}
+
 /// Options of `gdump capture`: those of a conversion, and what concerns a guest.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = USAGE)]
 pub struct CaptureArgs {
     /// Read the guest's memory where it lies (direct), or have QEMU write a dump (dump)
     /// [default: direct where that is allowed]

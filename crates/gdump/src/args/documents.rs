@@ -1,9 +1,8 @@
 //! Files of the repository that are written from the command line: what is in them is what it has.
 
-use super::Cli;
 use crate::makedumpfile::options::{LETTERS, LONGS};
 use clap::builder::Resettable;
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 use std::path::Path;
 
 /// Asserts that the file at `path`, from the root of the repository, is as `written` makes it of what it holds now; with
@@ -22,7 +21,7 @@ pub fn assert_is(path: &str, written: impl FnOnce(&str) -> String) {
 
 /// gdump's command line.
 pub fn gdump() -> Command {
-    Cli::command()
+    super::command()
 }
 
 /// makedumpfile's: of gdump's options those that makedumpfile has, and no verbs.

@@ -7,6 +7,7 @@
 //!
 //! A verb is one only as the first word: `gdump -c info check` makes a dump of a file named info.
 
+mod batch;
 mod capture;
 mod check;
 mod codec;
@@ -31,11 +32,13 @@ mod raw;
 mod refusal;
 mod refused;
 mod repair;
+mod shard;
 mod size;
 mod threads;
 mod verb;
 mod xen;
 
+pub use batch::BatchArgs;
 pub use capture::{CaptureArgs, Via};
 pub use check::CheckArgs;
 pub use codec::Codec;
@@ -47,12 +50,14 @@ pub use format::FormatName;
 pub use info::InfoArgs;
 pub use raw::RawArgs;
 pub use repair::RepairArgs;
+pub use shard::Shard;
 pub use threads::Threads;
 pub use verb::Verb;
 pub use xen::XenArgs;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Command, CommandFactory, Error, FromArgMatches, Parser};
+use rustix::process::Pid;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -84,6 +89,9 @@ struct Cli {
     /// are in force.
     #[arg(long, global = true)]
     no_sandbox: bool,
+    /// Be a job of the batch that is process PID: batch gives it.
+    #[arg(long, hide = true, value_name = "PID", value_parser = number::process)]
+    job_of: Option<Pid>,
     /// Print help
     #[arg(short = 'h', long = "help", action = ArgAction::HelpShort, global = true)]
     help: Option<bool>,
@@ -109,6 +117,7 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump diff [--strict] FILE1 FILE2
        gdump dmesg [--partial] FILE...
        gdump repair IN... OUT
+       gdump batch [OPTIONS] MANIFEST|DIR|- [-- OPTIONS...]
        gdump capture [OPTIONS] qmp:SOCKET DUMPFILE";
 
 /// Lines of [`USAGE`] before those of verbs.
@@ -146,6 +155,8 @@ pub enum Parsed {
         args: Box<ConvertArgs>,
         /// Whether the process gives up rights.
         sandboxed: bool,
+        /// The batch that this is a job of.
+        batch: Option<Pid>,
     },
     /// To inspect dumps.
     Verb {
@@ -156,12 +167,17 @@ pub enum Parsed {
     },
 }
 
+/// The program's command line.
+fn command() -> Command {
+    Cli::command().mut_subcommand("capture", capture::without_the_senseless)
+}
+
 /// Parses the command line.
 ///
 /// # Errors
 /// One line: what is wrong, and if help is.
 pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
-    let mut command = Cli::command();
+    let mut command = self::command();
     let words: Vec<OsString> = words.collect();
     let matches = command.try_get_matches_from_mut(&words);
     match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
@@ -176,7 +192,7 @@ pub fn parse(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
 /// # Errors
 /// As [`parse`], without a word on help.
 pub fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Parsed, String> {
-    let mut command = Cli::command();
+    let mut command = self::command();
     // an option comes first, or what ends options, so that no word is a verb
     let words = std::iter::once(OsString::from("gdump")).chain(words);
     let matches = command.try_get_matches_from_mut(words);
@@ -186,9 +202,10 @@ pub fn parse_options(words: impl Iterator<Item = OsString>) -> Result<Parsed, St
 
 /// The long options of command lines without a verb, and whether a word follows each.
 pub fn long_options() -> Vec<(String, bool)> {
-    let command = Cli::command();
+    let command = self::command();
     let long = |arg: &clap::Arg| arg.get_long().map(|long| (long.to_owned(), arg.get_action().takes_values()));
-    command.get_arguments().filter_map(long).collect()
+    // what a batch gives its jobs is nobody else's
+    command.get_arguments().filter(|arg| arg.get_id() != "job_of").filter_map(long).collect()
 }
 
 /// A refusal by the command that `first`, the first word, selects.
@@ -212,7 +229,7 @@ impl Cli {
             Some(verb) => file_name::check(&verb.files()).map(|()| Parsed::Verb { verb, sandboxed }),
             None => {
                 file_name::check(&self.convert.files.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
-                Ok(Parsed::Convert { args: Box::new(self.convert), sandboxed })
+                Ok(Parsed::Convert { args: Box::new(self.convert), sandboxed, batch: self.job_of })
             }
         }
     }
@@ -221,9 +238,9 @@ impl Cli {
 /// The help of command lines without a verb, for a program that is called `name`.
 pub fn help(name: &'static str) -> String {
     let usage = USAGE.lines().take(USAGE_LINES_WITHOUT_VERBS).collect::<Vec<_>>().join("\n").replace("gdump", name);
-    let verbs: Vec<String> = Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let verbs: Vec<String> = command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
     let after = COMMANDS_HELP.iter().fold(AFTER_HELP.replace(VERBS_HELP, ""), |text, part| text.replace(part, ""));
-    let command = Cli::command().name(name).override_usage(usage).after_help(after);
+    let command = self::command().name(name).override_usage(usage).after_help(after);
     let mut command =
         verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, |verb| verb.hide(true)));
     command.render_help().to_string()
@@ -269,7 +286,7 @@ mod tests {
 
     #[test]
     fn clap_finds_no_fault_in_the_command() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -374,7 +391,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_terminal() {
-        for line in ["gdump -h", "gdump info -h", "gdump check -h", "gdump diff -h"] {
+        for line in ["gdump -h", "gdump info -h", "gdump check -h", "gdump diff -h", "gdump batch -h"] {
             let text = help(line);
             let long = text.lines().find(|line| line.len() > 112);
             assert_eq!(long, None, "{line}");

@@ -1,6 +1,7 @@
 //! Numbers and addresses.
 
 use dump::{PhysAddr, VirtAddr};
+use rustix::process::Pid;
 use std::time::Duration;
 
 /// A number, decimal, or hexadecimal after 0x. No sign: `from_str_radix` and `parse` would take a `+`.
@@ -13,6 +14,15 @@ pub fn number(text: &str) -> Option<u64> {
 
 fn digits(text: &str, radix: u32) -> Option<u64> {
     u64::from_str_radix(text, radix).ok().filter(|_| !text.starts_with('+'))
+}
+
+/// The number of a process.
+///
+/// # Errors
+/// One line, for the value of an option.
+pub fn process(text: &str) -> Result<Pid, String> {
+    let pid = text.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw);
+    pid.ok_or_else(|| "expected the number of a process".to_owned())
 }
 
 /// A physical address.

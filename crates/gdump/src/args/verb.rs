@@ -1,5 +1,6 @@
 //! Verbs: the first word, if it is exactly one of these.
 
+use super::batch::BatchArgs;
 use super::capture::CaptureArgs;
 use super::check::CheckArgs;
 use super::diff::DiffArgs;
@@ -27,9 +28,16 @@ pub enum Verb {
     Repair(RepairArgs),
     /// Write a dump of a running guest, whose memory is read while it stands still
     Capture(Box<CaptureArgs>),
+    /// Convert many dumps, as many at a time as the machine carries; what is done is not done again
+    Batch(Box<BatchArgs>),
 }
 
 impl Verb {
+    /// Whether no more is asked than whether the options are well-formed.
+    pub fn checks_params(&self) -> bool {
+        matches!(self, Verb::Capture(args) if args.convert.check_params)
+    }
+
     /// The file names, in the order of the command line.
     pub(super) fn files(&self) -> Vec<&Path> {
         match self {
@@ -38,6 +46,7 @@ impl Verb {
             | Verb::Dmesg(DmesgArgs { files, .. }) => files.iter().map(PathBuf::as_path).collect(),
             Verb::Estimate(args) => args.files.iter().map(PathBuf::as_path).collect(),
             Verb::Capture(args) => args.convert.files.iter().map(PathBuf::as_path).collect(),
+            Verb::Batch(args) => args.files(),
             Verb::Diff(args) => vec![&args.left, &args.right],
             Verb::Repair(args) => args.inputs.iter().chain([&args.output]).map(PathBuf::as_path).collect(),
         }

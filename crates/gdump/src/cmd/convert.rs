@@ -16,8 +16,8 @@ use crate::report::Report;
 use crate::target::{self, Early, Targets};
 use dump::{
     Abilities, Budget, Conversion, ConvertOptions, Converted, Dump, DumpLevel, Error, ErrorKind, Image, KernelView,
-    Outcome, OwnNote, PageSize, PhysAddr, QnxGuest, Result, Shortcoming, Source, SourceMemory, Summed, Unidentified,
-    VirtAddr, WriteAt, XenHost,
+    Outcome, OwnNote, PageSize, PfnRange, PhysAddr, QnxGuest, Result, Shortcoming, Source, SourceMemory, Summed,
+    Unidentified, VirtAddr, WriteAt, XenHost,
 };
 use std::sync::Arc;
 
@@ -66,6 +66,40 @@ pub(super) fn with_command(plan: &Plan, early: Early, write: impl FnOnce(Early) 
         }
         (done, _) => done,
     }
+}
+
+/// The page frames of each part that `plan` would split its dump into.
+///
+/// # Errors
+/// If the dump cannot be opened, or what goes into it not be computed.
+pub(super) fn parts(plan: &Plan) -> Result<Vec<PfnRange>> {
+    let interrupt = Interrupt::listen(plan.messages);
+    let budget = Budget::new(plan.max_memory);
+    super::on_threads(budget.threads(plan.threads), || {
+        let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone());
+        let dump = Dump::open_all(&plan.inputs.paths, &plan.inputs.opening(), &progress)?;
+        let name = dump.name().to_owned();
+        let opened = xen::open(dump, &plan.inputs, plan.messages, &progress).map_err(|e| e.within(name))?;
+        let (image, host) = (as_needed(plan, opened.image)?, opened.host);
+        let view = view(plan, &image).map_err(|e| e.within(image.name()))?;
+        say_what_is_odd(plan.messages, &image);
+        let (memory, around) = (image.memory(), &Around::NOTHING);
+        let attempt = Attempt {
+            plan,
+            image: &image,
+            host: host.as_ref(),
+            budget,
+            memory: &memory,
+            view: view.as_ref(),
+            interrupt: &interrupt,
+            around,
+        };
+        let options = attempt.options(plan.levels.first().copied().unwrap_or_default());
+        let unknown = |unidentified: Unidentified<'_>| attempt.unknown(unidentified);
+        let progress = Progress::new(plan.messages, image.meta().page_size, interrupt.clone());
+        let conversion = Conversion::new(&image, &memory, view.as_ref(), &options, &unknown, &progress);
+        Ok(conversion.map_err(|e| e.within(image.name()))?.parts().to_vec())
+    })
 }
 
 fn write(plan: &Plan, mut early: Early) -> Result<Exit> {
@@ -475,9 +509,11 @@ impl Attempt<'_> {
             let plural = if self.plan.outputs().len() > 1 { "dumpfiles are" } else { "dumpfile is" };
             messages.outcome(&format!("The {plural} saved to {output}."));
         }
+        let temporary = outcome.stopped.as_ref().or(unfinished).is_some_and(Error::is_temporary);
         match complete {
             true => Exit::Completed,
             false if targets.blames_command(whole) => Exit::CommandFailed,
+            false if temporary => Exit::TryAgain,
             false => Exit::Failed,
         }
     }

@@ -1,5 +1,6 @@
 //! What the program does, a file each.
 
+pub mod batch;
 pub mod capture;
 pub mod check;
 pub mod convert;
@@ -10,6 +11,7 @@ pub mod generate;
 pub mod info;
 pub mod rearrange;
 pub mod repair;
+pub mod split_one;
 mod xen;
 
 use crate::interrupt::Interrupt;
@@ -34,7 +36,7 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) 
     let started = numbers.map(|n| ThreadPoolBuilder::new().num_threads(n)).find_map(|pool| pool.build().ok());
     let alone = || {
         let alone = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-        alone.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {}", system_text(&e))))
+        alone.map_err(|e| Error::new(ErrorKind::Io, format!("cannot start a thread: {}", system_text(&e))).temporary())
     };
     started.map_or_else(alone, Ok)?.install(work)
 }

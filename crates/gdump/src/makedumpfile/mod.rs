@@ -108,7 +108,7 @@ fn invalid(why: String, line: &Line) -> Refusal {
 fn plan(line: Line) -> Result<Asked, Refusal> {
     let refusal = |why: String| invalid(why, &line);
     let parsed = args::parse_options(line.words()).map_err(refusal)?;
-    let Parsed::Convert { mut args, sandboxed } = parsed else { return Err(refusal("no command".to_owned())) };
+    let Parsed::Convert { mut args, sandboxed, .. } = parsed else { return Err(refusal("no command".to_owned())) };
     check(&args).map_err(refusal)?;
     args.vtop = args.vtop.filter(|address| *address != VirtAddr(0)); // which it takes for none
     if !line.values("--config=").is_empty() && args.vmlinux.is_none() {

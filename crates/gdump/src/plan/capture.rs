@@ -109,6 +109,9 @@ impl CapturePlan {
                 (task, messages)
             }
             Some(FormatName::Guest(format)) => (own(&args, format, stop)?, messages),
+            _ if lacks_output(&args.convert) => {
+                return Err("expected a guest and the name of a DUMPFILE, found the guest alone".to_owned());
+            }
             _ => match super::conversion::conversion(&args.convert, Voice::Gdump)? {
                 Plan::Convert(conversion) => {
                     let messages = conversion.messages;
@@ -163,8 +166,14 @@ fn without_sense(args: &ConvertArgs) -> Option<&'static str> {
         (args.non_mmap, "--non-mmap"),
         (args.qvm_env.is_some(), "--qvm-env"),
         (args.version, "-v"),
+        (!args.diskset.is_empty(), "--diskset"),
     ];
     options.into_iter().find_map(|(given, name)| given.then_some(name))
+}
+
+/// Whether nothing says where the dump goes.
+fn lacks_output(args: &ConvertArgs) -> bool {
+    args.files.len() == 1 && !args.flattened && !args.mem_usage && args.output_dir.is_none()
 }
 
 fn no_output(args: &ConvertArgs) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! What the command line asks for, checked as a whole.
 
+mod batch;
 mod capture;
 mod conversion;
 mod files;
@@ -9,9 +10,12 @@ mod located;
 mod log;
 mod output;
 mod rearrangement;
+mod shard;
+mod split_one;
 mod threads;
 mod verbs;
 
+pub use batch::{BatchPlan, JobSource};
 pub use capture::{CapturePlan, CaptureTask, GuestSource, Stop};
 pub use conversion::Conversion;
 pub use files::is_stdin;
@@ -20,6 +24,7 @@ pub use inputs::Inputs;
 pub use log::{DmesgPlan, LogTarget};
 pub use output::{Naming, Output};
 pub use rearrangement::Rearrangement;
+pub use split_one::SplitOnePlan;
 pub use verbs::{CheckPlan, DiffPlan, EstimatePlan, InfoPlan, RepairPlan, Room};
 
 use crate::args::{ConvertArgs, Verb};
@@ -55,6 +60,10 @@ pub enum Plan {
     Repair(RepairPlan),
     /// Write a dump of a running guest.
     Capture(CapturePlan),
+    /// Convert many dumps.
+    Batch(Box<BatchPlan>),
+    /// List jobs that write a part of a dump each.
+    SplitOne(Box<SplitOnePlan>),
 }
 
 impl Plan {
@@ -98,7 +107,9 @@ impl Plan {
             Plan::Estimate(plan) => plan.inputs.paths.clone(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
-            Plan::Rearrange(_) | Plan::Generate(_) | Plan::Capture(_) => Vec::new(),
+            Plan::SplitOne(plan) => plan.conversion.inputs.paths.clone(),
+            // a batch's are its jobs'
+            Plan::Rearrange(_) | Plan::Generate(_) | Plan::Capture(_) | Plan::Batch(_) => Vec::new(),
         }
     }
 
@@ -115,6 +126,8 @@ impl Plan {
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
             Plan::Capture(plan) => plan.conversion().map_or(Vec::new(), |plan| plan.inputs.kernel.files()),
+            Plan::Batch(plan) => plan.inputs(),
+            Plan::SplitOne(plan) => plan.conversion.inputs.files(),
         }
     }
 
@@ -124,6 +137,7 @@ impl Plan {
             Plan::Dmesg(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::Generate(plan) => Some(&plan.vmlinux),
             Plan::Estimate(plan) => plan.inputs.kernel.vmlinux.as_deref(),
+            Plan::SplitOne(plan) => plan.conversion.inputs.kernel.vmlinux.as_deref(),
             _ => self.conversion()?.inputs.kernel.vmlinux.as_deref(),
         }
     }
@@ -141,6 +155,7 @@ impl Plan {
     pub fn unpack_directory(&self) -> PathBuf {
         let wanted = match self {
             Plan::Dmesg(plan) => plan.inputs.work_dir.as_deref(),
+            Plan::SplitOne(plan) => plan.conversion.inputs.work_dir.as_deref(),
             _ => self.conversion().and_then(|plan| plan.inputs.work_dir.as_deref()),
         };
         dump::unpack_directory(wanted)
@@ -156,9 +171,14 @@ impl Plan {
             Plan::Repair(plan) => vec![plan.output.clone()],
             Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
             Plan::Generate(plan) => vec![plan.output.clone()],
-            Plan::Capture(_) | Plan::Dmesg(_) | Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) => {
-                Vec::new()
-            }
+            Plan::Batch(plan) => plan.outputs(),
+            Plan::Capture(_)
+            | Plan::Dmesg(_)
+            | Plan::Info(_)
+            | Plan::Check(_)
+            | Plan::Estimate(_)
+            | Plan::Diff(_)
+            | Plan::SplitOne(_) => Vec::new(),
         }
     }
 
@@ -202,7 +222,10 @@ impl Plan {
             Plan::Dmesg(plan) => plan.messages,
             Plan::Generate(plan) => plan.messages,
             Plan::Capture(plan) => plan.messages,
-            Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) | Plan::Repair(_) => Messages::default(),
+            Plan::SplitOne(plan) => plan.conversion.messages,
+            Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) | Plan::Repair(_) | Plan::Batch(_) => {
+                Messages::default()
+            }
         }
     }
 }
@@ -220,6 +243,7 @@ impl TryFrom<Verb> for Plan {
             Verb::Diff(args) => Plan::Diff(Box::new(DiffPlan::from(args))),
             Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
+            Verb::Batch(args) => batch::plan(*args).map_err(|e| format!("{e} (see gdump batch --help)"))?,
             Verb::Capture(args) => {
                 Plan::Capture(CapturePlan::new(*args).map_err(|e| format!("{e} (see gdump capture --help)"))?)
             }
@@ -375,9 +399,34 @@ mod tests {
             "--raw-base x a b",
             "diff a",
             "info",
+            "batch",
+            "batch -",
+            "batch -0 a",
+            "batch --output-dir d a",
+            "batch --jobs 0 a",
+            "batch --shard 3/2 a",
+            "batch --journal a a",
+            "batch --results x --junit x a",
+            "batch a b",
+            "batch --parts 2 a",
+            "batch --split-one a",
+            "batch --split-one a --parts 1",
+            "batch --split-one a --parts 2 b",
+            "batch --split-one a --parts 2 -- b",
+            "batch --split-one a --parts 2 -- -F",
+            "batch --split-one a --parts 2 -- -d 1,31",
+            "batch --split-one a --parts 2 -- --dry-run",
+            "batch --split-one a --parts 2 -- --pfn-range 0..64",
+            "batch --split-one a --parts 2 -- -E",
         ] {
             assert!(plan(line).is_err(), "{line}");
         }
         assert!(plan("--pfn-range 64.. a b").is_ok());
+        assert!(plan("batch --shard 1/1 a -- -E").is_ok());
+        let Ok(Plan::SplitOne(split)) = plan("batch --split-one d/a --parts 2 --output-dir o -- -l -d 31") else {
+            panic!("no parts");
+        };
+        assert_eq!(split.conversion.outputs(), ["o/a.1-of-2", "o/a.2-of-2"].map(Path::new));
+        assert_eq!((split.input.as_str(), split.options.len()), ("d/a", 3));
     }
 }

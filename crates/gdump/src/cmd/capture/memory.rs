@@ -22,10 +22,10 @@ const PANICKED: &str = "GUEST_PANICKED";
 /// As the library's.
 pub fn open(plan: &Conversion, stop: Stop, session: &Session, watch: &Progress, stages: &Stages) -> Result<Dump> {
     match &session.guest {
-        Guest::Process { process, ram } => stages.time("map", 0, || process_dump(process, ram, !stop.stops)),
+        Guest::Process { process, ram } => stages.time("map", 0, || process_dump(process, ram, is_live(stop, session))),
         Guest::Qemu { qmp, access: Ok(access) } => {
             plan.messages.debug(&format!("guest memory     : {}\n", access.describe()));
-            direct(plan, qmp, access, stop, stages)
+            direct(plan, qmp, access, is_live(stop, session), stages)
         }
         Guest::Qemu { qmp, access: Err(why) } => {
             let dump = by_dump(plan, qmp, why, watch)?;
@@ -36,10 +36,15 @@ pub fn open(plan: &Conversion, stop: Stop, session: &Session, watch: &Progress, 
     }
 }
 
-fn direct(plan: &Conversion, qmp: &Qmp, access: &Access, stop: Stop, stages: &Stages) -> Result<Dump> {
+/// Whether the guest runs while its memory is read.
+fn is_live(stop: Stop, session: &Session) -> bool {
+    !stop.stops && session.hold.was_running()
+}
+
+fn direct(plan: &Conversion, qmp: &Qmp, access: &Access, live: bool, stages: &Stages) -> Result<Dump> {
     let map = stages.time("map", 0, || RamMap::of(qmp))?;
     let mut meta = stages.time("notes", 0, || guest_meta(qmp, &map, plan.inputs.work_dir.as_deref()))?;
-    if !stop.stops {
+    if live {
         mark_live(&mut meta)?;
     }
     stages.time("map", 0, || guest_dump(qmp, access, map, meta))
@@ -89,8 +94,11 @@ fn is_ours(kind: ErrorKind) -> bool {
 
 /// Waits until the guest's kernel panics, with QEMU told not to shut it down then.
 pub fn await_panic(messages: Messages, qmp: &Qmp) -> Result<()> {
-    if RunState::of(qmp)?.is_panicked() {
-        return Ok(());
+    let shut_down = || Error::new(ErrorKind::Io, "the guest was shut down without a panic").within(qmp.address());
+    match RunState::of(qmp)? {
+        state if state.is_panicked() => return Ok(()),
+        state if state.is_shut_down() => return Err(shut_down()),
+        _ => {}
     }
     if let Err(e) = RunState::pause_on_panic(qmp) {
         messages.warning(&format!("{e}; what QEMU does with a guest that panics is left as it is"));
@@ -99,7 +107,7 @@ pub fn await_panic(messages: Messages, qmp: &Qmp) -> Result<()> {
     let event = qmp.wait(&[PANICKED, "SHUTDOWN"], None)?;
     match event.name.as_str() {
         PANICKED => Ok(()),
-        _ => Err(Error::new(ErrorKind::Io, "the guest was shut down without a panic").within(qmp.address())),
+        _ => Err(shut_down()),
     }
 }
 

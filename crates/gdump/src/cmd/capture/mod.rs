@@ -104,7 +104,7 @@ fn stand_still(messages: Messages, stop: Stop, session: &Session, stages: &Stage
         }
     }
     match stop {
-        Stop { stops: false, .. } => Ok(()),
+        Stop { stops: false, .. } if session.hold.was_running() => Ok(()),
         // a guest that we stopped would stay so if we were killed
         Stop { stays: false, .. } if session.guest.is_dumped_by_qemu() => session.hold.lend(),
         Stop { stays, .. } => {
@@ -120,6 +120,8 @@ fn stand_still(messages: Messages, stop: Stop, session: &Session, stages: &Stage
 fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> Result<Exit> {
     target::check_beside(plan, &session.files())?;
     plan.remarks.iter().for_each(|remark| plan.messages.warning(remark));
+    // which may take its time, or not be there
+    let files = plan.inputs.kernel.open()?;
     let (interrupt, runs) = heed(session, plan.messages)?;
     let budget = Budget::new(plan.max_memory);
     let stages = Arc::new(Stages::default());
@@ -130,7 +132,6 @@ fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> R
         let progress = Progress::new(plan.messages, PageSize::K4, interrupt.clone()).timed(&stages);
         let dump = memory::open(plan, stop, session, &progress, &stages)?;
         let name = dump.name().to_owned();
-        let files = plan.inputs.kernel.open()?;
         let bytes = dump.source().claim().held.saturating_mul(dump.meta().page_size.bytes() as u64);
         let identified = stages.time("kernel", 0, || dump.into_image_with(&files, &progress));
         let image = convert::as_needed(plan, identified.map_err(|e| e.within(name))?)?;
@@ -154,7 +155,11 @@ fn dump(plan: &Conversion, stop: Stop, session: &Session, mut early: Early) -> R
 /// Says how the guest is left that `stood` still, and what others did to it: a dump of a guest that ran is none of any
 /// one moment.
 fn say_how_it_is(messages: Messages, stop: Stop, session: &Session, stood: bool) -> Exit {
-    let Others { ran, left_as } = session.hold.others();
+    let Others { ran, reset, left_as } = session.hold.others();
+    if reset {
+        messages.error("the guest was reset while its memory was read: the dump's pages may not fit each other");
+        return Exit::Failed;
+    }
     if let Some(status) = left_as {
         messages.warning(&format!("somebody else made the guest {status} meanwhile, and so it is left"));
     } else if ran {
