@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-flat", &["dump-core"]),
     ("dump-guest", &["dump-core"]),
     ("dump-migration", &["dump-core"]),
+    ("dump-picture", &[]),
     ("dump-raw", &["dump-core"]),
     ("dump-sadump", &["dump-core"]),
     ("dump-sum", &["dump-core"]),
@@ -49,7 +50,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dump-remote", &["dump-core"]),
     ("gdump-fleet", &["dump-remote"]),
     // the program knows formats and kernels through the library alone
-    ("gdump", &["dump"]),
+    ("gdump", &["dump", "dump-picture"]),
     ("dump-kit", &["dump-core"]),
     (
         "dump-fuzz",
@@ -92,6 +93,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("dump-kdump", &["pt_load", "flattened", "lime"]),
     ("dump-remote", &["kdump", "elf", "pt_load", "flattened", "struct_page", "vmcoreinfo"]),
     ("dump-sadump", &["pt_load", "flattened", "struct_page", "vmcoreinfo"]),
+    ("dump-picture", &["kdump", "pt_load", "struct_page", "vmcoreinfo", "dump_level", "dumplevel"]),
     ("dump-migration", &["pt_load", "flattened", "struct_page", "vmcoreinfo"]),
     ("dump-win", &["kdump", "pt_load", "flattened", "struct_page"]),
     (

@@ -24,6 +24,7 @@ mod interrupt;
 mod kernel_files;
 mod layering;
 mod makedumpfile;
+mod map;
 mod matrix;
 mod memory;
 mod outputs;

@@ -435,6 +435,16 @@ impl WindowMut<'_> {
         had
     }
 
+    /// Calls `each` with the maximal runs of pages of `run` that lie in this part and are in the set, ascending.
+    pub fn each_run(&self, run: PfnRange, each: &mut dyn FnMut(PfnRange)) {
+        let (mut from, to) = self.within(run);
+        while from < to {
+            let Some(start) = self.chunk.find(from, true).filter(|start| *start < to) else { break };
+            from = self.chunk.find(start, false).map_or(to, |end| end.min(to));
+            each(PfnRange::new(self.span.start + start as u64, self.span.start + from as u64));
+        }
+    }
+
     fn within(&self, run: PfnRange) -> (usize, usize) {
         let run = run.intersect(self.span);
         ((run.start - self.span.start) as usize, (run.end - self.span.start) as usize)

@@ -10,10 +10,12 @@ mod host;
 mod level;
 mod struct_pages;
 mod tally;
+mod witness;
 
-pub use exclude::{Excluded, Exclusion, Rest, exclude};
+pub use exclude::{Excluded, Exclusion, Rest, exclude, exclude_witnessed};
 pub use free::exclude_listed;
 pub use host::{HostTally, exclude_host};
 pub use level::{DumpLevel, Judge, Reason, judge};
 pub use struct_pages::UnusedStructPages;
 pub use tally::{Doubt, Doubtful, Tally};
+pub use witness::Witness;

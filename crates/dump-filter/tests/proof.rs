@@ -43,7 +43,7 @@ fn filter_on(machine: &Machine, fake: &FakeKernel, memory: &FakeMemory, text: &s
             Exclusion { kernel: &kernel, memory: &memory, map: &map, rules: &rules, footprint: &footprint, level };
         tally = exclude(&job, &mut bits, &[], &NoWatch)?.tally;
         if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
-            match exclude_listed(&job, &mut bits, end.0) {
+            match exclude_listed(&job, &mut bits, end.0, &mut ()) {
                 Ok(listed) => tally.merge(&listed),
                 Err(e) => said.push(format!("free pages: {e}")),
             }

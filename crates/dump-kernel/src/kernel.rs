@@ -5,6 +5,7 @@ use crate::era::PageRules;
 use crate::free_list::FreeLists;
 use crate::mem_map::MemMap;
 use crate::memory::PhysMemory;
+use crate::node_spans::{NodeSpan, add_zones, node_spans};
 use crate::own::{Own, OwnSymbols};
 use crate::proof::Proofs;
 use crate::sources::{Reach, Sources, Symbols};
@@ -198,6 +199,20 @@ impl Kernel {
         }
         // what contradicts vmcoreinfo is not believed
         Ok(self.with_symbols(phys, rules).unwrap_or(stated))
+    }
+
+    /// Which page frames are in which node; with zones, where the kernel's types say where they are.
+    ///
+    /// # Errors
+    /// `MissingInfo` if vmcoreinfo lacks a key; if a node cannot be read, or says what cannot be.
+    pub fn node_spans(&self, phys: &dyn PhysMemory) -> Result<Vec<NodeSpan>> {
+        let mut spans = self.ask(phys, |symbols| node_spans(symbols, &mut self.memory(phys)))?;
+        // zones are more than was asked for: nodes are right without
+        let mut zoned = spans.clone();
+        if self.with_symbols(phys, |symbols| add_zones(symbols, &mut self.memory(phys), &mut zoned)).is_ok() {
+            spans = zoned;
+        }
+        Ok(spans)
     }
 
     /// Its lists of free pages.

@@ -138,6 +138,13 @@ impl PageRules {
         (mapping & !0x7 != 0) & (mapping & self.pointer_bits != self.pointer_bits)
     }
 
+    /// Whether a struct page is of the slab allocator; not, where the kernel does not say how that is known.
+    fn is_slab<W: WordLayout>(&self, page: &[u8]) -> bool {
+        let is_tail = W::word(page, self.tail_at) & self.tail_bit != 0;
+        let by_flag = W::word(page, self.flags) & self.slab_flag != 0;
+        !is_tail && (by_flag || self.slab_type.matches(W::u32(page, self.mapcount)))
+    }
+
     /// A tail: what it is, its head says, but broken memory is marked page by page.
     fn tail_state<W: WordLayout>(&self, page: &[u8], flags: u64) -> PageState {
         if flags & self.hwpoison == 0 {
@@ -316,6 +323,12 @@ impl<'a, W: WordLayout> StructPages<'a, W> {
             }
             _ => PageState::new(PageFacts::UNREAD),
         }
+    }
+
+    /// Whether the struct page of a page of the window is marked as one of the slab allocator, and can be read. A tail's
+    /// is not: what it is, its head says.
+    pub fn is_slab(&self, pfn: Pfn) -> bool {
+        self.page(pfn).is_some_and(|page| self.rules.is_slab::<W>(page))
     }
 
     /// Whether the pages of `block`, whose first is in the window, are what that says; `None` if some of those that

@@ -305,7 +305,7 @@ impl<'a> Dumpable<'a> {
             let excluded = exclude(&job, &mut found.bits, before, self.watch)?;
             (found.findings.tally, found.beyond) = (excluded.tally, excluded.beyond);
             if level.contains(DumpLevel::FREE) && rules.buddy() == BuddyMark::Lists {
-                match exclude_listed(&job, &mut found.bits, self.span.end.0) {
+                match exclude_listed(&job, &mut found.bits, self.span.end.0, &mut ()) {
                     Ok(tally) => found.findings.tally.merge(&tally),
                     Err(e) if !self.lists_said.swap(true, Ordering::Relaxed) => {
                         let why = e.to_string();

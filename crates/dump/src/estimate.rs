@@ -143,8 +143,8 @@ struct Sampled {
 
 /// What pages cost.
 #[derive(Clone, Copy, Default)]
-struct Cost {
-    bytes: u64,
+pub(crate) struct Cost {
+    pub(crate) bytes: u64,
     time: Duration,
 }
 
@@ -192,8 +192,11 @@ fn sample(image: &Image, strata: &[Stratum], pages: u64) -> Result<Vec<Sampled>>
 impl Sampled {
     fn new(image: &Image, stratum: &Stratum, wanted: u64) -> Result<Sampled> {
         let picks = stratum.pages.picks(wanted as usize);
-        let measured =
-            share_out(picks.chunks(PICKS_PER_TURN), || Worker::new(image), |worker, picks| worker.cost(picks));
+        let measured = share_out(
+            picks.chunks(PICKS_PER_TURN),
+            || Worker::new(image, codecs()),
+            |worker, picks| worker.cost(picks),
+        );
         let (left_out_by, pages) = (stratum.left_out_by, stratum.pages.seen());
         let files = Worker::codecs().map(|codec| (codec, Cost::default())).collect();
         let mut all = Sampled { left_out_by, pages, picked: picks.len() as u64, read: Duration::ZERO, files };
@@ -210,7 +213,7 @@ impl Sampled {
 }
 
 /// What a worker compresses with.
-struct Worker<'a> {
+pub(crate) struct Worker<'a> {
     reader: Box<dyn PageReader + 'a>,
     page: Vec<u8>,
     compressed: Vec<u8>,
@@ -223,16 +226,17 @@ impl<'a> Worker<'a> {
         [None].into_iter().chain(codecs().map(Some))
     }
 
-    fn new(image: &'a Image) -> Worker<'a> {
+    /// One that compresses with each of `codecs`.
+    pub(crate) fn new(image: &'a Image, codecs: impl Iterator<Item = CodecId>) -> Worker<'a> {
         let create = |id: CodecId| Codec::of(id).and_then(|codec| codec.create).map(|create| create());
         let page = image.meta().page_size.bytes();
-        let codecs: Vec<_> = codecs().filter_map(create).collect();
+        let codecs: Vec<_> = codecs.filter_map(create).collect();
         let room = codecs.iter().map(|codec| codec.room(page)).max().unwrap_or(0);
         Worker { reader: image.source().reader(), page: vec![0; page], compressed: vec![0; room], codecs }
     }
 
     /// The time to read these pages, and what they cost without a codec and with each.
-    fn cost(&mut self, picks: &[Pfn]) -> Result<(Duration, Vec<Cost>)> {
+    pub(crate) fn cost(&mut self, picks: &[Pfn]) -> Result<(Duration, Vec<Cost>)> {
         let (mut read, mut costs) = (Duration::ZERO, vec![Cost::default(); 1 + self.codecs.len()]);
         for pfn in picks {
             let begun = Instant::now();
@@ -274,7 +278,7 @@ impl<'a> Worker<'a> {
 }
 
 /// What a kdump file has besides descriptors and pages, one of zeros apart (bytes).
-fn head_bytes(meta: &DumpMeta, ram: &dyn PageSet, kept: &dyn PageSet, pages: u64) -> Result<u64> {
+pub(crate) fn head_bytes(meta: &DumpMeta, ram: &dyn PageSet, kept: &dyn PageSet, pages: u64) -> Result<u64> {
     let mut extent = Extent { end: 0 };
     let writer: Box<dyn DumpWriter> = Box::new(KdumpWriter::new(&WriteOptions { codec: None, parts: Vec::new() })?);
     writer.prepare(meta, ram, kept, &mut extent)?;

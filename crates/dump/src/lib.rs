@@ -108,6 +108,8 @@ mod budget;
 mod census;
 mod check;
 mod claims;
+mod class_bytes;
+mod class_map;
 mod compare;
 mod compression;
 mod conversion;
@@ -130,6 +132,8 @@ mod mmio;
 mod oddities;
 mod open;
 mod output_file;
+mod page_blocks;
+mod page_class;
 mod ram;
 mod salvage;
 mod spool;
@@ -144,6 +148,8 @@ mod xen_host;
 pub use bitmaps::bitmaps;
 pub use budget::{Budget, Taken, peak};
 pub use check::Checked;
+pub use class_bytes::ClassBytes;
+pub use class_map::{ClassMap, MapOptions};
 pub use compare::{Comparison, compare};
 pub use conversion::{Conversion, ConvertOptions, Converted};
 pub use domain0::Domain0;
@@ -158,6 +164,8 @@ pub use losses::Losses;
 pub use mmio::Mmio;
 pub use open::{Dump, Opening};
 pub use output_file::convert_to_file;
+pub use page_blocks::{Holes, PageBlocks};
+pub use page_class::{ClassCounts, PageClass};
 pub use spool::directory as unpack_directory;
 pub use unpack::{UnpackedStream, unpacked};
 pub use view::KernelView;
@@ -181,8 +189,8 @@ pub use dump_guest::{
     RamRange, RunState, Standstill, Suspension, WholeDump, ask, guest_files,
 };
 pub use dump_kernel::{
-    Answer, Kernel, KernelMemory, KernelSymbols, MemMap, PageRules, PhysMemory, PhysReader, Source, SourceMemory,
-    Vmcoreinfo,
+    Answer, Kernel, KernelMemory, KernelSymbols, MemMap, NodeSpan, PageRules, PhysMemory, PhysReader, Source,
+    SourceMemory, Vmcoreinfo, ZoneSpan,
 };
 pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};

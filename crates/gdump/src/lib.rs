@@ -173,6 +173,7 @@ fn run(plan: &Plan, sandboxed: bool) -> Exit {
         Plan::Info(plan) => cmd::info::run(plan),
         Plan::Check(plan) => cmd::check::run(plan),
         Plan::Estimate(plan) => cmd::estimate::run(plan),
+        Plan::Map(plan) => cmd::map::run(plan),
         Plan::Diff(plan) => cmd::diff::run(plan),
         Plan::Repair(plan) => cmd::repair::run(plan),
     };

@@ -163,6 +163,11 @@ impl Messages {
 /// Prints to stdout, control characters [escaped]. A reader that went away is no failure; anything else is, and is said.
 pub fn print(text: &str) -> Exit {
     print_or_lose(text);
+    finished()
+}
+
+/// Says what is lost, if anything is.
+fn finished() -> Exit {
     match lost() {
         None => Exit::Completed,
         Some(why) => {
@@ -172,8 +177,18 @@ pub fn print(text: &str) -> Exit {
     }
 }
 
+/// Prints a drawing to stdout as it is: its colours are control characters, and it has no others.
+pub fn print_drawn(text: &str) -> Exit {
+    lose(try_write(text));
+    finished()
+}
+
 fn print_or_lose(text: &str) {
-    match try_print(text) {
+    lose(try_write(&escaped(text)));
+}
+
+fn lose(written: std::io::Result<()>) {
+    match written {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => {
             let _ = LOST.set(Error::from(e).within("stdout").to_string()); // the first is why
         }
@@ -181,8 +196,8 @@ fn print_or_lose(text: &str) {
     }
 }
 
-fn try_print(text: &str) -> std::io::Result<()> {
+fn try_write(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(escaped(text).as_bytes())?;
+    out.write_all(text.as_bytes())?;
     out.flush()
 }

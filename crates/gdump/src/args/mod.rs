@@ -25,6 +25,7 @@ mod info;
 mod levels;
 #[cfg(test)]
 mod manual;
+mod map;
 mod message_level;
 mod number;
 mod pfn_range;
@@ -48,6 +49,7 @@ pub use dmesg::DmesgArgs;
 pub use estimate::EstimateArgs;
 pub use format::FormatName;
 pub use info::InfoArgs;
+pub use map::MapArgs;
 pub use raw::RawArgs;
 pub use repair::RepairArgs;
 pub use shard::Shard;
@@ -116,6 +118,7 @@ gdump [-c|-l|-p|-z|-E] [-d LEVEL[,LEVEL...]] [OPTIONS] VMCORE DUMPFILE
        gdump check [--json] FILE...
        gdump diff [--strict] FILE1 FILE2
        gdump dmesg [--partial] FILE...
+       gdump map [-o OUT] FILE...
        gdump repair IN... OUT
        gdump batch [OPTIONS] MANIFEST|DIR|- [-- OPTIONS...]
        gdump capture [OPTIONS] qmp:SOCKET DUMPFILE";

@@ -7,6 +7,7 @@ use super::diff::DiffArgs;
 use super::dmesg::DmesgArgs;
 use super::estimate::EstimateArgs;
 use super::info::InfoArgs;
+use super::map::MapArgs;
 use super::repair::RepairArgs;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub enum Verb {
     Dmesg(DmesgArgs),
     /// Say how large a dump would be at each dump level with each codec, and how long making it would take
     Estimate(Box<EstimateArgs>),
+    /// Draw what all of memory is used for, and where the bytes of a dump go
+    Map(Box<MapArgs>),
     /// Save what is certain of a damaged dump
     Repair(RepairArgs),
     /// Write a dump of a running guest, whose memory is read while it stands still
@@ -45,6 +48,7 @@ impl Verb {
             | Verb::Check(CheckArgs { files, .. })
             | Verb::Dmesg(DmesgArgs { files, .. }) => files.iter().map(PathBuf::as_path).collect(),
             Verb::Estimate(args) => args.files.iter().map(PathBuf::as_path).collect(),
+            Verb::Map(args) => args.files.iter().chain(&args.output).map(PathBuf::as_path).collect(),
             Verb::Capture(args) => args.convert.files.iter().map(PathBuf::as_path).collect(),
             Verb::Batch(args) => args.files(),
             Verb::Diff(args) => vec![&args.left, &args.right],

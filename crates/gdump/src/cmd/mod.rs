@@ -9,6 +9,7 @@ pub mod dmesg;
 pub mod estimate;
 pub mod generate;
 pub mod info;
+pub mod map;
 pub mod rearrange;
 pub mod repair;
 pub mod split_one;

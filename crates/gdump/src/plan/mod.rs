@@ -8,6 +8,7 @@ mod generation;
 mod inputs;
 mod located;
 mod log;
+mod map;
 mod output;
 mod rearrangement;
 mod shard;
@@ -22,6 +23,7 @@ pub use files::is_stdin;
 pub use generation::GeneratePlan;
 pub use inputs::Inputs;
 pub use log::{DmesgPlan, LogTarget};
+pub use map::{MapFormat, MapOutput, MapPlan};
 pub use output::{Naming, Output};
 pub use rearrangement::Rearrangement;
 pub use split_one::SplitOnePlan;
@@ -54,6 +56,8 @@ pub enum Plan {
     Check(CheckPlan),
     /// Say how large dumps would be.
     Estimate(EstimatePlan),
+    /// Draw what memory is used for.
+    Map(Box<MapPlan>),
     /// Compare two dumps.
     Diff(Box<DiffPlan>),
     /// Save what is certain of a damaged dump.
@@ -105,6 +109,7 @@ impl Plan {
             Plan::Info(plan) => plan.inputs.paths.clone(),
             Plan::Check(plan) => plan.inputs.paths.clone(),
             Plan::Estimate(plan) => plan.inputs.paths.clone(),
+            Plan::Map(plan) => plan.inputs.paths.clone(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
             Plan::SplitOne(plan) => plan.conversion.inputs.paths.clone(),
@@ -123,6 +128,7 @@ impl Plan {
             Plan::Info(plan) => plan.inputs.paths.clone(),
             Plan::Check(plan) => plan.inputs.paths.clone(),
             Plan::Estimate(plan) => plan.inputs.files(),
+            Plan::Map(plan) => plan.inputs.files(),
             Plan::Diff(plan) => [&plan.left.paths[..], &plan.right.paths].concat(),
             Plan::Repair(plan) => plan.inputs.paths.clone(),
             Plan::Capture(plan) => plan.conversion().map_or(Vec::new(), |plan| plan.inputs.kernel.files()),
@@ -138,6 +144,7 @@ impl Plan {
             Plan::Generate(plan) => Some(&plan.vmlinux),
             Plan::Estimate(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             Plan::SplitOne(plan) => plan.conversion.inputs.kernel.vmlinux.as_deref(),
+            Plan::Map(plan) => plan.inputs.kernel.vmlinux.as_deref(),
             _ => self.conversion()?.inputs.kernel.vmlinux.as_deref(),
         }
     }
@@ -172,6 +179,7 @@ impl Plan {
             Plan::Dmesg(DmesgPlan { target: LogTarget::File(path), dry_run: false, .. }) => vec![path.clone()],
             Plan::Generate(plan) => vec![plan.output.clone()],
             Plan::Batch(plan) => plan.outputs(),
+            Plan::Map(plan) => plan.output.iter().map(|output| output.path.clone()).collect(),
             Plan::Capture(_)
             | Plan::Dmesg(_)
             | Plan::Info(_)
@@ -223,9 +231,13 @@ impl Plan {
             Plan::Generate(plan) => plan.messages,
             Plan::Capture(plan) => plan.messages,
             Plan::SplitOne(plan) => plan.conversion.messages,
-            Plan::Info(_) | Plan::Check(_) | Plan::Estimate(_) | Plan::Diff(_) | Plan::Repair(_) | Plan::Batch(_) => {
-                Messages::default()
-            }
+            Plan::Info(_)
+            | Plan::Check(_)
+            | Plan::Estimate(_)
+            | Plan::Map(_)
+            | Plan::Diff(_)
+            | Plan::Repair(_)
+            | Plan::Batch(_) => Messages::default(),
         }
     }
 }
@@ -240,6 +252,9 @@ impl TryFrom<Verb> for Plan {
             Verb::Info(args) => Plan::Info(InfoPlan::from(args)),
             Verb::Check(args) => Plan::Check(CheckPlan::from(args)),
             Verb::Estimate(args) => Plan::Estimate(EstimatePlan::from(*args)),
+            Verb::Map(args) => {
+                Plan::Map(Box::new(MapPlan::try_from(*args).map_err(|e| format!("{e} (see gdump map --help)"))?))
+            }
             Verb::Diff(args) => Plan::Diff(Box::new(DiffPlan::from(args))),
             Verb::Dmesg(args) => Plan::Dmesg(DmesgPlan::from(args)),
             Verb::Repair(args) => Plan::Repair(RepairPlan::from(args)),
