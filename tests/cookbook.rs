@@ -139,7 +139,7 @@ fn pantry() -> &'static Pantry {
         fs::create_dir(at("bin")).unwrap();
         program(&at("bin/ssh"), SSH);
         let emulator = std::env::var("GDUMP_EMULATOR").unwrap_or_default();
-        program(&at("bin/gdump"), &format!("#!/bin/sh\nexec {emulator} {} \"$@\"\n", env!("CARGO_BIN_EXE_gdump")));
+        program(&at("bin/gdump"), &format!("#!/bin/sh\nexec {emulator} '{}' \"$@\"\n", env!("CARGO_BIN_EXE_gdump")));
         Pantry { files, bin: at("bin"), _dir: dir }
     })
 }
