@@ -186,12 +186,13 @@ impl RemoteFile {
         while arrival.at < arrival.end {
             let before = arrival.at;
             let done = self.fetch_some(&mut arrival);
-            if arrival.at - before >= BLOCK {
-                tries.begin_anew(); // it goes on, if in pieces
-            }
-            if let Err(e) = done.or_else(|trouble| tries.after(trouble)) {
-                return Err(self.fail(&e, arrival.at));
-            }
+            let goes_on = arrival.at - before >= BLOCK;
+            let done = match done {
+                // in pieces, but it comes
+                Err(trouble) if trouble.passes && goes_on => Ok(tries.begin_anew()),
+                done => done.or_else(|trouble| tries.after(trouble)),
+            };
+            done.map_err(|e| self.fail(&e, arrival.at))?;
         }
         arrival.first.ok_or_else(|| Error::bug("no block was claimed"))
     }
