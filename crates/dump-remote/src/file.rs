@@ -65,12 +65,6 @@ pub struct RemoteFile {
     failed: OnceLock<Error>,
 }
 
-/// What was opened.
-enum Opened {
-    File(RemoteFile),
-    Whole(Vec<u8>),
-}
-
 impl RemoteFile {
     /// Opens the file at `place`; `name` is for messages.
     pub(crate) fn open(shared: &Arc<Shared>, name: &str, place: Place) -> Result<Arc<dyn ReadAt>> {
@@ -94,10 +88,7 @@ impl RemoteFile {
                 Err(trouble) => tries.after(trouble)?,
             }
         };
-        match file.with(opened)? {
-            Opened::File(file) => Ok(Arc::new(file)),
-            Opened::Whole(bytes) => Ok(Arc::new(bytes)),
-        }
+        file.with(opened)
     }
 
     /// Asks for the first block, which says what the file is.
@@ -127,7 +118,7 @@ impl RemoteFile {
     }
 
     /// The file as the first answer has it.
-    fn with(mut self, (answer, bytes): (Answer, Vec<u8>)) -> Result<Opened> {
+    fn with(mut self, (answer, bytes): (Answer, Vec<u8>)) -> Result<Arc<dyn ReadAt>> {
         match answer {
             Answer::Part { identity, .. } => {
                 self.identity = identity;
@@ -136,10 +127,10 @@ impl RemoteFile {
                         claim.put(Arc::from(bytes));
                     }
                 }
-                Ok(Opened::File(self))
+                Ok(Arc::new(self))
             }
-            Answer::Whole(_) => Ok(Opened::Whole(bytes)),
-            Answer::Past(Some(0)) => Ok(Opened::Whole(Vec::new())),
+            Answer::Whole(_) => Ok(Arc::new(bytes)),
+            Answer::Past(Some(0)) => Ok(Arc::new(Vec::new())),
             _ => Err(Error::corrupt("the server says that the file does not have a first byte, but has a length")),
         }
     }
@@ -186,11 +177,11 @@ impl RemoteFile {
         while arrival.at < arrival.end {
             let before = arrival.at;
             let done = self.fetch_some(&mut arrival);
-            if arrival.at - before >= BLOCK {
-                tries.begin_anew(); // it goes on, if in pieces
-            }
-            if let Err(e) = done.or_else(|trouble| tries.after(trouble)) {
-                return Err(self.fail(&e, arrival.at));
+            let goes_on = arrival.at - before >= BLOCK;
+            match done {
+                // in pieces, but it comes
+                Err(trouble) if trouble.passes && goes_on => tries.begin_anew(),
+                done => done.or_else(|trouble| tries.after(trouble)).map_err(|e| self.fail(&e, arrival.at))?,
             }
         }
         arrival.first.ok_or_else(|| Error::bug("no block was claimed"))

@@ -67,7 +67,7 @@ mod here {
     #[cfg(target_arch = "x86_64")]
     fn has_instructions() -> bool {
         use std::arch::is_x86_feature_detected as has;
-        has!("aes") && has!("pclmulqdq") && has!("bmi1") && has!("adx") && has!("avx") && has!("avx2")
+        has!("aes") && has!("pclmulqdq") && has!("bmi1") && has!("bmi2") && has!("adx") && has!("avx") && has!("avx2")
     }
 
     /// Whether the CPU has what graviola takes for granted, and panics without.
