@@ -104,6 +104,7 @@ complete -c gdump -n "__fish_gdump_needs_command" -a "check" -d 'Read a whole du
 complete -c gdump -n "__fish_gdump_needs_command" -a "diff" -d 'Compare the memory in two dumps'
 complete -c gdump -n "__fish_gdump_needs_command" -a "dmesg" -d 'Print the log of the dumped kernel'
 complete -c gdump -n "__fish_gdump_needs_command" -a "estimate" -d 'Say how large a dump would be at each dump level with each codec, and how long making it would take'
+complete -c gdump -n "__fish_gdump_needs_command" -a "map" -d 'Draw what all of memory is used for, and where the bytes of a dump go'
 complete -c gdump -n "__fish_gdump_needs_command" -a "repair" -d 'Save what is certain of a damaged dump'
 complete -c gdump -n "__fish_gdump_needs_command" -a "capture" -d 'Write a dump of a running guest, whose memory is read while it stands still'
 complete -c gdump -n "__fish_gdump_using_subcommand info" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
@@ -147,6 +148,30 @@ complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l num-threads -d 
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l json -d 'Print JSON, with all levels unless -d is given'
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -l no-sandbox -d 'Keep all rights of the process'
 complete -c gdump -n "__fish_gdump_using_subcommand estimate" -s h -l help -d 'Print help'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s o -l output -d 'Write the map to OUT, in the format that its name ends with: .svg, .html or .json' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l format -d 'Write OUT in FORMAT: svg, html, json or text' -r
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s d -d 'Show the bytes of a dump of dump level LEVEL [default: 0]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l codec -d 'Show the bytes of a dump with CODEC: zlib, lzo, snappy, zstd or none' -r -f -a "zlib\t''
+lzo\t''
+snappy\t''
+zstd\t''
+none\t''"
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s x -d 'Take what the dump\'s vmcoreinfo lacks from VMLINUX, its kernel\'s ELF file' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s i -d 'Take what the dump\'s vmcoreinfo lacks from VMCOREINFO, a text file' -r -F
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l raw-base -d 'Read a VMCORE without headers as raw memory starting at physical address ADDR' -r
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l raw-map -d 'Read a VMCORE without headers as raw memory of these ranges: 0-3G,4G-' -r
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l max-memory -d 'Use at most SIZE bytes of memory (512M, 2G) for page bitmaps and buffers' -r
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l json -d 'Print JSON'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s f -l force -d 'Overwrite OUT'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s c -d 'Show the bytes of a dump with zlib (the default)'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s l -d 'Show the bytes of a dump with lzo'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s p -d 'Show the bytes of a dump with snappy'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s z -d 'Show the bytes of a dump with zstd'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l zeros -d 'Read each page that dump level 30 keeps, and show those that are zero'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -l no-sandbox -d 'Keep all rights of the process'
+complete -c gdump -n "__fish_gdump_using_subcommand map" -s h -l help -d 'Print help'
 complete -c gdump -n "__fish_gdump_using_subcommand repair" -l max-unpacked -d 'Unpack at most SIZE bytes (8G, 1T) of a compressed file or a pipe [default: 7/8 of what is free in TMPDIR]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand repair" -l num-threads -d 'Use N threads [default: the number of CPUs]' -r
 complete -c gdump -n "__fish_gdump_using_subcommand repair" -s f -l force -d 'Overwrite OUT'

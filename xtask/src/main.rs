@@ -16,6 +16,7 @@
 //! | `fuzz`   | do parsers, codecs, filter and whole conversions stand any input?                 |
 //! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
 //! | `contract` | is gdump what makedumpfile's callers take it for?                                |
+//! | `map`    | does a browser show what `gdump map` says?                                      |
 //! | `man`    | do manual pages and completions name the options the program has?                 |
 //! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
 //! | `initramfs` | do the hooks put gdump into kdump's initramfs under makedumpfile's name?        |
@@ -44,6 +45,7 @@ mod initramfs;
 mod lab;
 mod live;
 mod man;
+mod map;
 mod program;
 mod report;
 mod windows;
@@ -93,6 +95,8 @@ enum Command {
     Faults(faults::Args),
     /// Hold gdump, called as makedumpfile, against makedumpfile by a table of what its callers rely on
     Contract(contract::Args),
+    /// Open a map of memory in a browser, point at each of its cells, and take the screenshot of docs/
+    Map(map::Args),
     /// Check that manual pages, completions and `gdump --help` name the same options
     Man(man::Args),
     /// Build what is handed out: static binaries, manual pages, completions, hooks for kdump's initramfs
@@ -119,6 +123,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Faults(args) => faults::run(&args),
         Command::Contract(args) => contract::run(&args),
+        Command::Map(args) => map::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Dist(args) => dist::run(&args),
         Command::Initramfs(args) => initramfs::run(&args),

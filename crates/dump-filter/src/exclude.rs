@@ -14,8 +14,8 @@ use crate::tally::{Doubt, Tally};
 use crate::witness::Witness;
 use dump_core::{Error, ErrorKind, PageBitmap, Pfn, PfnRange, Phase, Result, Watch, WindowMut, each_worker};
 use dump_kernel::{
-    Block, Footprint, Kernel, MemMap, PageFacts, PageRules, PageScanner, PageState, PageVisitor, PhysMemory, StructPages,
-    WordLayout,
+    Block, Footprint, Kernel, MemMap, PageFacts, PageRules, PageScanner, PageState, PageVisitor, PhysMemory,
+    StructPages, WordLayout,
 };
 
 /// What the scan needs to know.

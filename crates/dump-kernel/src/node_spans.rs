@@ -146,7 +146,9 @@ fn span(memory: &mut KernelMemory<'_>, base: VirtAddr, start: u64, spanned: u64)
     let (first, len) = (memory.read_word(at(base, start)?)?, memory.read_word(at(base, spanned)?)?);
     match first.checked_add(len).filter(|end| *end <= MAX_PFN) {
         Some(end) => Ok(PfnRange::new(Pfn(first), Pfn(end))),
-        None => Err(Error::corrupt(format!("{len} page frames from {first:#x} on, as what is at {base} says, cannot be"))),
+        None => {
+            Err(Error::corrupt(format!("{len} page frames from {first:#x} on, as what is at {base} says, cannot be")))
+        }
     }
 }
 

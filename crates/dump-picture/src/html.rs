@@ -65,7 +65,10 @@ fn colours(picture: &Picture) -> String {
     let mut dark = String::new();
     for (i, class) in picture.classes.iter().enumerate() {
         let Some(paint) = class.paint else {
-            let _ = writeln!(light, ".k{i}{{background:repeating-linear-gradient(45deg,var(--line) 0 1px,transparent 1px 4px)}}");
+            let _ = writeln!(
+                light,
+                ".k{i}{{background:repeating-linear-gradient(45deg,var(--line) 0 1px,transparent 1px 4px)}}"
+            );
             continue;
         };
         for (out, colour) in [(&mut light, paint.light), (&mut dark, paint.dark)] {
@@ -83,11 +86,8 @@ fn legend(picture: &Picture) -> String {
     let mut out = String::from("<ul class=\"legend\">\n");
     for (i, class) in picture.present() {
         let size = bytes(class.pages.saturating_mul(picture.page_size));
-        let _ = writeln!(
-            out,
-            r#"<li><span class="key k{i}"></span>{} <small>{size}</small></li>"#,
-            escaped(&class.name)
-        );
+        let _ =
+            writeln!(out, r#"<li><span class="key k{i}"></span>{} <small>{size}</small></li>"#, escaped(&class.name));
     }
     out + "</ul>\n"
 }

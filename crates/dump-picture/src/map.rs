@@ -11,7 +11,7 @@
 
 use crate::markup::escaped;
 use crate::picture::{Picture, Stretch, pfns};
-use crate::shares::parts;
+use crate::shares::Shares;
 use crate::units::{bytes, grouped};
 use std::fmt::Write;
 
@@ -88,7 +88,8 @@ impl<'a> Map<'a> {
     fn ground(&self, out: &mut String) {
         let (width, height) = (self.cells_width(), PART * PARTS as f64);
         for i in 0..self.picture.rows.len() {
-            let _ = write!(out, r#"<rect class="ground" x="{LEFT}" y="{}" width="{width}" height="{height}"/>"#, self.y(i));
+            let _ =
+                write!(out, r#"<rect class="ground" x="{LEFT}" y="{}" width="{width}" height="{height}"/>"#, self.y(i));
         }
         out.push('\n');
     }
@@ -96,10 +97,15 @@ impl<'a> Map<'a> {
     /// A path a class.
     fn cells(&self, out: &mut String) {
         // strokes lie in the middle of their quarter
-        let _ = writeln!(out, r#"<g class="cells" transform="translate({LEFT},{}) scale({CELL},{PART})">"#, TOP + PART / 2.0);
+        let _ = writeln!(
+            out,
+            r#"<g class="cells" transform="translate({LEFT},{}) scale({CELL},{PART})">"#,
+            TOP + PART / 2.0
+        );
         let mut paths = vec![String::new(); self.picture.classes.len()];
         for (row, top) in self.picture.rows.iter().zip(&self.tops) {
-            let cells: Vec<Vec<usize>> = row.cells.iter().map(|counts| parts(counts, PARTS)).collect();
+            let mut shares = Shares::default();
+            let cells: Vec<Vec<usize>> = row.cells.iter().map(|counts| shares.fill(counts, PARTS)).collect();
             (0..PARTS).for_each(|part| strokes(&cells, part, top + PARTS - 1 - part, &mut paths));
         }
         for (i, (path, class)) in paths.iter().zip(&self.picture.classes).enumerate() {
@@ -186,7 +192,10 @@ impl<'a> Map<'a> {
                 let title = self.title(row.first + piece as u64 * 16 * self.picture.block, cells);
                 let (y, height) = (self.y(i), PART * PARTS as f64);
                 let _ = title.map(|title| {
-                    writeln!(out, r#"<rect x="{x}" y="{y}" width="{width}" height="{height}"><title>{title}</title></rect>"#)
+                    writeln!(
+                        out,
+                        r#"<rect x="{x}" y="{y}" width="{width}" height="{height}"><title>{title}</title></rect>"#
+                    )
                 });
             }
         }

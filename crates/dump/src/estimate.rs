@@ -192,8 +192,11 @@ fn sample(image: &Image, strata: &[Stratum], pages: u64) -> Result<Vec<Sampled>>
 impl Sampled {
     fn new(image: &Image, stratum: &Stratum, wanted: u64) -> Result<Sampled> {
         let picks = stratum.pages.picks(wanted as usize);
-        let measured =
-            share_out(picks.chunks(PICKS_PER_TURN), || Worker::new(image, codecs()), |worker, picks| worker.cost(picks));
+        let measured = share_out(
+            picks.chunks(PICKS_PER_TURN),
+            || Worker::new(image, codecs()),
+            |worker, picks| worker.cost(picks),
+        );
         let (left_out_by, pages) = (stratum.left_out_by, stratum.pages.seen());
         let files = Worker::codecs().map(|codec| (codec, Cost::default())).collect();
         let mut all = Sampled { left_out_by, pages, picked: picks.len() as u64, read: Duration::ZERO, files };

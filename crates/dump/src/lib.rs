@@ -189,8 +189,8 @@ pub use dump_guest::{
     RamRange, RunState, Standstill, Suspension, WholeDump, ask, guest_files,
 };
 pub use dump_kernel::{
-    Answer, Kernel, KernelMemory, KernelSymbols, MemMap, NodeSpan, PageRules, PhysMemory, PhysReader, Source, SourceMemory,
-    Vmcoreinfo, ZoneSpan,
+    Answer, Kernel, KernelMemory, KernelSymbols, MemMap, NodeSpan, PageRules, PhysMemory, PhysReader, Source,
+    SourceMemory, Vmcoreinfo, ZoneSpan,
 };
 pub use dump_log::{Log, LogForm, LogOptions};
 pub use dump_pipe::{Counts, NullOutput, Outcome};

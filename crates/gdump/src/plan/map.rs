@@ -94,9 +94,8 @@ impl TryFrom<MapArgs> for MapPlan {
 }
 
 fn output(path: PathBuf, format: Option<MapFormat>, force: bool) -> Result<MapOutput, String> {
-    let unknown = || {
-        format!("-o {}: its name tells no format, expected .svg, .html or .json, or --format", path.display())
-    };
+    let unknown =
+        || format!("-o {}: its name tells no format, expected .svg, .html or .json, or --format", path.display());
     let format = format.or_else(|| MapFormat::of(&path)).ok_or_else(unknown)?;
     Ok(MapOutput { path, format, force })
 }

@@ -10,9 +10,7 @@ use crate::output_path::OutputOptions;
 use crate::plan::{MapFormat, MapOutput, MapPlan};
 use crate::progress::Progress;
 use crate::target;
-use dump::{
-    Budget, ClassMap, Dump, Error, Image, KernelView, MapOptions, PageSize, Result, Unidentified, WriteAt,
-};
+use dump::{Budget, ClassMap, Dump, Error, Image, KernelView, MapOptions, PageSize, Result, Unidentified, WriteAt};
 use dump_picture::Terminal;
 use rustix::termios::tcgetwinsize;
 use std::io::IsTerminal;

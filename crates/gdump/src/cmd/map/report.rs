@@ -187,10 +187,7 @@ fn blocks(seen: &Seen) -> MapReport {
         block_pages: map.blocks.pages_per_block(),
         classes: classes.iter().map(|class| class.name()).collect(),
         rows: rows
-            .map(|(pages, counts)| RowReport {
-                first_pfn: pages.start.0,
-                blocks: counts.iter().map(numbers).collect(),
-            })
+            .map(|(pages, counts)| RowReport { first_pfn: pages.start.0, blocks: counts.iter().map(numbers).collect() })
             .collect(),
     }
 }
