@@ -19,6 +19,8 @@
 //! | `batch`  | do hundreds of dumps in a batch come to what single runs do, killed or not?         |
 //! | `contract` | is gdump what makedumpfile's callers take it for?                                |
 //! | `man`    | do manual pages, completions and crates' pages say what the program and docs say?  |
+//! | `map`    | does a browser show what `gdump map` says?                                      |
+//! | `man`    | do manual pages and completions name the options the program has?                 |
 //! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
 //! | `packages` | are the packages whole, can they be installed, and the crates be published?       |
 //! | `schedulers` | do the recipes for Slurm, Kubernetes and CI work?                                   |
@@ -50,6 +52,7 @@ mod initramfs;
 mod lab;
 mod live;
 mod man;
+mod map;
 mod packages;
 mod program;
 mod remote;
@@ -107,6 +110,9 @@ enum Command {
     /// Hold gdump, called as makedumpfile, against makedumpfile by a table of what its callers rely on
     Contract(contract::Args),
     /// Check that manual pages, completions and crates' pages say what the program and its docs say
+    /// Open a map of memory in a browser, point at each of its cells, and take the screenshot of docs/
+    Map(map::Args),
+    /// Check that manual pages, completions and `gdump --help` name the same options
     Man(man::Args),
     /// Build what is handed out: static binaries, manual pages, completions, hooks for kdump's initramfs
     Dist(dist::Args),
@@ -138,6 +144,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => faults::run(&args),
         Command::Batch(args) => batch::run(&args),
         Command::Contract(args) => contract::run(&args),
+        Command::Map(args) => map::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Dist(args) => dist::run(&args),
         Command::Packages(args) => packages::run(&args),

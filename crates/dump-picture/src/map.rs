@@ -11,7 +11,7 @@
 
 use crate::markup::escaped;
 use crate::picture::{Picture, Stretch, pfns};
-use crate::shares::parts;
+use crate::shares::Shares;
 use crate::units::{bytes, grouped};
 use std::fmt::Write;
 
@@ -104,7 +104,8 @@ impl<'a> Map<'a> {
         );
         let mut paths = vec![String::new(); self.picture.classes.len()];
         for (row, top) in self.picture.rows.iter().zip(&self.tops) {
-            let cells: Vec<Vec<usize>> = row.cells.iter().map(|counts| parts(counts, PARTS)).collect();
+            let mut shares = Shares::default();
+            let cells: Vec<Vec<usize>> = row.cells.iter().map(|counts| shares.fill(counts, PARTS)).collect();
             (0..PARTS).for_each(|part| strokes(&cells, part, top + PARTS - 1 - part, &mut paths));
         }
         for (i, (path, class)) in paths.iter().zip(&self.picture.classes).enumerate() {

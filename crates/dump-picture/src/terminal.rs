@@ -1,7 +1,7 @@
 //! The picture on a terminal: two halves a cell in colours, or a letter.
 
 use crate::picture::{Class, Paint, Picture, percent, pfns};
-use crate::shares::parts;
+use crate::shares::{Shares, most};
 use crate::units::{bytes, grouped};
 use std::fmt::Write;
 
@@ -76,21 +76,21 @@ fn sum(cells: &[Vec<u64>]) -> Vec<u64> {
     (0..classes).map(|class| cells.iter().filter_map(|counts| counts.get(class)).sum()).collect()
 }
 
-fn paint(picture: &Picture, class: Option<&usize>) -> Option<Paint> {
-    class.and_then(|class| picture.classes.get(*class)?.paint)
+fn paint(picture: &Picture, class: Option<usize>) -> Option<Paint> {
+    class.and_then(|class| picture.classes.get(class)?.paint)
 }
 
 /// A letter a cell: of the class that it has most of.
 fn letters(out: &mut String, picture: &Picture, cells: &[Vec<u64>]) {
-    let letter = |counts: &Vec<u64>| paint(picture, parts(counts, 1).first()).map_or(' ', |paint| paint.letter);
+    let letter = |counts: &Vec<u64>| paint(picture, most(counts)).map_or(' ', |paint| paint.letter);
     out.extend(cells.iter().map(letter));
 }
 
 /// Two halves a cell, or a letter on the colour of its class.
 fn coloured(out: &mut String, picture: &Picture, cells: &[Vec<u64>], unicode: bool) {
-    let mut last = String::new();
+    let (mut last, mut shares) = (String::new(), Shares::default());
     for counts in cells {
-        let (code, drawn) = if unicode { halves(picture, counts) } else { tile(picture, counts) };
+        let (code, drawn) = if unicode { halves(picture, &shares.fill(counts, 2)) } else { tile(picture, counts) };
         if code != last {
             out.push_str(&code);
             last = code;
@@ -101,9 +101,8 @@ fn coloured(out: &mut String, picture: &Picture, cells: &[Vec<u64>], unicode: bo
 }
 
 /// The two halves of a cell: one is painted, the other is the ground.
-fn halves(picture: &Picture, counts: &[u64]) -> (String, char) {
-    let halves = parts(counts, 2);
-    match (paint(picture, halves.get(1)), paint(picture, halves.first())) {
+fn halves(picture: &Picture, halves: &[usize]) -> (String, char) {
+    match (paint(picture, halves.get(1).copied()), paint(picture, halves.first().copied())) {
         (Some(upper), Some(lower)) => (format!("\x1b[38;5;{};48;5;{}m", upper.terminal, lower.terminal), UPPER),
         (Some(upper), None) => (format!("\x1b[38;5;{};49m", upper.terminal), UPPER),
         (None, Some(lower)) => (format!("\x1b[38;5;{};49m", lower.terminal), LOWER),
@@ -113,7 +112,7 @@ fn halves(picture: &Picture, counts: &[u64]) -> (String, char) {
 
 /// A letter, black on the colour of the class that the cell has most of.
 fn tile(picture: &Picture, counts: &[u64]) -> (String, char) {
-    match paint(picture, parts(counts, 1).first()) {
+    match paint(picture, most(counts)) {
         Some(paint) => (format!("\x1b[38;5;16;48;5;{}m", paint.terminal), paint.letter),
         None => (RESET.to_owned(), ' '),
     }

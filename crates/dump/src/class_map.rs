@@ -118,10 +118,11 @@ impl Cells {
     /// Of the blocks that pages of `span` may lie in.
     fn of(blocks: &PageBlocks, span: PfnRange) -> Cells {
         let first = blocks.first_from(span.start);
-        let len = match span.is_empty() {
-            true => 0,
-            false => blocks.count().min(blocks.first_from(Pfn(span.end.0 - 1)) + 1).saturating_sub(first),
-        };
+        let end = if span.is_empty() { first } else { blocks.first_from(Pfn(span.end.0 - 1)) + 1 };
+        Cells::new(first, blocks.count().min(end).saturating_sub(first))
+    }
+
+    fn new(first: usize, len: usize) -> Cells {
         Cells { first, counts: vec![ClassCounts::default(); len], picks: Picks::new(len) }
     }
 
@@ -225,7 +226,7 @@ impl<'a> Scan<'a> {
     fn all(&self, ram: &Ram<'_>, options: &MapOptions) -> Result<Found> {
         let all = PfnRange::new(Pfn(0), self.end);
         let (totals, tally) = (ClassCounts::default(), Tally::default());
-        let mut found = Found { cells: Cells::of(self.blocks, all), totals, tally };
+        let mut found = Found { cells: Cells::new(0, self.blocks.count()), totals, tally };
         let dumped = self.dumped(options.level)?;
         let mut before = Vec::new();
         let mut at = all.start;
