@@ -18,9 +18,8 @@
 //! | `faults` | does gdump tell the truth about its output, whatever happens to it?              |
 //! | `batch`  | do hundreds of dumps in a batch come to what single runs do, killed or not?         |
 //! | `contract` | is gdump what makedumpfile's callers take it for?                                |
-//! | `man`    | do manual pages, completions and crates' pages say what the program and docs say?  |
 //! | `map`    | does a browser show what `gdump map` says?                                      |
-//! | `man`    | do manual pages and completions name the options the program has?                 |
+//! | `man`    | do manual pages, completions and crates' pages say what the program and docs say?  |
 //! | `dist`   | what is handed out: static binaries, pages, completions, hooks for an initramfs    |
 //! | `packages` | are the packages whole, can they be installed, and the crates be published?       |
 //! | `schedulers` | do the recipes for Slurm, Kubernetes and CI work?                                   |
@@ -109,10 +108,9 @@ enum Command {
     Batch(batch::Args),
     /// Hold gdump, called as makedumpfile, against makedumpfile by a table of what its callers rely on
     Contract(contract::Args),
-    /// Check that manual pages, completions and crates' pages say what the program and its docs say
     /// Open a map of memory in a browser, point at each of its cells, and take the screenshot of docs/
     Map(map::Args),
-    /// Check that manual pages, completions and `gdump --help` name the same options
+    /// Check that manual pages, completions and crates' pages say what the program and its docs say
     Man(man::Args),
     /// Build what is handed out: static binaries, manual pages, completions, hooks for kdump's initramfs
     Dist(dist::Args),
