@@ -60,8 +60,9 @@ pub struct BatchArgs {
     /// and JUnit file get .K-of-N before their last suffix.
     #[arg(long, verbatim_doc_comment, value_name = "K/N")]
     pub shard: Option<Shard>,
-    /// Keep the journal in FILE [default: MANIFEST.journal, or batch.journal in --output-dir]
-    #[arg(long, value_name = "FILE", value_parser = file_name::output())]
+    /// Keep the journal in FILE
+    /// [default: MANIFEST.journal, or batch.journal in --output-dir]
+    #[arg(long, verbatim_doc_comment, value_name = "FILE", value_parser = file_name::output())]
     pub journal: Option<PathBuf>,
     /// Write the results, a line of JSON for each job, to FILE [default: stdout]
     #[arg(long, value_name = "FILE", value_parser = file_name::output())]
