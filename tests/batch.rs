@@ -262,13 +262,18 @@ fn what_may_succeed_another_time_is_told_apart() {
     let locked = run(&[text(&path), "--retries", "0"], 75);
     assert_eq!((locked["a"]["status"].as_str(), locked["a"]["attempts"].as_u64()), (Some("retryable"), Some(1)));
     assert!(locked["a"]["errors"][0].as_str().unwrap().contains("another process"), "{}", locked["a"]);
-    // it comes again once the other process is gone
-    let journal = dir.path().join("m.ndjson.journal");
-    let failed = || fs::read_to_string(&journal).unwrap().matches("\"status\":\"retryable\"").count();
-    let before = failed();
+    assert_eq!(fs::metadata(dir.path().join("a.incomplete")).unwrap().ino(), other.metadata().unwrap().ino());
+    drop(other);
+    assert_eq!(run(&[text(&path)], 0)["a"]["status"], "done");
+    // within a batch, it comes again
+    let dir = scratch();
+    let path = manifest(dir.path(), &jobs);
+    let other = File::create(dir.path().join("a.incomplete")).unwrap();
+    flock(&other, FlockOperation::LockExclusive).unwrap();
     let batch =
         command(&[text(&path), "--retries", "20"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    while failed() == before {
+    let journal = dir.path().join("m.ndjson.journal");
+    while !fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"status\":\"retryable\"")) {
         sleep(Duration::from_millis(10));
     }
     drop(other);
@@ -338,6 +343,31 @@ fn jobs_end_with_their_batch() {
     fs::copy(small(), dir.path().join("pipe")).unwrap();
     assert_eq!(run(&[text(&path)], 0)["a"]["status"], "done");
     assert!(!is_there(job));
+}
+
+/// Killed after an output got its name and before its checksums were there, a batch makes these alone.
+#[test]
+fn checksums_that_a_kill_left_out_are_made_up_for() {
+    if is_emulated("checksums_that_a_kill_left_out_are_made_up_for") {
+        return;
+    }
+    let dir = scratch();
+    let path =
+        manifest(dir.path(), &[json!({"id": "a", "input": text(small()), "output": "a", "options": ["--checksum"]})]);
+    run(&[text(&path)], 0);
+    let [out, sums, journal] = ["a", "a.sum", "m.ndjson.journal"].map(|name| dir.path().join(name));
+    let (made, whole, lines) = (inode(&out), fs::read(&sums).unwrap(), fs::read_to_string(&journal).unwrap());
+    let begun = &lines[..lines.find("{\"ended\"").unwrap()];
+    for left in [None, Some(0), Some(50), Some(whole.len() - 1), Some(whole.len())] {
+        fs::write(&journal, begun).unwrap();
+        match left {
+            Some(len) => fs::write(&sums, &whole[..len]).unwrap(),
+            None => fs::remove_file(&sums).unwrap(),
+        }
+        let again = &run(&[text(&path)], 0)["a"];
+        assert_eq!((again["before"].as_bool(), again["status"].as_str()), (Some(true), Some("done")), "{left:?}");
+        assert!(inode(&out) == made && fs::read(&sums).unwrap() == whole, "{left:?}");
+    }
 }
 
 /// Killed again and again, a batch comes to the same end, and no output that was there is made anew.

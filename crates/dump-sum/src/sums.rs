@@ -54,6 +54,17 @@ impl Sums {
         Sums { block: BLOCK, len, hashes }
     }
 
+    /// Those of `file` as it is.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of(file: &dyn ReadAt) -> Result<Sums> {
+        let (len, mut reader) = (file.len()?, file.reader());
+        let mut hash = |at: u64| Ok(block_hash(reader.view(at, (len - at).min(BLOCK) as usize)?));
+        let hashes = (0..len).step_by(BLOCK as usize).map(&mut hash).collect::<Result<_>>()?;
+        Ok(Sums::new(len, hashes))
+    }
+
     /// As text, in the form that [`parse`](Sums::parse) reads.
     pub fn to_text(&self) -> String {
         let body = self.body();
@@ -221,6 +232,9 @@ mod tests {
         for len in [0, 1, BLOCK as usize, 2 * BLOCK as usize + 7] {
             let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
             assert_eq!(file_hash(&bytes).unwrap(), blake3::hash(&bytes), "{len}");
+            let sums = Sums::of(&bytes).unwrap();
+            assert_eq!((sums.file_len(), sums.damaged(&bytes).unwrap()), (len as u64, vec![]), "{len}");
+            assert_eq!(Sums::parse(&sums.to_text()).unwrap(), sums, "{len}");
         }
     }
 

@@ -25,8 +25,25 @@ pub fn path_of(path: &Path) -> PathBuf {
 /// # Errors
 /// If the dump cannot be read, or the file not be written.
 pub fn write(path: &Path, summed: Summed<'_>, force: bool) -> Result<()> {
-    let beside = path_of(path);
     let sums = open(path).and_then(|file| summed.sums(&file)).map_err(|e| e.within(path.display()))?;
+    store(path, &sums, force)
+}
+
+/// Sees that the whole dump at `path` has its checksums, which a run that was killed may not have come to.
+///
+/// # Errors
+/// As [`write`].
+pub fn complete(path: &Path) -> Result<()> {
+    if let Ok(Some(_)) = read(path) {
+        return Ok(());
+    }
+    forget(path);
+    let sums = open(path).and_then(|file| Sums::of(&file)).map_err(|e| e.within(path.display()))?;
+    store(path, &sums, false)
+}
+
+fn store(path: &Path, sums: &Sums, force: bool) -> Result<()> {
+    let beside = path_of(path);
     let mut file = target::open_one(&beside, &[], OutputOptions { force, ..OutputOptions::default() })?;
     file.begin()?;
     let written = file.output().write_at(0, sums.to_text().as_bytes());

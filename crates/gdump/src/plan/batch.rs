@@ -87,9 +87,13 @@ impl BatchPlan {
 }
 
 pub(super) fn plan(args: BatchArgs) -> Result<Plan, String> {
-    if let (Some(file), Some(parts)) = (args.split_one, args.parts) {
-        let plan = SplitOnePlan::new(file, parts.get(), args.output_dir.as_deref(), args.options)?;
-        return Ok(Plan::SplitOne(Box::new(plan)));
+    match (args.split_one, args.parts) {
+        (Some(file), Some(parts)) => {
+            let plan = SplitOnePlan::new(file, parts.get(), args.output_dir.as_deref(), args.options)?;
+            return Ok(Plan::SplitOne(Box::new(plan)));
+        }
+        (None, Some(_)) => return Err("--parts goes with --split-one".to_owned()),
+        _ => {}
     }
     let shard = ChosenShard::choose(args.shard, &|name| std::env::var(name).ok())?;
     let source = source(args.source.unwrap_or_default(), args.output_dir, args.null)?;

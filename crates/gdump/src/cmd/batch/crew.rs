@@ -9,9 +9,12 @@ use super::stamp::Stamp;
 use crate::board::Board;
 use crate::checksum;
 use crate::plan::BatchPlan;
-use dump::{Budget, Error, Result};
+use dump::{Budget, Error, ErrorKind, Result};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 use std::collections::VecDeque;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -187,7 +190,7 @@ impl<'a> Crew<'a> {
         let left = job.until_whole();
         let may_be_ours = task.attempts > 0 || self.journal.known(&job.wish.output).is_some();
         if may_be_ours && left.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
-            fs::remove_file(&left).map_err(|e| Error::from(e).within(left.display()))?;
+            remove_left(&left).map_err(|e| e.within(left.display()))?;
         }
         let begun = Begun { output: job.wish.output.clone(), ask: task.ask.clone(), before, ours };
         self.journal.begin(begun.clone())?;
@@ -217,6 +220,18 @@ impl<'a> Crew<'a> {
     }
 }
 
-fn of_error(e: &Error) -> Status {
+/// Removes what a job has left that is gone, if nobody else writes it by now.
+fn remove_left(path: &Path) -> Result<()> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Error::new(ErrorKind::Io, "another process is writing it").temporary()),
+        // file systems without locks
+        _ => Ok(fs::remove_file(path)?),
+    }
+}
+
+/// How a job ended that met `e`.
+pub fn of_error(e: &Error) -> Status {
     if e.is_temporary() { Status::Retryable } else { Status::Failed }
 }

@@ -37,7 +37,7 @@ pub fn look(job: &Job, journal: &Journal, plan: &BatchPlan) -> Result<Past> {
     if let Some(outcome) = own.and_then(|own| failed_before(own, &ask, there.as_ref(), plan)) {
         return Ok(Past::Ended(outcome));
     }
-    if let Some(own) = own.filter(|own| own.begun.ask == ask && own.appeared(there.as_ref()) && has_sums(job)) {
+    if let Some(own) = own.filter(|own| own.begun.ask == ask && own.appeared(there.as_ref())) {
         return finish(job, own, journal).map(Past::Ended);
     }
     Ok(Past::Open { ask, known: own.or(done).cloned() })
@@ -84,11 +84,12 @@ fn before(ended: &Ended, there: Option<&Stamp>) -> Outcome {
     }
 }
 
-/// Writes down the end of a job that has its output, and whose batch was killed before it could.
+/// Writes down the end of a job that has its output, and whose batch was killed before it could; checksums come last.
 fn finish(job: &Job, known: &Known, journal: &Journal) -> Result<Outcome> {
-    let outcome = match checksum::digest(&job.output) {
+    let sums = if job.checksum { checksum::complete(&job.output) } else { Ok(()) };
+    let outcome = match sums.and_then(|()| checksum::digest(&job.output)) {
         Ok((bytes, digest)) => Outcome { before: true, ..done(bytes, digest) },
-        Err(e) => return Ok(Outcome::failed(Status::Retryable, e.to_string())),
+        Err(e) => return Ok(Outcome::failed(super::crew::of_error(&e), e.to_string())),
     };
     journal.end(ended(job, &outcome, &known.begun))?;
     Ok(outcome.held_against(job))
