@@ -6,9 +6,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace;
 
-/// What every page ends with; the licences themselves lie beside it.
-const END: &str = "\n## Licence\n\nMIT or Apache-2.0, as you like. It is a part of gdump, which reads, filters, converts and rescues kernel crash\n\
-    dumps.\n";
+/// What every page ends with, behind its licence; the licences themselves lie beside it.
+const END: &str = " It is a part of gdump, which reads, filters, converts and rescues kernel crash dumps.\n";
 
 /// Compares the pages with the docs, or writes them.
 pub fn run(write: bool) -> Result<()> {
@@ -16,7 +15,7 @@ pub fn run(write: bool) -> Result<()> {
     for dir in published()? {
         let docs = std::fs::read_to_string(dir.join("src/lib.rs")).with_context(|| dir.display().to_string())?;
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (page, file) = (page(&name, &docs), dir.join("README.md"));
+        let (page, file) = (page(&name, &docs, licence(&dir)?), dir.join("README.md"));
         if write {
             std::fs::write(&file, page)?;
         } else if std::fs::read_to_string(&file).unwrap_or_default() != page {
@@ -43,12 +42,21 @@ fn published() -> Result<Vec<PathBuf>> {
 }
 
 fn is_published(dir: &Path) -> Result<bool> {
-    let manifest = std::fs::read_to_string(dir.join("Cargo.toml")).with_context(|| dir.display().to_string())?;
-    Ok(!manifest.lines().any(|line| line.trim() == "publish = false"))
+    Ok(!manifest(dir)?.lines().any(|line| line.trim() == "publish = false"))
+}
+
+/// A sentence: what the licence is.
+fn licence(dir: &Path) -> Result<&'static str> {
+    let is_own = manifest(dir)?.lines().any(|line| line == "license = \"GPL-2.0-only\"");
+    Ok(if is_own { "GPL-2.0-only, because lzo1x is." } else { "MIT or Apache-2.0, as you like." })
+}
+
+fn manifest(dir: &Path) -> Result<String> {
+    std::fs::read_to_string(dir.join("Cargo.toml")).with_context(|| dir.display().to_string())
 }
 
 /// The page of the crate `name`, whose `lib.rs` begins with `docs`.
-fn page(name: &str, docs: &str) -> String {
+fn page(name: &str, docs: &str, licence: &str) -> String {
     let mut page = format!("# {name}\n\n");
     let mut in_code = false;
     for line in docs.lines().map_while(|line| line.strip_prefix("//!")) {
@@ -64,8 +72,7 @@ fn page(name: &str, docs: &str) -> String {
         in_code ^= line.starts_with("```");
         page.push('\n');
     }
-    page.push_str(END);
-    page
+    page + "\n## Licence\n\n" + licence + END
 }
 
 /// A line without links into docs; headings are a step lower, below the name.
@@ -100,6 +107,6 @@ mod tests {
         let docs = "//! Reads [`Pages`](a::Pages) and [`X`].\n//!\n//! # Use\n//!\n//! ```no_run\n//! let a = 1;\n\
             //! # Ok(())\n//! ```\n#![forbid(unsafe_code)]\n//! not this\n";
         let shown = "# dump-x\n\nReads `Pages` and `X`.\n\n## Use\n\n```rust\nlet a = 1;\n```\n";
-        assert_eq!(page("dump-x", docs), format!("{shown}{END}"));
+        assert_eq!(page("dump-x", docs, "Any."), format!("{shown}\n## Licence\n\nAny.{END}"));
     }
 }

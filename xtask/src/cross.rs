@@ -44,7 +44,7 @@ const HOSTS: &[Host] = &[
 const OF_PROGRAM: &[&str] = &["arches::", "corpus::tiny", "eras::", "matrix::"];
 
 /// Crates that are no libraries: programs, and what runs on the host that builds.
-const NO_LIBRARIES: &[&str] = &["xtask", "gdump", "gdump-fleet", "gdump-bench", "dump-fuzz"];
+const NO_LIBRARIES: &[&str] = &["xtask", "gdump", "gdump-cli", "gdump-fleet", "gdump-bench", "dump-fuzz"];
 
 /// What `cargo xtask cross` takes.
 #[derive(clap::Args)]

@@ -26,5 +26,5 @@ pub fn run(args: &Args) -> Result<()> {
         // one after the other: what bash completes with must be written before it is tried
         cargo.env("GDUMP_BLESS", "1").env("RUST_TEST_THREADS", "1");
     }
-    program::run(cargo.args(["test", "--quiet", "--package", "gdump", "--lib", "--"]).args(TESTS))
+    program::run(cargo.args(["test", "--quiet", "--package", "gdump-cli", "--lib", "--"]).args(TESTS))
 }

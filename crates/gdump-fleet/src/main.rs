@@ -4,10 +4,10 @@
 #![forbid(unsafe_code)]
 
 use dump_remote::Remote;
-use gdump::Program;
+use gdump_cli::Program;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 fn main() -> ExitCode {
-    gdump::main(Program { name: "gdump-fleet", opener: Some(Arc::new(Remote::default())) })
+    gdump_cli::main(Program { name: "gdump-fleet", opener: Some(Arc::new(Remote::default())) })
 }

@@ -1,9 +1,9 @@
 //! `gdump`.
 #![forbid(unsafe_code)]
 
-use gdump::Program;
+use gdump_cli::Program;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gdump::main(Program { name: "gdump", opener: None })
+    gdump_cli::main(Program { name: "gdump", opener: None })
 }
