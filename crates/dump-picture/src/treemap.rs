@@ -11,7 +11,8 @@ use std::fmt::Write;
 /// Between two rectangles.
 const SPACE: f64 = 2.0;
 
-/// Columns of a letter, about.
+/// How wide a letter is, about: of a name, which is bold, and of all else.
+const BOLD: f64 = 8.4;
 const LETTER: f64 = 6.8;
 
 /// A rectangle.
@@ -48,14 +49,14 @@ pub(crate) fn draw(picture: &Picture, whole: Area) -> String {
 
 /// What a rectangle is, where it has room for that: its name, and the first of `texts` that fits.
 fn label(out: &mut String, area: Area, name: &str, texts: &[String]) {
-    let fits = |text: &str, lines: f64| {
-        area.width > text.chars().count() as f64 * LETTER + 14.0 && area.height > lines * 17.0 + 8.0
+    let fits = |text: &str, letter: f64, lines: f64| {
+        area.width > text.chars().count() as f64 * letter + 14.0 && area.height > lines * 17.0 + 8.0
     };
     let (x, y) = (area.x + 8.0, area.y + 19.0);
-    if fits(name, 1.0) {
+    if fits(name, BOLD, 1.0) {
         let _ = write!(out, r#"<text class="tile-name" x="{x:.1}" y="{y:.1}">{}</text>"#, escaped(name));
     }
-    if let Some(text) = texts.iter().find(|text| fits(name, 2.0) && fits(text, 2.0)) {
+    if let Some(text) = texts.iter().find(|text| fits(name, BOLD, 2.0) && fits(text, LETTER, 2.0)) {
         let _ = write!(out, r#"<text x="{x:.1}" y="{:.1}">{text}</text>"#, y + 17.0);
     }
 }

@@ -26,35 +26,30 @@ struct Pick {
 
 const NONE: Pick = Pick { pages: 0, hash: u64::MAX, pfn: Pfn(u64::MAX) };
 
-/// What goes into a dump of each class in each block.
-pub(crate) struct Picks(Vec<[Pick; PageClass::ALL.len()]>);
+/// What goes into a dump of each class in a block.
+pub(crate) struct Picks([Pick; PageClass::ALL.len()]);
+
+impl Default for Picks {
+    fn default() -> Picks {
+        Picks([NONE; PageClass::ALL.len()])
+    }
+}
 
 impl Picks {
-    /// Of `blocks` blocks.
-    pub(crate) fn new(blocks: usize) -> Picks {
-        Picks(vec![[NONE; PageClass::ALL.len()]; blocks])
-    }
-
-    /// Adds pages of `class` in block `i`.
-    pub(crate) fn add(&mut self, i: usize, class: PageClass, run: PfnRange) {
-        let Some(pick) = self.0.get_mut(i).map(|picks| &mut picks[class as usize]) else { return };
+    /// Adds pages of `class`.
+    pub(crate) fn add(&mut self, class: PageClass, run: PfnRange) {
         let least = (run.start.0..run.end.0).map(|pfn| (hash(pfn), Pfn(pfn))).min();
-        pick.merge(least.map_or(NONE, |(hash, pfn)| Pick { pages: run.len(), hash, pfn }));
+        self.0[class as usize].merge(least.map_or(NONE, |(hash, pfn)| Pick { pages: run.len(), hash, pfn }));
     }
 
-    /// Adds those of `other`, whose first block is block `at` of these.
-    pub(crate) fn merge(&mut self, at: usize, other: &Picks) {
-        for (here, more) in self.0.iter_mut().skip(at).zip(&other.0) {
-            here.iter_mut().zip(more).for_each(|(here, more)| here.merge(*more));
-        }
+    /// Adds others of the same block.
+    pub(crate) fn merge(&mut self, other: &Picks) {
+        self.0.iter_mut().zip(other.0).for_each(|(here, more)| here.merge(more));
     }
 
-    /// All of them, by page frame.
-    fn each(&self) -> Vec<(PageClass, Pick)> {
-        let each = self.0.iter().flat_map(|picks| PageClass::ALL.into_iter().zip(*picks));
-        let mut each: Vec<_> = each.filter(|(_, pick)| pick.pages != 0).collect();
-        each.sort_unstable_by_key(|(_, pick)| pick.pfn);
-        each
+    /// Those that are there.
+    fn each(&self) -> impl Iterator<Item = (PageClass, Pick)> + use<'_> {
+        PageClass::ALL.into_iter().zip(self.0).filter(|(_, pick)| pick.pages != 0)
     }
 }
 
@@ -92,16 +87,19 @@ pub struct ClassBytes {
 }
 
 impl ClassBytes {
-    pub(crate) fn new(
+    /// Of a dump of which `picks` are what goes into it of each block.
+    pub(crate) fn new<'p>(
         image: &Image,
         meta: &DumpMeta,
         ram: &Ram<'_>,
         options: &MapOptions,
-        picks: &Picks,
+        picks: impl Iterator<Item = &'p Picks>,
     ) -> Result<ClassBytes> {
         // bitmaps are as long as memory, whichever pages are in them
         let head = head_bytes(meta, ram, ram, ram.count(ram.span())?)?;
-        let (MapOptions { level, codec, .. }, picks) = (*options, picks.each());
+        let MapOptions { level, codec, .. } = *options;
+        let mut picks: Vec<_> = picks.flat_map(Picks::each).collect();
+        picks.sort_unstable_by_key(|(_, pick)| pick.pfn);
         let mut made = ClassBytes {
             level,
             codec,
@@ -149,20 +147,19 @@ mod tests {
     #[test]
     fn picks_do_not_depend_on_the_order() {
         let added = |runs: &[(u64, u64)]| {
-            let mut picks = Picks::new(1);
-            runs.iter().for_each(|(from, to)| picks.add(0, PageClass::Slab, PfnRange::new(Pfn(*from), Pfn(*to))));
-            let each = picks.each();
-            (each[0].1.pages, each[0].1.pfn)
+            let mut picks = Picks::default();
+            runs.iter().for_each(|(from, to)| picks.add(PageClass::Slab, PfnRange::new(Pfn(*from), Pfn(*to))));
+            picks.each().map(|(_, pick)| (pick.pages, pick.pfn)).next().unwrap()
         };
         let want = added(&[(100, 1000)]);
         assert_eq!(want.0, 900);
         assert_eq!(added(&[(500, 1000), (100, 101), (101, 500)]), want);
-        let mut halves = Picks::new(2);
+        let mut halves = Picks::default();
         for (from, to) in [(700, 1000), (100, 700)] {
-            let mut part = Picks::new(1);
-            part.add(0, PageClass::Slab, PfnRange::new(Pfn(from), Pfn(to)));
-            halves.merge(1, &part);
+            let mut part = Picks::default();
+            part.add(PageClass::Slab, PfnRange::new(Pfn(from), Pfn(to)));
+            halves.merge(&part);
         }
-        assert_eq!(halves.each().iter().map(|(_, pick)| (pick.pages, pick.pfn)).collect::<Vec<_>>(), [want]);
+        assert_eq!(halves.each().map(|(_, pick)| (pick.pages, pick.pfn)).collect::<Vec<_>>(), [want]);
     }
 }

@@ -9,7 +9,6 @@
 //! looked on at. So a class has as many pages as a dump of level 30 or 31 leaves out, and no page is counted twice. Work
 //! is done window by window: what is held is the picture, whatever the machine has.
 
-use crate::budget::Budget;
 use crate::class_bytes::{ClassBytes, Picks};
 use crate::conversion::plausible_ram;
 use crate::dumpable::{Criteria, Dumpable, OnUnknown, Unidentified};
@@ -38,8 +37,6 @@ pub struct MapOptions {
     pub codec: Option<CodecId>,
     /// Whether pages that level 30 keeps are read, and found to be zero or not.
     pub zeros: bool,
-    /// Memory that the work may take.
-    pub budget: Budget,
 }
 
 /// What all of memory is used for.
@@ -87,16 +84,14 @@ impl ClassMap {
         let scan = Scan::new(image, memory, view, &blocks, meta.end_pfn, unknown, watch)?;
         let mut found = scan.all(&ram, options)?;
         found.totals.add(PageClass::Hole, holes.pages);
-        for (i, counts) in found.cells.counts.iter_mut().enumerate() {
-            counts.add(PageClass::Hole, blocks.pages(i).len().saturating_sub(counts.total()));
-        }
-        let dump = ClassBytes::new(image, &meta, &ram, options, &found.cells.picks)?;
+        let dump = ClassBytes::new(image, &meta, &ram, options, found.cells.each().map(|cell| &cell.picks))?;
+        let counts = found.cells.counts(&blocks);
         let nodes = view.and_then(|view| view.kernel.node_spans(memory).ok()).unwrap_or_default();
         Ok(ClassMap {
             page_size: meta.page_size,
             end: meta.end_pfn,
             blocks,
-            counts: found.cells.counts,
+            counts,
             totals: found.totals,
             tally: found.tally,
             zeros: options.zeros,
@@ -107,11 +102,17 @@ impl ClassMap {
     }
 }
 
-/// What is known of some blocks, from one on.
+/// What is known of a block.
+#[derive(Default)]
+struct Cell {
+    counts: ClassCounts,
+    picks: Picks,
+}
+
+/// What is known of some blocks, from one on. What nothing is known of takes no room: each worker has its own, of few.
 struct Cells {
     first: usize,
-    counts: Vec<ClassCounts>,
-    picks: Picks,
+    cells: Vec<Option<Box<Cell>>>,
 }
 
 impl Cells {
@@ -123,30 +124,47 @@ impl Cells {
     }
 
     fn new(first: usize, len: usize) -> Cells {
-        Cells { first, counts: vec![ClassCounts::default(); len], picks: Picks::new(len) }
+        Cells { first, cells: (0..len).map(|_| None).collect() }
+    }
+
+    fn cell(&mut self, i: usize) -> Option<&mut Cell> {
+        let cell = i.checked_sub(self.first).and_then(|i| self.cells.get_mut(i))?;
+        Some(cell.get_or_insert_default())
     }
 
     fn count(&mut self, blocks: &PageBlocks, class: PageClass, run: PfnRange) {
         for (i, part) in blocks.parts(run) {
-            if let Some(counts) = i.checked_sub(self.first).and_then(|i| self.counts.get_mut(i)) {
-                counts.add(class, part.len());
-            }
+            self.cell(i).into_iter().for_each(|cell| cell.counts.add(class, part.len()));
         }
     }
 
     /// Takes pages for pages of the dump.
     fn pick(&mut self, blocks: &PageBlocks, class: PageClass, run: PfnRange) {
         for (i, part) in blocks.parts(run) {
-            if let Some(i) = i.checked_sub(self.first) {
-                self.picks.add(i, class, part);
-            }
+            self.cell(i).into_iter().for_each(|cell| cell.picks.add(class, part));
         }
     }
 
     fn merge(&mut self, other: &Cells) {
-        let at = other.first - self.first.min(other.first);
-        self.counts.iter_mut().skip(at).zip(&other.counts).for_each(|(here, more)| here.merge(more));
-        self.picks.merge(at, &other.picks);
+        for (i, more) in (other.first..).zip(&other.cells) {
+            let Some((more, here)) = more.as_ref().and_then(|more| Some((more, self.cell(i)?))) else { continue };
+            here.counts.merge(&more.counts);
+            here.picks.merge(&more.picks);
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().flatten().map(|cell| &**cell)
+    }
+
+    /// What each block has, the rest of it being no RAM.
+    fn counts(&self, blocks: &PageBlocks) -> Vec<ClassCounts> {
+        let of = |(i, cell): (usize, &Option<Box<Cell>>)| {
+            let mut counts = cell.as_ref().map_or(ClassCounts::default(), |cell| cell.counts);
+            counts.add(PageClass::Hole, blocks.pages(i).len().saturating_sub(counts.total()));
+            counts
+        };
+        self.cells.iter().enumerate().map(of).collect()
     }
 }
 
@@ -236,7 +254,7 @@ impl<'a> Scan<'a> {
             before = self.window(window, &before, here.as_ref(), options.zeros, ram, &mut found)?;
             at = window.end;
         }
-        found.cells.counts.iter().for_each(|counts| found.totals.merge(counts));
+        found.cells.each().for_each(|cell| found.totals.merge(&cell.counts));
         self.say_doubts(&found.tally)?;
         Ok(found)
     }

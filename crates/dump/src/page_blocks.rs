@@ -171,7 +171,7 @@ mod tests {
     fn holes_take_no_rows() {
         let far = 1 << 32;
         let (blocks, holes) = blocks(far + 1000, &[(16, 1000), (2000, 2048), (far, far + 1000)]);
-        assert_eq!((blocks.pages_per_block(), blocks.rows().count()), (1, 24));
+        assert_eq!((blocks.pages_per_block(), blocks.rows().count()), (1, 8 + 1 + 8));
         let largest: Vec<_> = holes.largest.iter().map(|hole| (hole.start.0, hole.end.0)).collect();
         assert_eq!(largest, [(2048, far), (1000, 2000), (0, 16)]);
         assert_eq!((holes.count, holes.pages), (3, far - 2048 + 1016));

@@ -19,11 +19,14 @@ use browser::Browser;
 const LISTEN: &str = include_str!("listen.js");
 const ASK: &str = include_str!("ask.js");
 
+/// What points at a cell, for the screenshot.
+const POINT: &str = include_str!("point.js");
+
 /// Bytes of a picture in docs/ at most.
 const MOST: u64 = 300_000;
 
-/// A laptop's window, as high as the page.
-const WINDOW: (u32, u32) = (1360, 1200);
+/// A laptop's window, as high as the map and the treemap.
+const WINDOW: (u32, u32) = (1360, 945);
 
 /// What `cargo xtask map` takes.
 #[derive(clap::Args)]
@@ -57,8 +60,9 @@ pub fn run(args: &Args) -> Result<()> {
     let (page, picture, json) = (made("map.html")?, made("map.svg")?, made("map.json")?);
     let map: Value = serde_json::from_slice(&std::fs::read(json)?)?;
     let cells = asked(&browser, &page, dir.path(), &map)?;
+    let pointed = pointed(&page, dir.path())?;
     let shots = [dir.path().join("page.png"), dir.path().join("picture.png")];
-    for (file, shot) in [page, picture].iter().zip(&shots) {
+    for (file, shot) in [pointed, picture].iter().zip(&shots) {
         browser.screenshot(file, WINDOW, shot)?;
         let len = shot.metadata().with_context(|| format!("no screenshot of {}", file.display()))?.len();
         ensure!((10_000..MOST).contains(&len), "the screenshot of {} has {len} bytes", file.display());
@@ -68,6 +72,13 @@ pub fn run(args: &Args) -> Result<()> {
     }
     println!("{cells} cells answer a pointer and the keys as the JSON has it, and the console is empty");
     Ok(())
+}
+
+/// The page with a tooltip.
+fn pointed(page: &Path, dir: &Path) -> Result<PathBuf> {
+    let (text, pointed) = (std::fs::read_to_string(page)?, dir.join("pointed.html"));
+    std::fs::write(&pointed, text.replacen("</body>", &format!("<script>{POINT}</script></body>"), 1))?;
+    Ok(pointed)
 }
 
 /// Opens the page with our questions in it; returns how many cells answered.
@@ -96,8 +107,11 @@ fn asked(browser: &Browser, page: &Path, dir: &Path, map: &Value) -> Result<usiz
     Ok(cells)
 }
 
+/// What a tooltip says: a name, and pages of each class.
+type Cell = (String, Vec<(String, u64)>);
+
 /// What a cell's tooltip must say: its name, and pages of each class.
-fn expected(map: &Value, row: usize, column: usize) -> Result<Option<(String, Vec<(String, u64)>)>> {
+fn expected(map: &Value, row: usize, column: usize) -> Result<Option<Cell>> {
     let (rows, block) = (&map["map"]["rows"], map["map"]["block_pages"].as_u64().context("block_pages")?);
     let first = rows[row]["first_pfn"].as_u64().context("first_pfn")? + column as u64 * block;
     let counts = rows[row]["blocks"][column].as_array().context("blocks")?;
@@ -134,7 +148,7 @@ fn pointed_at(tips: &Value, map: &Value) -> Result<usize> {
     Ok(cells)
 }
 
-fn check(tip: &Value, expected: Option<(String, Vec<(String, u64)>)>) -> Result<()> {
+fn check(tip: &Value, expected: Option<Cell>) -> Result<()> {
     let Some((name, classes)) = expected else {
         ensure!(tip.is_null(), "a tooltip past the end of memory");
         return Ok(());

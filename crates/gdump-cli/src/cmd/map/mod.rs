@@ -55,7 +55,7 @@ fn look(plan: &MapPlan) -> Result<Seen> {
             messages.warning(&format!("cannot identify {}, taking them for the kernel's: {}", class.class, class.why));
             Ok(())
         };
-        let options = MapOptions { level: plan.level, codec: plan.codec, zeros: plan.zeros, budget };
+        let options = MapOptions { level: plan.level, codec: plan.codec, zeros: plan.zeros };
         let map = ClassMap::new(&image, &image.memory(), view.as_ref(), &options, &unknown, &progress);
         let map = map.map_err(|e| e.within(image.name()))?;
         Ok(Seen { map, system: system(&image), classified: view.is_some() })
