@@ -52,9 +52,9 @@ fn array(cluster: &Cluster, gdump: &Path, recipes: &Path, dir: &Path, report: &m
     });
     std::fs::write(&manifest, lines)?;
     let mut sbatch = cluster.command("sbatch");
-    sbatch.env("GDUMP", gdump).current_dir(dir).args(["--wait", "--output=task-%a-%N.log"]);
+    sbatch.env("GDUMP", gdump).current_dir(dir).args(["--wait", "--parsable", "--output=task-%a.log"]);
     sbatch.arg(format!("--array=1-{TASKS}")).arg(recipes.join("batch.sbatch"));
-    program::quiet(sbatch.arg(&manifest))?;
+    let job = program::quiet(sbatch.arg(&manifest))?;
     let results = results(dir)?;
     let of = |i: usize| results.get(&format!("out{i}")).cloned().unwrap_or_default();
     for (i, options) in OPTIONS.iter().enumerate() {
@@ -67,7 +67,7 @@ fn array(cluster: &Cluster, gdump: &Path, recipes: &Path, dir: &Path, report: &m
             report.differs(format!("{options:?}: expected one result, done, found {:?}", of(i)));
         }
     }
-    let nodes = nodes(dir)?;
+    let nodes = nodes(cluster, job.trim())?;
     if nodes.len() != NODES.len() {
         report.differs(format!("expected tasks on {NODES:?}, found them on {nodes:?}"));
     }
@@ -89,10 +89,11 @@ fn results(dir: &Path) -> Result<BTreeMap<String, Vec<String>>> {
     Ok(results)
 }
 
-/// The nodes that tasks ran on, by the names of their logs.
-fn nodes(dir: &Path) -> Result<BTreeSet<String>> {
-    let logs = files(dir)?.into_iter().map(|path| named(&path)).filter(|name| name.starts_with("task-"));
-    Ok(logs.filter_map(|name| Some(name.strip_suffix(".log")?.rsplit_once('-')?.1.to_owned())).collect())
+/// The nodes that tasks of a job ran on.
+fn nodes(cluster: &Cluster, job: &str) -> Result<BTreeSet<String>> {
+    let shown = program::quiet(cluster.command("scontrol").args(["--oneliner", "show", "job", job]))?;
+    let nodes = shown.split_whitespace().filter_map(|word| word.strip_prefix("NodeList="));
+    Ok(nodes.map(str::to_owned).collect())
 }
 
 /// One dump in parts, joined: its pages are those of a dump that was written at once.
