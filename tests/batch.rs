@@ -270,10 +270,11 @@ fn what_may_succeed_another_time_is_told_apart() {
     let path = manifest(dir.path(), &jobs);
     let other = File::create(dir.path().join("a.incomplete")).unwrap();
     flock(&other, FlockOperation::LockExclusive).unwrap();
-    let batch =
+    let mut batch =
         command(&[text(&path), "--retries", "20"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let journal = dir.path().join("m.ndjson.journal");
     while !fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"status\":\"retryable\"")) {
+        assert!(batch.try_wait().unwrap().is_none(), "it ended although another process has the output");
         sleep(Duration::from_millis(10));
     }
     drop(other);
@@ -301,21 +302,23 @@ fn two_batches_are_kept_apart() {
 fn stuck(dir: &Path) -> (std::process::Child, PathBuf, u32) {
     mknodat(CWD, dir.join("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let path = manifest(dir, &[json!({"id": "a", "input": "pipe", "output": "a"})]);
-    let batch = command(&[text(&path)]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let children = format!("/proc/{}/task", batch.id());
-    loop {
-        let threads = fs::read_dir(&children).unwrap().flatten();
-        let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-        let pid = lists.filter_map(|list| list.split_whitespace().next()?.parse().ok()).next();
-        let is_gdump = |pid: &u32| {
-            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            words.windows(8).any(|part| part == b"--job-of")
-        };
-        if let Some(pid) = pid.filter(is_gdump) {
+    let mut batch = command(&[text(&path)]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while batch.try_wait().unwrap().is_none() {
+        if let Some(pid) = job_of(batch.id()) {
             return (batch, path, pid);
         }
         sleep(Duration::from_millis(10));
     }
+    panic!("the batch ended: {:?}", batch.wait_with_output());
+}
+
+/// The process of a batch's job, once it is gdump.
+fn job_of(batch: u32) -> Option<u32> {
+    let threads = fs::read_dir(format!("/proc/{batch}/task")).ok()?.flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let pid = lists.filter_map(|list| list.split_whitespace().next()?.parse().ok()).next()?;
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    words.windows(8).any(|part| part == b"--job-of").then_some(pid)
 }
 
 fn is_there(pid: u32) -> bool {
