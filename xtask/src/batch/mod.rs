@@ -11,15 +11,16 @@ mod watched;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use crate::faults::Dice;
 use crate::workspace;
-use watched::{Ends, Measured, Place, digest};
+use watched::{Ends, Measured, Place, cpu_of_children, digest};
 
 /// What `cargo xtask batch` takes.
 #[derive(clap::Args)]
@@ -56,12 +57,15 @@ pub fn run(args: &Args) -> Result<()> {
     variants::forms(&gdump, &vmcore, &inputs)?;
     let jobs = variants::jobs(&inputs, args.jobs, args.seed)?;
 
+    let before = cpu_of_children().unwrap_or_default();
     let (singles, seconds) = singles(&gdump, &jobs, temporary.path())?;
     let done = singles.values().filter(|(status, _)| status == "done").count();
-    println!("single runs     : {} jobs, {done} done, {seconds:.1} s with a thread each", jobs.len());
+    let cpu = cpu_of_children().unwrap_or_default() - before;
+    println!("single runs     : {} jobs, {done} done, {seconds:.1} s with a thread each, CPU {cpu:.1} s", jobs.len());
 
     let measured = Place::new(&gdump, temporary.path().join("batch"), &jobs)?.run()?;
     report(&measured, seconds);
+    pace(&gdump, &jobs, temporary.path())?;
     same(&singles, &measured.ends).context("batch and single runs")?;
     fs::remove_dir_all(temporary.path().join("batch"))?;
 
@@ -73,8 +77,8 @@ fn report(measured: &Measured, seconds: f64) {
     let share = seconds / cpus as f64;
     let percent = (measured.seconds / share - 1.0) * 100.0;
     println!(
-        "batch           : {:.1} s, exit status {:?}; single runs / {cpus} CPUs {share:.1} s: {percent:+.1} %",
-        measured.seconds, measured.status
+        "batch           : {:.1} s, CPU {:.1} s, exit status {:?}; single runs / {cpus} CPUs {share:.1} s: {percent:+.1} %",
+        measured.seconds, measured.cpu, measured.status
     );
     let quarters: Vec<String> = measured
         .memory
@@ -84,24 +88,76 @@ fn report(measured: &Measured, seconds: f64) {
     println!("memory          : {} KiB at most in each quarter of the time", quarters.join(", "));
 }
 
+/// Jobs in a slice of them, which are done in a batch and by single runs in turn, so that other work on the machine
+/// takes from both.
+const SLICE: usize = 50;
+
+/// The time of a batch beside that of single runs of which as many are done at a time, with nothing else to do.
+fn pace(gdump: &Path, jobs: &[Value], dir: &Path) -> Result<()> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let (mut alone, mut together) = (0.0, 0.0);
+    for (number, slice) in jobs.chunks(SLICE).enumerate() {
+        let begun = Instant::now();
+        at_a_time(gdump, slice, dir, cpus)?;
+        alone += begun.elapsed().as_secs_f64();
+        let place = dir.join(format!("pace-{number}"));
+        together += Place::new(gdump, place.clone(), slice)?.run()?.seconds;
+        fs::remove_dir_all(place)?;
+    }
+    let percent = (together / alone - 1.0) * 100.0;
+    println!("in turn         : batches {together:.1} s, single runs {cpus} at a time {alone:.1} s: {percent:+.1} %");
+    Ok(())
+}
+
+/// Single runs, so many at a time.
+fn at_a_time(gdump: &Path, jobs: &[Value], dir: &Path, count: usize) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = |worker: usize| -> Result<()> {
+        let output = dir.join(format!("alone-{worker}"));
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            single(gdump, job, &output)?;
+            remove(&output);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let work = &work;
+        let workers: Vec<_> = (0..count).map(|worker| scope.spawn(move || work(worker))).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
+    })
+}
+
+/// A job in a run of its own with one thread.
+fn single(gdump: &Path, job: &Value, output: &Path) -> Result<ExitStatus> {
+    let options = job["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut command = Command::new(gdump);
+    command.args(options).args(["--atomic", "--num-threads=1", "--message-level=4"]);
+    command.arg(job["input"].as_str().context("a job without an input")?).arg(output);
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?)
+}
+
+/// Removes what a run left.
+fn remove(output: &Path) {
+    for left in ["", ".incomplete", ".sum"] {
+        let mut name = output.as_os_str().to_owned();
+        name.push(left);
+        let _ = fs::remove_file(name); // what is not there need not go
+    }
+}
+
 /// Each job alone, in a run of its own with one thread, and the time that all of them took.
 fn singles(gdump: &Path, jobs: &[Value], dir: &Path) -> Result<(Ends, f64)> {
     let (output, mut ends, mut seconds) = (dir.join("single"), Ends::new(), 0.0);
     for job in jobs {
-        let word = |key: &str| job[key].as_str().context("a job without a word");
-        let options = job["options"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let mut command = Command::new(gdump);
-        command.args(options).args(["--atomic", "--num-threads=1", "--message-level=4", word("input")?]).arg(&output);
         let begun = Instant::now();
-        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+        let status = single(gdump, job, &output)?;
         seconds += begun.elapsed().as_secs_f64();
         let found = output.exists().then(|| digest(&output)).transpose()?;
         ensure!(status.success() == found.is_some(), "{job}: {status}, and output {found:?}");
         let end = if status.success() { "done" } else { "failed" };
-        ends.insert(word("id")?.to_owned(), (end.to_owned(), found));
-        for left in ["single", "single.incomplete", "single.sum"] {
-            let _ = fs::remove_file(dir.join(left)); // what is not there need not go
-        }
+        let id = job["id"].as_str().context("a job without a name")?;
+        ends.insert(id.to_owned(), (end.to_owned(), found));
+        remove(&output);
     }
     Ok((ends, seconds))
 }

@@ -26,6 +26,8 @@ pub struct Place<'a> {
 /// What was measured of a batch that ran to its end.
 pub struct Measured {
     pub seconds: f64,
+    /// CPU time of the batch and its jobs.
+    pub cpu: f64,
     pub status: Option<i32>,
     /// Resident memory of the parent (KiB), as it went.
     pub memory: Vec<u64>,
@@ -48,7 +50,7 @@ impl<'a> Place<'a> {
 
     /// Runs a batch to its end.
     pub fn run(&mut self) -> Result<Measured> {
-        let begun = Instant::now();
+        let (begun, cpu) = (Instant::now(), cpu_of_children());
         let mut batch = self.start()?;
         let mut memory = Vec::new();
         let status = loop {
@@ -59,8 +61,9 @@ impl<'a> Place<'a> {
             sleep(Duration::from_millis(50));
         };
         let seconds = begun.elapsed().as_secs_f64();
+        let cpu = cpu_of_children().zip(cpu).map_or(0.0, |(after, before)| after - before);
         self.look()?;
-        Ok(Measured { seconds, status: status.code(), memory, ends: self.ends()? })
+        Ok(Measured { seconds, cpu, status: status.code(), memory, ends: self.ends()? })
     }
 
     /// Kills a batch after a while; whether it was still running.
@@ -132,6 +135,15 @@ pub fn digest(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     std::io::copy(&mut fs::File::open(path)?, &mut hasher)?;
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// CPU time that processes have taken which this one began, or which these began, and which have ended (seconds).
+pub fn cpu_of_children() -> Option<f64> {
+    const TICKS: f64 = 100.0; // of USER_HZ, the same on every machine
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let times = rest.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<f64>().ok());
+    Some(times.sum::<Option<f64>>()? / TICKS)
 }
 
 /// Resident memory of a process (KiB).

@@ -6,9 +6,10 @@
 //! {"ended":{"output":"b","status":"done","made":{...},"digest":"blake3:...",...}}
 //! ```
 //!
-//! A line is stored before what it announces begins, and after what it tells of has ended, so that whatever ends the
-//! batch, the output of a job that was under way is known for what it is: an output gets its name when it is whole, and
-//! what has that name and was not there when the job was begun is what the job made.
+//! That a job begins is stored before it does, so that whatever ends the batch, the output of a job that was under way is
+//! known for what it is: an output gets its name when it is whole, and what has that name and was not there when the job
+//! was begun is what the job made. How it ended is stored with the next line, or at the end: what a loss of power takes
+//! of that, the output tells.
 //!
 //! The file is locked, by the batch and by the jobs that it has begun, which share its description: the lock is free
 //! when the last of them is gone.
@@ -108,7 +109,9 @@ impl Known {
 /// A journal, open and locked.
 pub struct Journal {
     path: PathBuf,
-    file: Mutex<File>,
+    file: File,
+    /// Held while a line is written.
+    writing: Mutex<()>,
     known: HashMap<String, Known>,
     others: HashMap<String, Known>,
 }
@@ -126,6 +129,7 @@ impl Journal {
             cut_torn(&file)?;
             if file.metadata()?.len() == 0 {
                 append(&file, HEAD.as_bytes())?;
+                file.sync_data()?;
                 // its name, too
                 File::open(parent(path)).and_then(|directory| directory.sync_all()).or_else(|_| file.sync_all())?;
             }
@@ -137,7 +141,7 @@ impl Journal {
             let read = File::open(&other).map_err(Error::from).and_then(|file| read(&file, &other, messages));
             others.extend(read.map_err(|e| e.within(other.display()))?);
         }
-        Ok(Journal { path: path.to_owned(), file: Mutex::new(file), known, others })
+        Ok(Journal { path: path.to_owned(), file, writing: Mutex::new(()), known, others })
     }
 
     /// The last that it says of `output`.
@@ -151,18 +155,18 @@ impl Journal {
         self.others.get(output).filter(is_done)
     }
 
-    /// Writes down that a job begins.
+    /// Writes down that a job begins, and waits until that is stored.
     ///
     /// # Errors
-    /// If that cannot be stored.
+    /// If that is impossible.
     pub fn begin(&self, begun: Begun) -> Result<()> {
-        self.write(&Entry::Begun(begun))
+        self.write(&Entry::Begun(begun)).and_then(|()| self.store())
     }
 
     /// Writes down that a job has ended.
     ///
     /// # Errors
-    /// If that cannot be stored.
+    /// If that is impossible.
     pub fn end(&self, ended: Ended) -> Result<()> {
         self.write(&Entry::Ended(ended))
     }
@@ -172,21 +176,28 @@ impl Journal {
     /// # Errors
     /// If descriptors are short.
     pub fn share(&self) -> Result<File> {
-        Ok(self.file.lock().unwrap_or_else(PoisonError::into_inner).try_clone()?)
+        Ok(self.file.try_clone()?)
+    }
+
+    /// Waits until all is stored that is written.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub fn store(&self) -> Result<()> {
+        self.file.sync_data().map_err(|e| Error::from(e).within(self.path.display()))
     }
 
     fn write(&self, entry: &Entry) -> Result<()> {
         let line = serde_json::to_string(entry).map_err(|e| Error::bug(e.to_string()))? + "\n";
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        append(&file, line.as_bytes()).map_err(|e| e.within(self.path.display()))
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        append(&self.file, line.as_bytes()).map_err(|e| e.within(self.path.display()))
     }
 }
 
-/// Appends and stores; where that fails, nothing is left of it.
+/// Appends; where that fails, nothing is left of it.
 fn append(mut file: &File, bytes: &[u8]) -> Result<()> {
     let before = file.metadata()?.len();
-    let written = file.write_all(bytes).and_then(|()| file.sync_data());
-    written.map_err(|e| {
+    file.write_all(bytes).map_err(|e| {
         let _ = file.set_len(before); // what stays is torn, and cut off by the next batch
         e.into()
     })

@@ -66,7 +66,7 @@ pub fn run(plan: &BatchPlan, sandboxed: bool) -> Result<Exit> {
     let left = work(Crew::new(plan, &journal, &board, tasks), &slots, &interrupt, &mut results)?;
     left.iter().for_each(|task| results.leave(task));
     let numbers = results.numbers;
-    if let Err(e) = results.finish() {
+    for e in [journal.store(), results.finish()].into_iter().filter_map(Result::err) {
         board.trouble(&e);
     }
     board.end();
