@@ -124,9 +124,14 @@ fn legend(out: &mut String, picture: &Picture, terminal: Terminal) {
     for (_, class) in picture.present() {
         let size = bytes(class.pages.saturating_mul(picture.page_size));
         let share = if class.paint.is_some() { percent(class.pages, total) } else { String::new() };
-        let line = format!("{:<names$} {:>14} pages {size:>10} {share:>8}", class.name, grouped(class.pages));
-        let _ =
-            writeln!(out, "{} {}", swatch(class, terminal), cut(&line, terminal.width.saturating_sub(2)).trim_end());
+        let (name, pages, room) = (&class.name, grouped(class.pages), terminal.width.saturating_sub(2));
+        let lines = [
+            format!("{name:<names$} {pages:>14} pages {size:>10} {share:>8}"),
+            format!("{name:<names$} {size:>10} {share:>8}"),
+            format!("{name:<names$} {size:>10}"),
+        ];
+        let line = lines.into_iter().find(|line| line.len() <= room).unwrap_or_else(|| cut(name, room));
+        let _ = writeln!(out, "{} {}", swatch(class, terminal), line.trim_end());
     }
 }
 
@@ -172,7 +177,9 @@ mod tests {
         assert!(lines.contains(&"  0x0 aaab"), "{text}");
         assert!(lines.contains(&"0x400 b"), "{text}");
         assert!(text.contains("3.9 MiB without RAM"), "{text}");
-        assert!(lines.contains(&"a a                24 pages     96 KiB"), "{text}");
+        assert!(lines.contains(&"a a        96 KiB   64.9 %"), "{text}");
+        let wide = terminal(&small(), Terminal { width: 80, colours: false, unicode: false });
+        assert!(wide.contains("\na a                24 pages     96 KiB   64.9 %\n"), "{wide}");
     }
 
     #[test]
