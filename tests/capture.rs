@@ -396,6 +396,23 @@ fn somebody_else_lets_the_guest_run() {
     }
 }
 
+/// A capture that was killed left QEMU with a dump that nobody reads: what is said of that is said to the next one.
+#[test]
+fn the_end_of_another_dump_is_none_of_ours() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let qemu = Qemu::start(true, |client, call| {
+        if call.name == "dump-guest-memory" {
+            let result = json!({ "status": "failed", "completed": 0, "total": 8192 });
+            let error = "dump: failed to write elf header: Broken pipe";
+            client.event("DUMP_COMPLETED", json!({ "result": result, "error": error }));
+        }
+        false
+    });
+    let said = qemu.captures(&["-f", "-l", "-d", "31", text(&out)]);
+    assert!(qemu.runs() && said.contains("stood still"), "{said}");
+}
+
 /// A reset loads firmware and kernel anew, and what is captured has changed; without us the guest would have started again.
 #[test]
 fn somebody_else_resets_the_guest() {

@@ -58,10 +58,24 @@ fn too_long(most: usize) -> Error {
     Error::corrupt(format!("more than {} MiB of it", most >> 20))
 }
 
-/// Waits until QEMU says that a dump is whole.
+/// Waits until QEMU says that a dump is whole, all of which was read.
 fn over(qmp: &Qmp) -> Result<()> {
-    completed(&qmp.wait(&[COMPLETED], Some(qmp.patience().answer))?).map_err(|e| e.within(qmp.address()))
+    loop {
+        let event = qmp.wait(&[COMPLETED], Some(qmp.patience().answer))?;
+        if !is_of_another(&event) {
+            return completed(&event).map_err(|e| e.within(qmp.address()));
+        }
+    }
 }
+
+/// Whether an event is of a dump before, whose reader is gone: who asked for it was killed.
+fn is_of_another(event: &Event) -> bool {
+    let said = event.data.get("error").and_then(Value::as_str);
+    said.is_some_and(|text| text.ends_with(BROKEN_PIPE))
+}
+
+/// How QEMU's messages end where nobody reads any more (strerror of EPIPE).
+const BROKEN_PIPE: &str = ": Broken pipe";
 
 /// Whether a dump is whole, by the event that says that it is over.
 ///
