@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::Duration;
@@ -297,14 +297,18 @@ fn two_batches_are_kept_apart() {
     assert!(refused(&[text(&path)], 75).contains("another batch"));
 }
 
-/// A batch whose one job waits for an input that never comes, and the number of that job's process.
-fn stuck(dir: &Path) -> (std::process::Child, PathBuf, u32) {
+/// A batch whose one job waits for an input that never comes, and its manifest.
+fn stuck(dir: &Path) -> (Child, PathBuf) {
     mknodat(CWD, dir.join("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     let path = manifest(dir, &[json!({"id": "a", "input": "pipe", "output": "a"})]);
     let batch = command(&[text(&path)]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let children = format!("/proc/{}/task", batch.id());
+    (batch, path)
+}
+
+/// The process of the job of a batch, once it is there.
+fn job_of(batch: &Child) -> u32 {
     loop {
-        let threads = fs::read_dir(&children).unwrap().flatten();
+        let threads = fs::read_dir(format!("/proc/{}/task", batch.id())).unwrap().flatten();
         let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
         let pid = lists.filter_map(|list| list.split_whitespace().next()?.parse().ok()).next();
         let is_gdump = |pid: &u32| {
@@ -312,7 +316,7 @@ fn stuck(dir: &Path) -> (std::process::Child, PathBuf, u32) {
             words.windows(8).any(|part| part == b"--job-of")
         };
         if let Some(pid) = pid.filter(is_gdump) {
-            return (batch, path, pid);
+            return pid;
         }
         sleep(Duration::from_millis(10));
     }
@@ -328,14 +332,16 @@ fn jobs_end_with_their_batch() {
         return;
     }
     let dir = scratch();
-    let (batch, _, job) = stuck(dir.path());
+    let (batch, _) = stuck(dir.path());
+    let job = job_of(&batch);
     crate::outputs::signal(&batch, "TERM");
     let out = batch.wait_with_output().unwrap();
     assert_eq!(out.status.code(), Some(75), "{}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(results(&out.stdout)["a"]["status"], "retryable");
     assert!(!is_there(job));
     let dir = scratch();
-    let (mut batch, path, job) = stuck(dir.path());
+    let (mut batch, path) = stuck(dir.path());
+    let job = job_of(&batch);
     batch.kill().unwrap();
     batch.wait().unwrap();
     // the next one waits for the job to go before it does anything

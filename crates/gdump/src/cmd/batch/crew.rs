@@ -36,7 +36,7 @@ pub struct Task {
     /// What is asked for, as the files are now.
     pub ask: Ask,
     /// What is known of its output.
-    pub known: Option<Known>,
+    pub known: Option<Box<Known>>,
     /// How often it was begun.
     pub attempts: u32,
     /// How long that took.
@@ -178,7 +178,7 @@ impl<'a> Crew<'a> {
             }
             known.ended = Some(ended);
         }
-        task.known = Some(known);
+        task.known = Some(Box::new(known));
         outcome.held_against(&task.job)
     }
 

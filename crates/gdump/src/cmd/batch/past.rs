@@ -18,7 +18,7 @@ pub enum Past {
         /// What is asked for.
         ask: Ask,
         /// What is known of it nevertheless.
-        known: Option<Known>,
+        known: Option<Box<Known>>,
     },
 }
 
@@ -40,7 +40,7 @@ pub fn look(job: &Job, journal: &Journal, plan: &BatchPlan) -> Result<Past> {
     if let Some(own) = own.filter(|own| own.begun.ask == ask && own.appeared(there.as_ref())) {
         return finish(job, own, journal).map(Past::Ended);
     }
-    Ok(Past::Open { ask, known: own.or(done).cloned() })
+    Ok(Past::Open { ask, known: own.or(done).cloned().map(Box::new) })
 }
 
 fn is_done(known: &Known, ask: &Ask, there: Option<&Stamp>, job: &Job) -> bool {
