@@ -134,6 +134,7 @@ fn classes(picture: &Picture) -> String {
     for (i, class) in picture.present() {
         let share = picture.bytes.iter().find(|share| share.class == Some(i)).map_or(0, |share| share.bytes);
         let part = if class.paint.is_some() { percent(class.pages, total) } else { String::new() };
+        let part = escaped(&part);
         let _ = writeln!(
             out,
             r#"<tr><th scope="row"><span class="key k{i}"></span> {}</th><td class="n">{}</td><td class="n">{}</td><td class="n">{part}</td><td class="n">{}</td><td class="n">{}</td><td class="n">{}</td><td class="m">{}</td></tr>"#,
@@ -142,7 +143,7 @@ fn classes(picture: &Picture) -> String {
             bytes(class.pages.saturating_mul(picture.page_size)),
             if class.paint.is_some() { grouped(class.dumped) } else { String::new() },
             if class.paint.is_some() { bytes(share) } else { String::new() },
-            if class.paint.is_some() { percent(share, all) } else { String::new() },
+            escaped(&if class.paint.is_some() { percent(share, all) } else { String::new() }),
             escaped(&class.meaning)
         );
     }
@@ -152,7 +153,7 @@ fn classes(picture: &Picture) -> String {
             r#"<tr><th scope="row">{}</th><td></td><td></td><td></td><td></td><td class="n">{}</td><td class="n">{}</td><td></td></tr>"#,
             escaped(&share.name),
             bytes(share.bytes),
-            percent(share.bytes, all)
+            escaped(&percent(share.bytes, all))
         );
     }
     out + "</tbody></table></div>\n"
@@ -266,6 +267,26 @@ mod tests {
         assert!(page.contains("<title>Memory of &lt;vmcore&gt;</title>") && page.contains("Linux &amp; more"));
         assert!(!page.contains("<vmcore>"));
         assert!(!page.contains("http:") && !page.contains("https:"), "nothing is fetched");
+    }
+
+    /// Markup begins with a name or the end of one, and with nothing else; and so do entities.
+    #[test]
+    fn what_is_drawn_is_well_formed() {
+        let mut picture = small();
+        // shares below a tenth of a percent, which are written with a sign of markup
+        picture.classes[1].pages = 100_000;
+        picture.bytes[0].bytes = 1 << 30;
+        let svg = crate::svg(&picture);
+        let (page, _) = html(&picture).split_once("<script type").map(|(a, b)| (a.to_owned(), b.len())).unwrap();
+        assert!(svg.contains("&lt; 0.1 %") && page.contains("&lt; 0.1 %"));
+        for text in [svg, page] {
+            for (at, sign) in text.match_indices(['<', '&']) {
+                let next = text[at + 1..].chars().next();
+                let begins =
+                    next.is_some_and(|c| c.is_ascii_alphabetic() || (sign == "<" && "/!".contains(c)) || c == '#');
+                assert!(begins, "{}", &text[at.saturating_sub(60)..(at + 20).min(text.len())]);
+            }
+        }
     }
 
     /// The worst that there can be: each cell has each class, and none is as its neighbour.

@@ -36,10 +36,11 @@ pub(crate) fn draw(picture: &Picture, whole: Area) -> String {
         let class = share.class.map_or("head".to_owned(), |class| format!("t{class}"));
         let (name, size) = (escaped(&share.name), bytes(share.bytes));
         let part = percent(share.bytes, total);
+        let shown = escaped(&part);
         let Area { x, y, .. } = area;
         let _ = write!(
             out,
-            r#"<g class="tile {class}"><rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/><title>{name}: {size}, {part}</title>"#
+            r#"<g class="tile {class}"><rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/><title>{name}: {size}, {shown}</title>"#
         );
         label(&mut out, area, &share.name, &[format!("{size}, {part}"), size]);
         out.push_str("</g>\n");
@@ -57,7 +58,7 @@ fn label(out: &mut String, area: Area, name: &str, texts: &[String]) {
         let _ = write!(out, r#"<text class="tile-name" x="{x:.1}" y="{y:.1}">{}</text>"#, escaped(name));
     }
     if let Some(text) = texts.iter().find(|text| fits(name, BOLD, 2.0) && fits(text, LETTER, 2.0)) {
-        let _ = write!(out, r#"<text x="{x:.1}" y="{:.1}">{text}</text>"#, y + 17.0);
+        let _ = write!(out, r#"<text x="{x:.1}" y="{:.1}">{}</text>"#, y + 17.0, escaped(text));
     }
 }
 

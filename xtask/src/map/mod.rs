@@ -60,6 +60,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (page, picture, json) = (made("map.html")?, made("map.svg")?, made("map.json")?);
     let map: Value = serde_json::from_slice(&std::fs::read(json)?)?;
     let cells = asked(&browser, &page, dir.path(), &map)?;
+    ensure!(!browser.dom(&picture)?.contains("parsererror"), "the SVG is no XML");
     let pointed = pointed(&page, dir.path())?;
     let shots = [dir.path().join("page.png"), dir.path().join("picture.png")];
     for (file, shot) in [pointed, picture].iter().zip(&shots) {
